@@ -47,7 +47,8 @@ def emit_errors(errors):
     codes += "#define KRAFTD_GENERATED_KAFKA_ERROR_CODES_H\n\nenum kafka_error {\n"
     codes += "".join(f"    KAFKA_ERROR_{name} = {code},\n" for code, name, _, _ in errors)
     codes += "};\n\n"
-    codes += f"#define KAFKA_ERROR_FIRST {errors[0][0]}\n#define KAFKA_ERROR_LAST  {errors[-1][0]}\n"
+    codes += f"#define KAFKA_ERROR_FIRST {errors[0][0]}\n"
+    codes += f"#define KAFKA_ERROR_LAST  {errors[-1][0]}\n"
     codes += "\n#endif\n"
     table = HEAD + "".join(
         f"KAFKA_ERROR_ENTRY({name}, {str(retriable).lower()}, {c_string(message)})\n"
