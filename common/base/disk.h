@@ -54,16 +54,17 @@ struct disk_ops {
     int (*fsync)(struct disk_file *); /* data and what is needed to read it back (fdatasync) */
     int (*truncate)(struct disk_file *, int64_t size_bytes);
     int (*preallocate)(struct disk_file *, int64_t size_bytes); /* grows the file with zeros */
-    int64_t (*size)(struct disk_file *);
-    bool (*cached)(struct disk_file *, int64_t position); /* that byte is in the page cache */
+    int64_t (*size)(struct disk_file *);                        /* or a negative errno */
+    bool (*cached)(struct disk_file *, int64_t position);       /* that byte is in the page cache */
     int (*stat)(struct disk *, const char *path, struct disk_stat *ret_stat);
     int (*rename)(struct disk *, const char *from, const char *to);
-    int (*unlink)(struct disk *, const char *path);
+    int (*unlink)(struct disk *,
+                  const char *path); /* -EISDIR for a directory; no link is followed */
     int (*mkdir)(struct disk *, const char *path); /* -EEXIST when it is there */
     int (*rmdir)(struct disk *, const char *path);
     int (*fsync_dir)(struct disk *, const char *path);
-    /* Calls `entry` for each name but . and ..; order unspecified; stops when it returns non-zero.
-     */
+    /* Calls `entry` for each name but . and ..; order unspecified; stops and returns what it
+     * returned when that is not zero. */
     int (*list)(struct disk *, const char *path, int (*entry)(void *ctx, const char *name),
                 void *ctx);
     int (*usage)(struct disk *, const char *path, struct disk_usage *ret_usage);

@@ -34,6 +34,7 @@ struct timer {
     void (*fire)(struct timer *);
     struct loop *loop;
     int64_t due_us;
+    uint64_t sequence; /* of its start, the heap's */
     size_t heap_index; /* 0: not running */
 };
 

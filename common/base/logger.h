@@ -6,6 +6,8 @@
 #ifndef KRAFTD_BASE_LOGGER_H
 #define KRAFTD_BASE_LOGGER_H
 
+#include "common/base/str.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,17 +15,25 @@ enum log_level { LOG_TRACE, LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_FATAL 
 
 struct logger {
     enum log_level level;
-    /* One finished line without newline. Must be thread-safe. */
-    void (*sink)(struct logger *, enum log_level, const char *module, const char *line);
+    /* One message, without time, level and module (logger_format_line adds them) and without any
+     * control character: what a peer sent cannot forge a second line. Must be thread-safe. */
+    void (*sink)(struct logger *, enum log_level, const char *module, const char *message);
     void *sink_ctx;
 };
 
-/* Writes to standard output as Kafka's console appender does. */
+/* Writes to standard output as Kafka's console appender does, in local time. */
 void logger_init_stdout(struct logger *logger, enum log_level level);
 
 __attribute__((format(printf, 4, 5))) void logger_write(struct logger *logger, enum log_level level,
                                                         const char *module, const char *format,
                                                         ...);
+
+/* The whole line with its newline, in fresh memory; the caller frees. */
+char *logger_format_line(int64_t wall_ms, enum log_level level, const char *module,
+                         const char *message);
+const char *log_level_name(enum log_level level);
+/* A name as log4j knows it, in any case ("OFF" is FATAL, "ALL" is TRACE); -EINVAL. */
+int log_level_parse(struct str name, enum log_level *ret_level);
 
 static inline bool logger_enabled(const struct logger *logger, enum log_level level)
 {
