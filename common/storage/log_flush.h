@@ -1,0 +1,48 @@
+/*
+ * Making a log durable, and warming cold data: jobs in three steps. begin and end run on the
+ * owner loop, run on a worker (it blocks) while the loop goes on appending and reading.
+ *
+ *   if (log_flush_due(log, now_ms) && (flush = log_flush_begin(log, false, now_ms)) != NULL)
+ *       submit: log_flush_run(flush); then on the loop: rv = log_flush_end(log, flush);
+ *
+ * Group commit: one flush is in flight at a time; what is appended meanwhile is covered by the
+ * next, so after log_flush_end begin again while the durable end is below what somebody waits for.
+ * A log must not be closed, truncated or freed while a job is in flight: log_busy.
+ */
+#ifndef KRAFTD_STORAGE_LOG_FLUSH_H
+#define KRAFTD_STORAGE_LOG_FLUSH_H
+
+#include "common/storage/log.h"
+
+struct log_flush;
+struct log_warm;
+
+/* flush.messages or flush.ms ask for a flush now. */
+bool log_flush_due(const struct log *log, int64_t now_ms);
+/* When flush.ms will next ask for one; INT64_MAX: not without a further append. */
+int64_t log_flush_due_at_ms(const struct log *log);
+/* Bytes appended that no flush has covered yet, also of a flush in flight. */
+int64_t log_unflushed_bytes(const struct log *log);
+
+/*
+ * NULL when all is durable already, when a flush is in flight or when the log has failed. With
+ * `checkpoint` the indexes are synced as well and the recovery point advances: what the background
+ * flusher does. Without, only what acknowledged records need: the durable end advances.
+ */
+struct log_flush *log_flush_begin(struct log *log, bool checkpoint, int64_t now_ms);
+void log_flush_run(struct log_flush *flush);
+/* Frees the job. 0, or the error of the sync: the log is failed from then on. */
+int log_flush_end(struct log *log, struct log_flush *flush);
+/* All three at once, for places that may block (start, stop, tests). */
+int log_flush_now(struct log *log, bool checkpoint, int64_t now_ms);
+
+/* Some job is in flight. */
+bool log_busy(const struct log *log);
+
+/* Opens what reading there needs and brings its bytes into the page cache. Never NULL. */
+struct log_warm *log_warm_begin(struct log *log, int64_t offset, int32_t max_bytes);
+void log_warm_run(struct log_warm *warm);
+/* Frees the job; an error only says that the read itself will meet it. */
+int log_warm_end(struct log *log, struct log_warm *warm);
+
+#endif
