@@ -12,7 +12,6 @@
 #ifndef KRAFTD_BASE_ENV_H
 #define KRAFTD_BASE_ENV_H
 
-#include "common/base/list.h"
 #include "common/base/uuid.h"
 
 #include <stdatomic.h>
@@ -51,7 +50,7 @@ struct work {
     void (*run)(struct work *);  /* on a worker thread */
     void (*done)(struct work *); /* then on `loop` */
     struct loop *loop;
-    struct list link; /* the queue's */
+    struct task task; /* the implementation's, to queue it with */
 };
 
 struct net_ops; /* common/base/stream.h */

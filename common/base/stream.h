@@ -33,7 +33,8 @@ struct out_chunk {
 };
 
 struct stream_handler {
-    /* Room for the next bytes; *ret_len > 0. */
+    /* Room for the next bytes; *ret_len > 0. on_read or on_end follows before anything else runs on
+     * the loop, so that all streams of a loop may share the room. */
     void *(*read_room)(void *owner, size_t *ret_len);
     void (*on_read)(void *owner, size_t len);
     /* Once: 0 when the peer ended its side in order, else a negative errno. Nothing is read after
@@ -94,8 +95,9 @@ static inline void stream_read_resume(struct stream *s)
     s->loop->env->net->read_resume(s);
 }
 
-/* No callback but `closed` after it; the stream is freed. With flush, what is queued is sent first
- * (bounded by ten seconds). On a started stream only on its loop. */
+/* No callback but `closed` (may be NULL) after it, on a later turn; then the stream is freed. With
+ * flush, what is queued is sent first (bounded by ten seconds). On a started stream only on its
+ * loop. A stream that was never started is dropped at once, without `closed`. */
 void stream_close(struct env *env, struct stream *s, bool flush, void (*closed)(void *owner),
                   void *owner);
 
