@@ -1,0 +1,509 @@
+#include "tests/sim/sim_disk_internal.h"
+
+#include "common/base/mem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Inodes --- */
+
+struct sim_inode *sim_inode_new(struct sim_volume *volume, bool is_directory)
+{
+    struct sim_inode *inode = mem_calloc(1, sizeof(*inode));
+    inode->references = 1;
+    inode->is_directory = is_directory;
+    inode->volume = volume;
+    return inode;
+}
+
+struct sim_inode *sim_inode_ref(struct sim_inode *inode)
+{
+    if (inode)
+        inode->references++;
+    return inode;
+}
+
+static void names_release(struct sim_names *names)
+{
+    while (names->count > 0) {
+        struct sim_name *last = &names->items[--names->count];
+        free(last->name);
+        sim_inode_unref(last->inode);
+    }
+    free(names->items);
+    *names = (struct sim_names){0};
+}
+
+static void forget_changes(struct sim_inode *inode)
+{
+    for (size_t i = 0; i < inode->change_count; i++)
+        free(inode->changes[i].data);
+    inode->change_count = 0;
+}
+
+void sim_inode_unref(struct sim_inode *inode)
+{
+    if (!inode || --inode->references > 0)
+        return;
+    for (size_t i = 0; i < inode->names.count; i++)
+        sim_inode_unuse(inode->names.items[i].inode);
+    inode->volume->used_bytes -= inode->charged_bytes;
+    names_release(&inode->names);
+    names_release(&inode->durable_names);
+    forget_changes(inode);
+    free(inode->changes);
+    sim_pages_release(&inode->cache);
+    sim_pages_release(&inode->platter);
+    free(inode->cold);
+    free(inode);
+}
+
+void sim_inode_recharge(struct sim_inode *inode)
+{
+    int64_t bytes = 0;
+    if (inode->uses > 0 && !inode->is_directory)
+        bytes = (int64_t)sim_page_end(inode->cache.size_bytes) * SIM_PAGE_BYTES;
+    inode->volume->used_bytes += bytes - inode->charged_bytes;
+    inode->charged_bytes = bytes;
+}
+
+void sim_inode_use(struct sim_inode *inode)
+{
+    inode->uses++;
+    sim_inode_recharge(inode);
+}
+
+void sim_inode_unuse(struct sim_inode *inode)
+{
+    CHECK(inode->uses > 0);
+    inode->uses--;
+    sim_inode_recharge(inode);
+}
+
+void sim_inode_warm(struct sim_inode *inode, int64_t position, int64_t len)
+{
+    size_t first = (size_t)(position / SIM_PAGE_BYTES);
+    size_t end = MIN(sim_page_end(position + len), inode->cold_count);
+    for (size_t i = first; i < end; i++)
+        inode->cold[i] = false;
+}
+
+/* --- Names --- */
+
+static size_t names_at(const struct sim_names *names, const char *name, bool *ret_found)
+{
+    size_t low = 0, high = names->count;
+    *ret_found = false;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = strcmp(names->items[middle].name, name);
+        if (order == 0)
+            *ret_found = true;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct sim_inode *sim_names_find(const struct sim_names *names, const char *name)
+{
+    bool found;
+    size_t at = names_at(names, name, &found);
+    return found ? names->items[at].inode : NULL;
+}
+
+void sim_names_set(struct sim_names *names, const char *name, struct sim_inode *inode)
+{
+    bool found;
+    size_t at = names_at(names, name, &found);
+    struct sim_name *item = names->items + at;
+    sim_inode_ref(inode);
+    if (found) {
+        sim_inode_unref(item->inode);
+        item->inode = inode;
+        if (inode)
+            return;
+        free(item->name);
+        memmove(item, item + 1, (--names->count - at) * sizeof(*item));
+    } else if (inode) {
+        (void)VEC_PUSH(names->items, names->count, names->capacity);
+        item = names->items + at;
+        memmove(item + 1, item, (names->count - 1 - at) * sizeof(*item));
+        *item = (struct sim_name){mem_strdup(name), inode};
+    }
+}
+
+/* The same for names in the cache, which hold space. */
+static void names_set_used(struct sim_names *names, const char *name, struct sim_inode *inode)
+{
+    struct sim_inode *old = sim_names_find(names, name);
+    if (inode)
+        sim_inode_use(inode);
+    if (old)
+        sim_inode_unuse(old);
+    sim_names_set(names, name, inode);
+}
+
+/* --- Volumes and paths --- */
+
+static void name_change_release(struct sim_name_change *change)
+{
+    sim_inode_unref(change->from);
+    sim_inode_unref(change->to);
+    sim_inode_unref(change->inode);
+    free(change->name_from);
+    free(change->name_to);
+}
+
+struct sim_volume *sim_volume_new(struct sim_disk *d, const char *path)
+{
+    struct sim_volume *v = mem_calloc(1, sizeof(*v));
+    v->d = d;
+    v->path = mem_strdup(path);
+    v->root = sim_inode_new(v, true);
+    return v;
+}
+
+void sim_volume_clear(struct sim_volume *v)
+{
+    for (size_t i = 0; i < v->change_count; i++)
+        name_change_release(&v->changes[i]);
+    v->change_count = 0;
+    sim_inode_unref(v->root);
+    v->root = sim_inode_new(v, true);
+    v->used_bytes = 0;
+}
+
+void sim_volume_free(struct sim_volume *v)
+{
+    sim_volume_clear(v);
+    sim_inode_unref(v->root);
+    free(v->changes);
+    free(v->path);
+    free(v);
+}
+
+int sim_path_normalize(const char *path, char ret_path[PATH_MAX])
+{
+    size_t len = 0;
+    while (*path) {
+        size_t part = strcspn(path, "/");
+        if (part == 2 && path[0] == '.' && path[1] == '.')
+            return -EINVAL;
+        if (part > NAME_MAX || len + part + 2 > PATH_MAX)
+            return -ENAMETOOLONG;
+        if (part > 0 && !(part == 1 && path[0] == '.')) {
+            ret_path[len++] = '/';
+            memcpy(ret_path + len, path, part);
+            len += part;
+        }
+        path += part;
+        if (*path)
+            path++;
+    }
+    ret_path[len] = '\0';
+    return 0;
+}
+
+struct sim_volume *sim_path_volume(struct sim_disk *d, const char *normalized)
+{
+    struct sim_volume *best = d->volumes[0];
+    for (size_t i = 1; i < d->volume_count; i++) {
+        struct sim_volume *v = d->volumes[i];
+        size_t len = strlen(v->path);
+        if (strncmp(v->path, normalized, len) == 0 && strchr("/", normalized[len]) &&
+            len > strlen(best->path))
+            best = v;
+    }
+    return best;
+}
+
+int sim_path_find(struct sim_disk *d, const char *normalized, bool durable,
+                  struct sim_inode **ret_inode)
+{
+    struct sim_volume *v = sim_path_volume(d, normalized);
+    struct sim_inode *inode = v->root;
+    const char *at = normalized + strlen(v->path);
+    while (*at == '/') {
+        char name[NAME_MAX + 1];
+        size_t len = strcspn(++at, "/");
+        memcpy(name, at, len);
+        name[len] = '\0';
+        at += len;
+        if (!inode->is_directory)
+            return -ENOTDIR;
+        inode = sim_names_find(durable ? &inode->durable_names : &inode->names, name);
+        if (!inode)
+            return -ENOENT;
+    }
+    *ret_inode = inode;
+    return 0;
+}
+
+int sim_path_parent(struct sim_disk *d, const char *normalized, struct sim_inode **ret_directory,
+                    const char **ret_name)
+{
+    struct sim_volume *v = sim_path_volume(d, normalized);
+    if (strcmp(normalized, v->path) == 0)
+        return -EINVAL;
+    const char *slash = strrchr(normalized, '/');
+    char parent[PATH_MAX];
+    memcpy(parent, normalized, (size_t)(slash - normalized));
+    parent[slash - normalized] = '\0';
+    struct sim_inode *directory;
+    int rv = sim_path_find(d, parent, false, &directory);
+    if (rv != 0)
+        return rv;
+    if (!directory->is_directory)
+        return -ENOTDIR;
+    *ret_directory = directory;
+    *ret_name = slash + 1;
+    return 0;
+}
+
+/* --- Changes of names --- */
+
+static void note_change(struct sim_inode *from, const char *name_from, struct sim_inode *to,
+                        const char *name_to, struct sim_inode *inode)
+{
+    struct sim_volume *v = inode->volume;
+    VEC_PUSH(v->changes, v->change_count, v->change_capacity) = (struct sim_name_change){
+        .from = sim_inode_ref(from),
+        .to = sim_inode_ref(to),
+        .name_from = name_from ? mem_strdup(name_from) : NULL,
+        .name_to = name_to ? mem_strdup(name_to) : NULL,
+        .inode = sim_inode_ref(inode),
+    };
+}
+
+static void apply_change(const struct sim_name_change *change)
+{
+    if (change->from &&
+        sim_names_find(&change->from->durable_names, change->name_from) == change->inode)
+        sim_names_set(&change->from->durable_names, change->name_from, NULL);
+    if (change->to)
+        sim_names_set(&change->to->durable_names, change->name_to, change->inode);
+}
+
+void sim_tree_add(struct sim_inode *directory, const char *name, struct sim_inode *inode)
+{
+    names_set_used(&directory->names, name, inode);
+    note_change(NULL, NULL, directory, name, inode);
+}
+
+void sim_tree_remove(struct sim_inode *directory, const char *name)
+{
+    struct sim_inode *inode = sim_names_find(&directory->names, name);
+    note_change(directory, name, NULL, NULL, inode);
+    names_set_used(&directory->names, name, NULL);
+}
+
+void sim_tree_rename(struct sim_inode *from, const char *name_from, struct sim_inode *to,
+                     const char *name_to)
+{
+    struct sim_inode *inode = sim_names_find(&from->names, name_from);
+    note_change(from, name_from, to, name_to, inode);
+    names_set_used(&to->names, name_to, inode);
+    names_set_used(&from->names, name_from, NULL);
+}
+
+/* A rename between directories takes along what came before it in both, as a journal does. */
+void sim_tree_sync_names(struct sim_inode *directory)
+{
+    struct sim_volume *v = directory->volume;
+    struct sim_inode **synced = NULL;
+    size_t synced_count = 0, synced_capacity = 0, kept = 0;
+    bool *take = mem_calloc(v->change_count, sizeof(*take));
+    VEC_PUSH(synced, synced_count, synced_capacity) = directory;
+    for (size_t i = v->change_count; i-- > 0;) {
+        struct sim_name_change *change = &v->changes[i];
+        bool from = false, to = false;
+        for (size_t j = 0; j < synced_count; j++) {
+            from |= synced[j] == change->from;
+            to |= synced[j] == change->to;
+        }
+        take[i] = from || to;
+        if (from && !to && change->to)
+            VEC_PUSH(synced, synced_count, synced_capacity) = change->to;
+        if (to && !from && change->from)
+            VEC_PUSH(synced, synced_count, synced_capacity) = change->from;
+    }
+    for (size_t i = 0; i < v->change_count; i++) {
+        if (take[i]) {
+            apply_change(&v->changes[i]);
+            name_change_release(&v->changes[i]);
+        } else {
+            v->changes[kept++] = v->changes[i];
+        }
+    }
+    v->change_count = kept;
+    free(take);
+    free(synced);
+}
+
+/* --- Contents --- */
+
+static void apply_to_platter(struct sim_inode *inode, const struct sim_change *change)
+{
+    if (change->data)
+        sim_pages_write(&inode->platter, change->data, change->len, change->position);
+    else
+        sim_pages_resize(&inode->platter, change->position);
+}
+
+/* A write of which not all reached the platter: a prefix up to a sector or any byte, or any of its
+ * sectors. */
+static void apply_torn(struct sim_random *random, struct sim_inode *inode,
+                       const struct sim_change *change)
+{
+    int64_t len = (int64_t)change->len;
+    int64_t kind = sim_random_below(random, 3);
+    if (kind < 2) {
+        int64_t end = change->position + sim_random_below(random, len);
+        if (kind == 0)
+            end = MAX(change->position, end / SIM_SECTOR_BYTES * SIM_SECTOR_BYTES);
+        sim_pages_write(&inode->platter, change->data, (size_t)(end - change->position),
+                        change->position);
+        return;
+    }
+    for (int64_t at = 0; at < len;) {
+        int64_t sector_end = ((change->position + at) / SIM_SECTOR_BYTES + 1) * SIM_SECTOR_BYTES;
+        int64_t part = MIN(len - at, sector_end - change->position - at);
+        if (sim_random_below(random, 2) == 0)
+            sim_pages_write(&inode->platter, change->data + at, (size_t)part,
+                            change->position + at);
+        at += part;
+    }
+}
+
+/* The oldest changes reach the platter as they are. */
+static void write_back(struct sim_inode *inode, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        apply_to_platter(inode, &inode->changes[i]);
+        free(inode->changes[i].data);
+    }
+    inode->change_count -= count;
+    memmove(inode->changes, inode->changes + count, inode->change_count * sizeof(*inode->changes));
+}
+
+static void push_change(struct sim_inode *inode, struct sim_change change)
+{
+    VEC_PUSH(inode->changes, inode->change_count, inode->change_capacity) = change;
+    size_t limit = (size_t)inode->volume->d->writeback;
+    if (limit > 0 && inode->change_count > limit)
+        write_back(inode, inode->change_count / 2);
+    sim_inode_recharge(inode);
+}
+
+void sim_file_write(struct sim_inode *inode, const void *data, size_t len, int64_t position)
+{
+    if (len == 0)
+        return;
+    sim_pages_write(&inode->cache, data, len, position);
+    uint8_t *copy = mem_alloc(len);
+    memcpy(copy, data, len);
+    push_change(inode, (struct sim_change){.position = position, .data = copy, .len = len});
+}
+
+void sim_file_resize(struct sim_inode *inode, int64_t size_bytes)
+{
+    sim_pages_resize(&inode->cache, size_bytes);
+    push_change(inode, (struct sim_change){.position = size_bytes});
+}
+
+/* Pages are shared with the cache instead of written once more. A page that only a lost fsync
+ * touched stays lost: it is not dirty. */
+void sim_file_sync(struct sim_inode *inode)
+{
+    for (size_t i = 0; i < inode->change_count; i++) {
+        struct sim_change *change = &inode->changes[i];
+        if (!change->data)
+            sim_pages_resize(&inode->platter, change->position);
+        else
+            sim_pages_share(&inode->platter, &inode->cache,
+                            (size_t)(change->position / SIM_PAGE_BYTES),
+                            sim_page_end(change->position + (int64_t)change->len));
+    }
+    if (inode->change_count > 0)
+        sim_pages_resize(&inode->platter, inode->cache.size_bytes);
+    forget_changes(inode);
+}
+
+static void apply_randomly(struct sim_random *random, struct sim_inode *inode,
+                           const struct sim_change *change)
+{
+    int64_t fate = sim_random_below(random, 3);
+    if (fate == 0 || (fate == 1 && !change->data))
+        apply_to_platter(inode, change);
+    else if (fate == 1)
+        apply_torn(random, inode, change);
+}
+
+void sim_file_sync_lost(struct sim_inode *inode)
+{
+    for (size_t i = 0; i < inode->change_count; i++)
+        apply_randomly(&inode->volume->d->random, inode, &inode->changes[i]);
+    forget_changes(inode);
+}
+
+/* --- Power cut --- */
+
+static void cut_names(struct sim_volume *v, enum sim_disk_cut cut)
+{
+    struct sim_random *random = &v->d->random;
+    /* A journal keeps a prefix; other file systems keep any. */
+    bool journal = sim_random_below(random, 2) == 0;
+    size_t prefix = (size_t)sim_random_below(random, (int64_t)v->change_count + 1);
+    for (size_t i = 0; i < v->change_count; i++) {
+        bool keep = journal ? i < prefix : sim_random_below(random, 2) == 0;
+        if (cut == SIM_CUT_KEEP_ALL || (cut == SIM_CUT_RANDOM && keep))
+            apply_change(&v->changes[i]);
+        name_change_release(&v->changes[i]);
+    }
+    v->change_count = 0;
+}
+
+static void cut_file(struct sim_inode *inode, enum sim_disk_cut cut)
+{
+    for (size_t i = 0; i < inode->change_count; i++) {
+        if (cut == SIM_CUT_KEEP_ALL)
+            apply_to_platter(inode, &inode->changes[i]);
+        else if (cut == SIM_CUT_RANDOM)
+            apply_randomly(&inode->volume->d->random, inode, &inode->changes[i]);
+    }
+    forget_changes(inode);
+    sim_pages_assign(&inode->cache, &inode->platter);
+    inode->cold_count = inode->cache.count;
+    inode->cold = mem_realloc(inode->cold, inode->cold_count * sizeof(*inode->cold));
+    memset(inode->cold, true, inode->cold_count * sizeof(*inode->cold));
+    sim_inode_recharge(inode);
+}
+
+static void cut_inode(struct sim_inode *inode, enum sim_disk_cut cut)
+{
+    if (!inode->is_directory) {
+        cut_file(inode, cut);
+        return;
+    }
+    struct sim_names old = inode->names;
+    inode->names = (struct sim_names){0};
+    for (size_t i = 0; i < inode->durable_names.count; i++) {
+        struct sim_name *name = &inode->durable_names.items[i];
+        names_set_used(&inode->names, name->name, name->inode);
+    }
+    for (size_t i = 0; i < old.count; i++)
+        sim_inode_unuse(old.items[i].inode);
+    names_release(&old);
+    for (size_t i = 0; i < inode->names.count; i++)
+        cut_inode(inode->names.items[i].inode, cut);
+}
+
+void sim_volume_power_cut(struct sim_volume *v, enum sim_disk_cut cut)
+{
+    cut_names(v, cut);
+    cut_inode(v->root, cut);
+}
