@@ -87,8 +87,7 @@ static void draw_latency(struct call *call)
 {
     struct sim_disk *d = call->d;
     bool sync = call->seen.op == SIM_FSYNC || call->seen.op == SIM_FSYNC_DIR;
-    int64_t mean =
-        sync ? call->volume->faults.fsync_latency_us : call->volume->faults.latency_us;
+    int64_t mean = sync ? call->volume->faults.fsync_latency_us : call->volume->faults.latency_us;
     if (mean == 0 || !d->hooks.latency)
         return;
     int64_t us = sim_random_below(&d->random, 2 * mean + 1);
@@ -159,8 +158,7 @@ static void touch(struct sim_disk *d, struct sim_inode *inode)
 
 /* --- Files --- */
 
-static int open_inode(struct sim_disk *d, const char *path, int flags,
-                      struct sim_inode **ret_inode)
+static int open_inode(struct sim_disk *d, const char *path, int flags, struct sim_inode **ret_inode)
 {
     struct sim_inode *inode;
     int rv = sim_path_find(d, path, false, &inode);
@@ -261,7 +259,8 @@ static int64_t room_for(struct sim_inode *inode, int64_t position, int64_t len)
     struct sim_volume *v = inode->volume;
     if (v->capacity_bytes == 0)
         return len;
-    int64_t free_bytes = MAX(v->capacity_bytes - v->used_bytes, 0) / SIM_PAGE_BYTES * SIM_PAGE_BYTES;
+    int64_t free_bytes =
+        MAX(v->capacity_bytes - v->used_bytes, 0) / SIM_PAGE_BYTES * SIM_PAGE_BYTES;
     int64_t end = inode->charged_bytes + free_bytes;
     return MAX(MIN(len, end - position), 0);
 }
@@ -336,7 +335,8 @@ static int op_preallocate(struct disk_file *base, int64_t size_bytes)
         int64_t old = file->inode->cache.size_bytes;
         if (!(file->flags & DISK_WRITE))
             fail(&call, -EBADF, EFFECT_NONE);
-        else if (size_bytes > old && room_for(file->inode, old, size_bytes - old) < size_bytes - old)
+        else if (size_bytes > old &&
+                 room_for(file->inode, old, size_bytes - old) < size_bytes - old)
             fail(&call, -ENOSPC, EFFECT_NONE);
         else if (size_bytes > old)
             sim_file_resize(file->inode, size_bytes);

@@ -8,8 +8,8 @@
  * Process death (sim_disk_kill): page cache stays, open files and locks are gone.
  * Power cut (sim_disk_power_cut): every write, truncation and name change that was not synced is
  * kept, dropped or (writes) torn, each by itself; what was never written reads as zeros.
- * Failed fsync: as on Linux, the pages are then clean: they still read back, the next fsync succeeds
- * and a power cut brings the old bytes back.
+ * Failed fsync: as on Linux, the pages are then clean: they still read back, the next fsync
+ * succeeds and a power cut brings the old bytes back.
  *
  * Memory: pages of 4 KiB shared between cache and platter, copied on write. Several volumes (log
  * dirs on disks of their own) fail and fill up separately. All choices come from the seed.
@@ -59,9 +59,9 @@ struct sim_disk_call {
 struct sim_disk_hooks {
     void *ctx;
     void (*call)(void *ctx, const struct sim_disk_call *call);
-    void (*crashed)(void *ctx);              /* the call that sim_disk_crash_at named was reached */
-    void (*latency)(void *ctx, int64_t us);  /* what the call took; virtual time is the env's */
-    int64_t (*wall_ms)(void *ctx);           /* for modified_ms */
+    void (*crashed)(void *ctx);             /* the call that sim_disk_crash_at named was reached */
+    void (*latency)(void *ctx, int64_t us); /* what the call took; virtual time is the env's */
+    int64_t (*wall_ms)(void *ctx);          /* for modified_ms */
 };
 
 /* Random faults of one volume, in calls per million. */
@@ -87,8 +87,8 @@ void sim_disk_wipe(struct sim_disk *d, const char *path);
 enum sim_disk_cut { SIM_CUT_RANDOM, SIM_CUT_DROP_ALL, SIM_CUT_KEEP_ALL };
 void sim_disk_kill(struct sim_disk *d);
 void sim_disk_power_cut(struct sim_disk *d, enum sim_disk_cut cut);
-/* After a death of an owner whose memory is gone as a whole: frees the dead handles too. Returns how
- * many there were. */
+/* After a death of an owner whose memory is gone as a whole: frees the dead handles too. Returns
+ * how many there were. */
 size_t sim_disk_reclaim_handles(struct sim_disk *d);
 
 /* Faults. */
@@ -98,12 +98,13 @@ void sim_disk_set_failed(struct sim_disk *d, const char *path, bool failed);
 /* Writes beyond it fail with -ENOSPC; 0: no limit. */
 void sim_disk_set_capacity(struct sim_disk *d, const char *path, int64_t bytes);
 /* The nth call from now (1: the next) of `op` whose path contains `part` (NULL: any) fails with
- * `error` once; a write then leaves a random prefix. One such order at a time; error 0 forgets it. */
+ * `error` once; a write then leaves a random prefix. One such order at a time; error 0 forgets it.
+ */
 void sim_disk_fail_at(struct sim_disk *d, enum sim_disk_op op, const char *part, int64_t nth,
                       int error);
 /* The machine stops inside the nth call from now (1: the next): that call has no, some or all of
- * its effect and returns -EIO, and so do all others until kill or power cut. 0 forgets it. Loop over
- * n until sim_disk_crashed() stays false to crash at every call. */
+ * its effect and returns -EIO, and so do all others until kill or power cut. 0 forgets it. Loop
+ * over n until sim_disk_crashed() stays false to crash at every call. */
 void sim_disk_crash_at(struct sim_disk *d, int64_t nth);
 bool sim_disk_crashed(const struct sim_disk *d);
 /* The kernel writes back by itself once a file has that many unsynced writes; 0 (as at first): only
@@ -116,7 +117,8 @@ int64_t sim_disk_count(const struct sim_disk *d, enum sim_disk_op op);
 /* Looking and meddling behind everyone's back; no call is counted and no fault strikes. */
 /* Bytes of the file that a power cut which drops all would leave; -ENOENT when its name would be
  * gone. Fresh memory, the caller frees. */
-int sim_disk_read_durable(struct sim_disk *d, const char *path, uint8_t **ret_data, size_t *ret_len);
+int sim_disk_read_durable(struct sim_disk *d, const char *path, uint8_t **ret_data,
+                          size_t *ret_len);
 /* Inverts `len` bytes of a file, in cache and on the platter. -ENOENT, -EINVAL beyond the end. */
 int sim_disk_corrupt(struct sim_disk *d, const char *path, int64_t position, int64_t len);
 /* Copies a tree from the real file system in (durable), or out to it. Negative errno. */
