@@ -24,6 +24,11 @@ if(KRAFTD_WERROR)
 endif()
 include_directories(${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
 
+# Switches that make the node wrong on purpose: only where tests are built (common/base/mutation.h).
+if(KRAFTD_TESTS)
+  add_compile_definitions(KRAFTD_MUTATIONS)
+endif()
+
 if(KRAFTD_SANITIZE STREQUAL "address")
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined)
   add_link_options(-fsanitize=address,undefined)

@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/base/mem.h"
+#include "common/base/mutation.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -97,7 +98,8 @@ int disk_replace_file(struct disk *disk, const char *path, const void *data, siz
         (void)disk->ops->unlink(disk, temporary);
         goto out;
     }
-    rv = disk_sync_parent(disk, path);
+    if (!MUTATED(disk, RENAME_WITHOUT_DIR_FSYNC))
+        rv = disk_sync_parent(disk, path);
 out:
     free(temporary);
     return rv;

@@ -19,6 +19,7 @@
 #include <sys/uio.h>
 
 struct disk;
+struct mutations;
 
 /* An open file. Reference-counted (atomic), so that bytes can be sent from it after its segment was
  * dropped; the last reference closes it. Implementations embed this struct. */
@@ -78,6 +79,9 @@ struct disk_ops {
 
 struct disk {
     const struct disk_ops *ops;
+#ifdef KRAFTD_MUTATIONS
+    const struct mutations *mutations; /* common/base/mutation.h; NULL: none */
+#endif
 };
 
 /* The kernel's file system. Free with disk_posix_free once all files are closed. */

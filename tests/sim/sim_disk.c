@@ -1,4 +1,4 @@
-#include "tests/sim/sim_disk_internal.h"
+#include "tests/sim/sim_disk_call.h"
 
 #include "common/base/mem.h"
 
@@ -6,19 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What a call that goes wrong still does. */
-enum effect { EFFECT_ALL, EFFECT_PART, EFFECT_NONE };
-
-/* A call between call_begin and call_end; the mutex is held. */
-struct call {
-    struct sim_disk *d;
-    struct sim_disk_call seen;
-    struct sim_volume *volume;
-    enum effect effect;
-    int error;
-    int64_t latency_us;
-};
 
 static struct sim_disk *disk_of(struct disk *disk)
 {
@@ -28,127 +15,6 @@ static struct sim_disk *disk_of(struct disk *disk)
 static struct sim_file *file_of(struct disk_file *file)
 {
     return CONTAINER_OF(file, struct sim_file, base);
-}
-
-static bool changes_names(enum sim_disk_op op)
-{
-    return op == SIM_RENAME || op == SIM_UNLINK || op == SIM_MKDIR || op == SIM_RMDIR;
-}
-
-static int64_t error_rate(const struct sim_disk_faults *faults, enum sim_disk_op op)
-{
-    if (op == SIM_PREAD)
-        return faults->read_error;
-    if (op == SIM_PWRITE || op == SIM_TRUNCATE || op == SIM_PREALLOCATE)
-        return faults->write_error;
-    if (op == SIM_FSYNC || op == SIM_FSYNC_DIR)
-        return faults->fsync_error;
-    return changes_names(op) ? faults->name_error : 0;
-}
-
-static void fail(struct call *call, int error, enum effect effect)
-{
-    call->error = error;
-    call->effect = effect;
-}
-
-/* Which fault strikes, the strongest first. */
-static void draw_fault(struct call *call)
-{
-    struct sim_disk *d = call->d;
-    if (d->crashed) {
-        fail(call, -EIO, EFFECT_NONE);
-        return;
-    }
-    if (d->crash_left > 0 && --d->crash_left == 0) {
-        d->crashed = true;
-        enum effect effect = (enum effect)sim_random_below(&d->random, 3);
-        if (effect == EFFECT_PART && call->seen.op != SIM_PWRITE)
-            effect = EFFECT_NONE;
-        fail(call, -EIO, effect);
-        if (d->hooks.crashed)
-            d->hooks.crashed(d->hooks.ctx);
-        return;
-    }
-    if (call->volume->failed) {
-        fail(call, -EIO, EFFECT_NONE);
-        return;
-    }
-    if (d->fail.left > 0 && (d->fail.op == SIM_ANY || d->fail.op == call->seen.op) &&
-        (!d->fail.part || strstr(call->seen.path, d->fail.part)) && --d->fail.left == 0) {
-        fail(call, d->fail.error, EFFECT_PART);
-        return;
-    }
-    if (sim_random_chance(&d->random, error_rate(&call->volume->faults, call->seen.op)))
-        fail(call, -EIO, EFFECT_PART);
-}
-
-static void draw_latency(struct call *call)
-{
-    struct sim_disk *d = call->d;
-    bool sync = call->seen.op == SIM_FSYNC || call->seen.op == SIM_FSYNC_DIR;
-    int64_t mean = sync ? call->volume->faults.fsync_latency_us : call->volume->faults.latency_us;
-    if (mean == 0 || !d->hooks.latency)
-        return;
-    int64_t us = sim_random_below(&d->random, 2 * mean + 1);
-    if (sim_random_chance(&d->random, 10000))
-        us *= 20;
-    d->hooks.latency(d->hooks.ctx, us);
-}
-
-static void call_begin(struct call *call, struct sim_disk *d, enum sim_disk_op op,
-                       struct sim_volume *volume, const char *path)
-{
-    pthread_mutex_lock(&d->mutex);
-    d->counts[op]++;
-    d->counts[SIM_ANY]++;
-    *call = (struct call){
-        .d = d,
-        .seen = {.number = d->counts[SIM_ANY], .op = op, .path = path},
-        .volume = volume,
-    };
-}
-
-/* The same for a path, which it normalizes. False: the call is over with call->error. */
-static bool call_begin_path(struct call *call, struct sim_disk *d, enum sim_disk_op op,
-                            const char *path, char normalized[PATH_MAX])
-{
-    call_begin(call, d, op, NULL, path);
-    int rv = sim_path_normalize(path, normalized);
-    if (rv != 0) {
-        call->volume = d->volumes[0];
-        fail(call, rv, EFFECT_NONE);
-        return false;
-    }
-    call->seen.path = normalized;
-    call->volume = sim_path_volume(d, normalized);
-    draw_fault(call);
-    return call->effect == EFFECT_ALL;
-}
-
-static bool call_begin_file(struct call *call, struct sim_file *file, enum sim_disk_op op,
-                            int64_t position, int64_t len)
-{
-    call_begin(call, CONTAINER_OF(file->base.disk, struct sim_disk, base), op, file->volume,
-               file->path);
-    call->seen.position = position;
-    call->seen.len = len;
-    if (!file->inode)
-        fail(call, -EIO, EFFECT_NONE);
-    else
-        draw_fault(call);
-    return call->effect == EFFECT_ALL;
-}
-
-static int64_t call_end(struct call *call, int64_t result)
-{
-    struct sim_disk *d = call->d;
-    call->seen.result = call->error != 0 ? call->error : result;
-    draw_latency(call);
-    if (d->hooks.call)
-        d->hooks.call(d->hooks.ctx, &call->seen);
-    pthread_mutex_unlock(&d->mutex);
-    return call->seen.result;
 }
 
 static void touch(struct sim_disk *d, struct sim_inode *inode)
@@ -233,12 +99,12 @@ static void op_close(struct disk_file *base)
 {
     struct sim_file *file = file_of(base);
     struct sim_disk *d = disk_of(base->disk);
-    pthread_mutex_lock(&d->mutex);
+    void *entered = disk_enter(d);
     sim_file_die(file);
     list_remove(&file->link);
-    pthread_mutex_unlock(&d->mutex);
     free(file->path);
     free(file);
+    disk_leave(d, entered);
 }
 
 static ssize_t op_pread(struct disk_file *base, void *ret_data, size_t len, int64_t position)
@@ -286,9 +152,9 @@ static int op_pwritev(struct disk_file *base, const struct iovec *iov, int count
         len += (int64_t)iov[i].iov_len;
     call_begin_file(&call, file, SIM_PWRITE, position, len);
     if (call.error == 0 && !(file->flags & DISK_WRITE))
-        fail(&call, -EBADF, EFFECT_NONE);
+        call_fail(&call, -EBADF, EFFECT_NONE);
     if (call.error == 0 && room_for(file->inode, position, len) < len)
-        fail(&call, -ENOSPC, EFFECT_PART);
+        call_fail(&call, -ENOSPC, EFFECT_PART);
     if (call.effect != EFFECT_NONE) {
         int64_t limit = room_for(file->inode, position, len);
         if (call.effect == EFFECT_PART && call.error != -ENOSPC)
@@ -318,7 +184,7 @@ static int op_truncate(struct disk_file *base, int64_t size_bytes)
     struct call call;
     if (call_begin_file(&call, file, SIM_TRUNCATE, size_bytes, 0)) {
         if (!(file->flags & DISK_WRITE)) {
-            fail(&call, -EBADF, EFFECT_NONE);
+            call_fail(&call, -EBADF, EFFECT_NONE);
         } else if (size_bytes != file->inode->cache.size_bytes) {
             sim_file_resize(file->inode, size_bytes);
             touch(call.d, file->inode);
@@ -334,10 +200,10 @@ static int op_preallocate(struct disk_file *base, int64_t size_bytes)
     if (call_begin_file(&call, file, SIM_PREALLOCATE, size_bytes, 0)) {
         int64_t old = file->inode->cache.size_bytes;
         if (!(file->flags & DISK_WRITE))
-            fail(&call, -EBADF, EFFECT_NONE);
+            call_fail(&call, -EBADF, EFFECT_NONE);
         else if (size_bytes > old &&
                  room_for(file->inode, old, size_bytes - old) < size_bytes - old)
-            fail(&call, -ENOSPC, EFFECT_NONE);
+            call_fail(&call, -ENOSPC, EFFECT_NONE);
         else if (size_bytes > old)
             sim_file_resize(file->inode, size_bytes);
     }
@@ -371,7 +237,7 @@ static int op_lock(struct disk_file *base)
     struct call call;
     if (call_begin_file(&call, file, SIM_LOCK, 0, 0)) {
         if (file->inode->locked_by && file->inode->locked_by != file)
-            fail(&call, -EAGAIN, EFFECT_NONE);
+            call_fail(&call, -EAGAIN, EFFECT_NONE);
         else
             file->inode->locked_by = file;
     }
@@ -435,7 +301,7 @@ static int op_rename(struct disk *disk, const char *from, const char *to)
     int rv = 0;
     call_begin_path(&call, d, SIM_RENAME, from, normalized);
     if (call.error == 0 && (rv = sim_path_normalize(to, normalized_to)) != 0)
-        fail(&call, rv, EFFECT_NONE);
+        call_fail(&call, rv, EFFECT_NONE);
     call.seen.path_to = to;
     if (call.effect == EFFECT_ALL)
         rv = rename_paths(d, normalized, normalized_to);

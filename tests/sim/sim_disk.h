@@ -58,6 +58,9 @@ struct sim_disk_call {
 
 struct sim_disk_hooks {
     void *ctx;
+    /* Around each call: the disk allocates for itself, not for who calls it. */
+    void *(*enter)(void *ctx);
+    void (*leave)(void *ctx, void *entered);
     void (*call)(void *ctx, const struct sim_disk_call *call);
     void (*crashed)(void *ctx);             /* the call that sim_disk_crash_at named was reached */
     void (*latency)(void *ctx, int64_t us); /* what the call took; virtual time is the env's */

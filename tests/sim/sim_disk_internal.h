@@ -1,7 +1,7 @@
 /*
  * Inside of the simulated disk. sim_tree.c: inodes, names, unsynced changes and what becomes of
- * them. sim_disk.c: the calls of struct disk with their faults. sim_disk_control.c: the rest of
- * sim_disk.h. Everything here runs under the disk's mutex.
+ * them. sim_disk_call.c: what can go wrong in a call. sim_disk.c: the calls of struct disk.
+ * sim_disk_control.c: the rest of sim_disk.h. Everything here runs under the disk's mutex.
  */
 #ifndef KRAFTD_SIM_DISK_INTERNAL_H
 #define KRAFTD_SIM_DISK_INTERNAL_H
