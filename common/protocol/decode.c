@@ -128,11 +128,19 @@ static void decode_array(struct decoder *d, const struct field_desc *field, bool
     }
 }
 
+/* Whether a struct follows: a byte says so, in a tagged field a uvarint. */
+static bool decode_presence(struct decoder *d, const struct field_desc *field)
+{
+    if (field->flags & FIELD_TAGGED)
+        return (int32_t)reader_uvarint(&d->in) > 0;
+    return reader_i8(&d->in) >= 0;
+}
+
 static void decode_struct_ptr(struct decoder *d, const struct field_desc *field, bool nullable,
                               void **out)
 {
     *out = NULL;
-    if (nullable && reader_i8(&d->in) < 0)
+    if (nullable && !decode_presence(d, field))
         return;
     void *memory = take_memory(d, 1, field->sub->size_bytes);
     if (!memory)
@@ -165,9 +173,9 @@ static void decode_field(struct decoder *d, const struct field_desc *field, void
  */
 static void decode_tags(struct decoder *d, const struct struct_desc *desc, char *out)
 {
-    int32_t count = (int32_t)reader_uvarint(&d->in);
+    uint32_t count = reader_uvarint(&d->in);
     struct unknown_tag **last = (void *)(out + desc->unknown_tags_offset);
-    for (int32_t i = 0; i < count && !d->in.failed; i++) {
+    for (uint32_t i = 0; i < count && !d->in.failed; i++) {
         uint32_t tag = reader_uvarint(&d->in);
         uint32_t size = reader_uvarint(&d->in);
         if (tag < desc->tagged_count) {

@@ -183,7 +183,7 @@ static void encode_struct_ptr(struct encoder *e, const struct field_desc *field,
         return;
     }
     if (nullable)
-        writer_i8(&e->out, ptr ? 1 : -1);
+        writer_i8(&e->out, ptr ? 1 : field->flags & FIELD_TAGGED ? 0 : -1);
     if (ptr)
         encode_struct(e, field->sub, ptr);
 }

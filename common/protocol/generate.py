@@ -125,7 +125,8 @@ class Emitter:
         elif self.is_pointer(field):
             kind = "STRUCT_PTR"
         flags = [flag for flag, on in (("FIELD_IGNORABLE", field.ignorable),
-                                       ("FIELD_NEVER_FLEXIBLE", field.never_flexible)) if on]
+                                       ("FIELD_NEVER_FLEXIBLE", field.never_flexible),
+                                       ("FIELD_TAGGED", field.tag is not None)) if on]
         sub = "NULL"
         if field.type not in PRIMITIVES:
             sub = f"&{self.struct_name(field.type)}_struct"
@@ -173,16 +174,18 @@ class Emitter:
         values = ", ".join(self.initial_value(field) for field in struct.fields) or "0"
         text = f"#define {name.upper()}_INITIAL {{{values}}}\n"
         text += f"static const struct {name} {name}_initial = {name.upper()}_INITIAL;\n"
-        fields = "NULL"
+        fields, order = "NULL", "NULL"
         if struct.fields:
-            fields = f"{name}_fields"
+            fields, order = f"{name}_fields", f"{name}_order"
+            places = [(plain + tagged).index(field) for field in struct.fields]
             text += f"static const struct field_desc {fields}[] = {{\n"
             text += "".join(self.field_entry(name, field) for field in plain + tagged) + "};\n"
+            text += f"static const uint8_t {order}[] = {{{', '.join(map(str, places))}}};\n"
         low, high = self.message.versions
         sizes = [self.min_struct_bytes(struct.fields, v) for v in range(low, high + 1)]
         unknown = f"offsetof(struct {name}, {UNKNOWN})" if self.has_unknown else "NO_UNKNOWN_TAGS"
         text += (f"const struct struct_desc {name}_struct = {{{c_string(struct.name)}, {fields}, "
-                 f"&{name}_initial, sizeof(struct {name}), {len(plain)}, {len(tagged)}, "
+                 f"{order}, &{name}_initial, sizeof(struct {name}), {len(plain)}, {len(tagged)}, "
                  f"{unknown}, {max(min(sizes, default=0), 1)}}};\n")
         return text
 

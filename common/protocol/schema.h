@@ -37,6 +37,7 @@ enum field_type {
 enum {
     FIELD_IGNORABLE = 1,      /* may be dropped where the version lacks it */
     FIELD_NEVER_FLEXIBLE = 2, /* the old encoding in flexible versions too */
+    FIELD_TAGGED = 4,
 };
 
 struct field_desc {
@@ -55,6 +56,7 @@ struct field_desc {
 struct struct_desc {
     const char *name;
     const struct field_desc *fields; /* in wire order, then the tagged ones: tag is the place */
+    const uint8_t *schema_order;     /* places in `fields` by order of the schema */
     const void *initial;             /* size_bytes with all defaults */
     uint16_t size_bytes;
     uint8_t field_count;  /* without tag */
