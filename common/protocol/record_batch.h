@@ -125,7 +125,9 @@ struct record_batches {
 
 static inline struct record_batches record_batches_of(struct bytes run)
 {
-    return (struct record_batches){run.data, run.data + (run.len > 0 ? run.len : 0)};
+    if (run.len <= 0)
+        return (struct record_batches){NULL, NULL};
+    return (struct record_batches){run.data, run.data + run.len};
 }
 
 /* 1 and the next batch; 0 at the end; an error, with `at` where it happened. A partial batch at the
