@@ -4,7 +4,7 @@
 #include "common/base/mem.h"
 #include "common/protocol/compression_internal.h"
 #include "common/protocol/decompressor.h"
-#include "common/protocol/record_wire.h"
+#include "common/protocol/endian.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -116,7 +116,7 @@ static void snappy_block(const uint8_t *data, size_t len, struct bytebuf *out)
     size_t size = snappy_max_compressed_length(len);
     uint8_t *at = bytebuf_reserve(out, 4 + size);
     CHECK(snappy_compress((const char *)data, len, (char *)at + 4, &size) == SNAPPY_OK);
-    record_store_u32(at, (uint32_t)size);
+    put_u32(at, (uint32_t)size);
     out->len += 4 + size;
 }
 
@@ -124,8 +124,8 @@ static void xerial_compress(const struct bytes *chunks, size_t count, struct byt
 {
     uint8_t *header = bytebuf_reserve(out, XERIAL_HEADER_SIZE);
     memcpy(header, XERIAL_MAGIC, XERIAL_MAGIC_SIZE);
-    record_store_u32(header + XERIAL_MAGIC_SIZE, XERIAL_VERSION);
-    record_store_u32(header + XERIAL_MAGIC_SIZE + 4, XERIAL_VERSION);
+    put_u32(header + XERIAL_MAGIC_SIZE, XERIAL_VERSION);
+    put_u32(header + XERIAL_MAGIC_SIZE + 4, XERIAL_VERSION);
     out->len += XERIAL_HEADER_SIZE;
 
     /* Only a block that is made of several chunks is copied together first. */

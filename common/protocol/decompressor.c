@@ -3,7 +3,7 @@
 #include "common/base/check.h"
 #include "common/base/mem.h"
 #include "common/protocol/compression_internal.h"
-#include "common/protocol/record_wire.h"
+#include "common/protocol/endian.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -211,7 +211,7 @@ static int snappy_start(struct decompressor *d)
     if (d->block_capacity > KEEP_BYTES_MAX)
         block_drop(d);
     d->framed = xerial_header_follows(d->rest);
-    if (d->framed && record_load_i32(d->rest.data + XERIAL_MAGIC_SIZE) < XERIAL_VERSION)
+    if (d->framed && get_i32(d->rest.data + XERIAL_MAGIC_SIZE) < XERIAL_VERSION)
         return -EBADMSG;
     return d->rest.len > 0 ? 0 : -EBADMSG;
 }
@@ -230,7 +230,7 @@ static ssize_t snappy_read(struct decompressor *d, uint8_t *data, size_t len)
         if (d->framed) {
             if (d->rest.len < 4)
                 return -EBADMSG;
-            raw = (struct bytes){d->rest.data + 4, record_load_i32(d->rest.data)};
+            raw = (struct bytes){d->rest.data + 4, get_i32(d->rest.data)};
             take(d, 4);
             if (raw.len <= 0 || raw.len > d->rest.len)
                 return -EBADMSG;

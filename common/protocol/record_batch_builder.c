@@ -2,7 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/protocol/record_batch_fields.h"
-#include "common/protocol/record_wire.h"
+#include "common/protocol/wire.h"
 
 #include <errno.h>
 
@@ -47,12 +47,17 @@ void record_batch_builder_start(struct record_batch_builder *b,
 
 static size_t bytes_size(struct bytes bytes)
 {
-    return record_varint_size(bytes.len) + (bytes.len > 0 ? (size_t)bytes.len : 0);
+    return (size_t)varint_size(bytes.len) + (bytes.len > 0 ? (size_t)bytes.len : 0);
+}
+
+static uint8_t *store_varint(uint8_t *at, int64_t value)
+{
+    return at + put_uvarint(at, zigzag64(value));
 }
 
 static uint8_t *store_bytes(uint8_t *at, struct bytes bytes)
 {
-    at = record_varint_store(at, bytes.len);
+    at = store_varint(at, bytes.len);
     if (bytes.len > 0) {
         memcpy(at, bytes.data, (size_t)bytes.len);
         at += bytes.len;
@@ -75,8 +80,9 @@ static size_t headers_size(const struct record_header *headers, size_t count)
 
 static size_t body_size(const struct parts *p)
 {
-    size_t size = 1 + record_varint_size(p->timestamp_delta) + record_varint_size(p->offset_delta) +
-                  bytes_size(p->key) + bytes_size(p->value) + record_varint_size(p->header_count);
+    size_t size = 1 + (size_t)varlong_size(p->timestamp_delta) +
+                  (size_t)varint_size(p->offset_delta) + bytes_size(p->key) + bytes_size(p->value) +
+                  (size_t)varint_size(p->header_count);
     if (p->headers != NULL)
         return size + headers_size(p->headers, (size_t)p->header_count);
     return size + (size_t)p->raw_headers.len;
@@ -84,13 +90,13 @@ static size_t body_size(const struct parts *p)
 
 static uint8_t *store_parts(uint8_t *at, size_t body, const struct parts *p)
 {
-    at = record_varint_store(at, (int64_t)body);
+    at = store_varint(at, (int64_t)body);
     *at++ = 0; /* attributes */
-    at = record_varint_store(at, p->timestamp_delta);
-    at = record_varint_store(at, p->offset_delta);
+    at = store_varint(at, p->timestamp_delta);
+    at = store_varint(at, p->offset_delta);
     at = store_bytes(at, p->key);
     at = store_bytes(at, p->value);
-    at = record_varint_store(at, p->header_count);
+    at = store_varint(at, p->header_count);
     if (p->headers == NULL) {
         if (p->raw_headers.len > 0)
             memcpy(at, p->raw_headers.data, (size_t)p->raw_headers.len);
@@ -117,9 +123,9 @@ static int append(struct record_batch_builder *b, int64_t offset, int64_t timest
 
     size_t body = body_size(p), left = b->options.max_bytes - b->batch.len;
     if (b->batch.len > b->options.max_bytes || body > left ||
-        record_varint_size((int64_t)body) + body > left)
+        (size_t)varlong_size((int64_t)body) + body > left)
         return -EMSGSIZE;
-    size_t size = record_varint_size((int64_t)body) + body;
+    size_t size = (size_t)varlong_size((int64_t)body) + body;
     uint8_t *at = bytebuf_reserve(&b->batch, size);
     CHECK(store_parts(at, body, p) == at + size);
     b->batch.len += size;
@@ -182,8 +188,8 @@ void record_batch_builder_raise_max_timestamp(struct record_batch_builder *b, in
 size_t record_batch_builder_record_size(struct bytes key, struct bytes value,
                                         const struct record_header *headers, size_t header_count)
 {
-    return RECORD_VARINT_MAX + 1 + RECORD_VARLONG_MAX + RECORD_VARINT_MAX + bytes_size(key) +
-           bytes_size(value) + RECORD_VARINT_MAX + headers_size(headers, header_count);
+    return UVARINT_MAX_BYTES + 1 + VARLONG_MAX_BYTES + UVARINT_MAX_BYTES + bytes_size(key) +
+           bytes_size(value) + UVARINT_MAX_BYTES + headers_size(headers, header_count);
 }
 
 static int16_t attributes_of(const struct record_batch_options *o, enum compression_codec codec)

@@ -8,7 +8,7 @@
 #define KRAFTD_PROTOCOL_RECORD_BATCH_FIELDS_H
 
 #include "common/protocol/record_batch.h"
-#include "common/protocol/record_wire.h"
+#include "common/protocol/endian.h"
 
 enum record_batch_field {
     RECORD_BATCH_AT_BASE_OFFSET = 0,
@@ -35,18 +35,15 @@ enum record_batch_field {
     {                                                                                              \
         store(batch + (at), value);                                                                \
     }
-#define RECORD_BATCH_I16(name, at)                                                                 \
-    RECORD_BATCH_FIELD(int16_t, name, record_load_i16, record_store_i16, at)
-#define RECORD_BATCH_I32(name, at)                                                                 \
-    RECORD_BATCH_FIELD(int32_t, name, record_load_i32, record_store_i32, at)
-#define RECORD_BATCH_I64(name, at)                                                                 \
-    RECORD_BATCH_FIELD(int64_t, name, record_load_i64, record_store_i64, at)
+#define RECORD_BATCH_I16(name, at) RECORD_BATCH_FIELD(int16_t, name, get_i16, put_i16, at)
+#define RECORD_BATCH_I32(name, at) RECORD_BATCH_FIELD(int32_t, name, get_i32, put_i32, at)
+#define RECORD_BATCH_I64(name, at) RECORD_BATCH_FIELD(int64_t, name, get_i64, put_i64, at)
 
 /* record_batch_get_base_offset(batch), record_batch_set_base_offset(batch, offset), and so on. */
 RECORD_BATCH_I64(base_offset, RECORD_BATCH_AT_BASE_OFFSET)
 RECORD_BATCH_I32(length, RECORD_BATCH_AT_LENGTH)
 RECORD_BATCH_I32(leader_epoch, RECORD_BATCH_AT_LEADER_EPOCH)
-RECORD_BATCH_FIELD(uint32_t, crc, record_load_u32, record_store_u32, RECORD_BATCH_AT_CRC)
+RECORD_BATCH_FIELD(uint32_t, crc, get_u32, put_u32, RECORD_BATCH_AT_CRC)
 RECORD_BATCH_I16(attributes, RECORD_BATCH_AT_ATTRIBUTES)
 RECORD_BATCH_I32(last_offset_delta, RECORD_BATCH_AT_LAST_OFFSET_DELTA)
 RECORD_BATCH_I64(base_timestamp, RECORD_BATCH_AT_BASE_TIMESTAMP)

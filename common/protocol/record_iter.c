@@ -2,7 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/base/mem.h"
-#include "common/protocol/record_wire.h"
+#include "common/protocol/wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,39 +26,33 @@ void record_scratch_release(struct record_scratch *scratch)
     scratch->capacity = 0;
 }
 
-/* A varint length and that many bytes; NULL at a fault. */
-static const uint8_t *load_bytes(const uint8_t *at, const uint8_t *end, struct bytes *ret_bytes)
+/* A varint length and that many bytes; a negative length is null. */
+static struct bytes read_bytes(struct wire_reader *reader)
 {
-    int32_t len;
-    at = record_varint_load(at, end, &len);
-    if (at == NULL || len > end - at)
-        return NULL;
-    if (len < 0) {
-        *ret_bytes = BYTES_NULL;
-        return at;
-    }
-    *ret_bytes = (struct bytes){at, len};
-    return at + len;
+    int32_t len = reader_varint(reader);
+    if (len < 0)
+        return BYTES_NULL;
+    return (struct bytes){reader_take(reader, (size_t)len), len};
 }
 
-static const uint8_t *load_header(const uint8_t *at, const uint8_t *end,
-                                  struct record_header *ret_header)
+static void read_header(struct wire_reader *reader, struct record_header *ret_header)
 {
-    struct bytes key;
-    at = load_bytes(at, end, &key);
-    if (at == NULL || key.len < 0)
-        return NULL;
+    struct bytes key = read_bytes(reader);
+    if (key.len < 0)
+        reader_fail(reader);
     ret_header->key = (struct str){(const char *)key.data, key.len};
-    return load_bytes(at, end, &ret_header->value);
+    ret_header->value = read_bytes(reader);
 }
 
 bool record_headers_next(struct record_headers *headers, struct record_header *ret_header)
 {
     if (headers->count == 0)
         return false;
-    headers->at = load_header(headers->at, headers->end, ret_header);
+    struct wire_reader reader = {headers->at, headers->end, false};
+    read_header(&reader, ret_header);
     /* They were walked through when the record was read. */
-    CHECK(headers->at != NULL);
+    CHECK(!reader.failed);
+    headers->at = reader.at;
     headers->count--;
     return true;
 }
@@ -67,33 +61,20 @@ bool record_headers_next(struct record_headers *headers, struct record_header *r
 static int parse_record(const struct record_iter *it, const uint8_t *at, const uint8_t *end,
                         struct record *r)
 {
-    int64_t timestamp_delta;
-    if (at == end)
+    struct wire_reader reader = {at, end, false};
+    reader_i8(&reader); /* attributes */
+    int64_t timestamp_delta = reader_varlong(&reader);
+    r->offset_delta = reader_varint(&reader);
+    r->key = read_bytes(&reader);
+    r->value = read_bytes(&reader);
+    int32_t count = reader_varint(&reader);
+    if (reader.failed || count < 0 || (size_t)count > reader_left(&reader))
         return -EBADMSG;
-    at = record_varlong_load(at + 1, end, &timestamp_delta);
-    if (at == NULL)
-        return -EBADMSG;
-    at = record_varint_load(at, end, &r->offset_delta);
-    if (at == NULL)
-        return -EBADMSG;
-    at = load_bytes(at, end, &r->key);
-    if (at == NULL)
-        return -EBADMSG;
-    at = load_bytes(at, end, &r->value);
-    if (at == NULL)
-        return -EBADMSG;
-    int32_t count;
-    at = record_varint_load(at, end, &count);
-    if (at == NULL || count < 0 || count > end - at)
-        return -EBADMSG;
-    r->headers = (struct record_headers){at, end, count};
+    r->headers = (struct record_headers){reader.at, end, count};
     struct record_header header;
-    for (int32_t i = 0; i < count; i++) {
-        at = load_header(at, end, &header);
-        if (at == NULL)
-            return -EBADMSG;
-    }
-    if (at != end)
+    for (int32_t i = 0; i < count; i++)
+        read_header(&reader, &header);
+    if (reader.failed || reader_left(&reader) > 0)
         return -EBADMSG;
     /* Unsigned, because a hostile sum may wrap. */
     r->offset = (int64_t)((uint64_t)it->base_offset + (uint64_t)(int64_t)r->offset_delta);
@@ -133,7 +114,7 @@ static int fill(struct record_iter *it, size_t need)
 {
     while ((size_t)(it->end - it->at) < need && it->scratch != NULL && !it->stream_ended) {
         struct record_scratch *s = it->scratch;
-        if (it->end == s->window + s->capacity) {
+        if (s->capacity == 0 || it->end == s->window + s->capacity) {
             int rv = window_make_room(it);
             if (rv < 0)
                 return rv;
@@ -201,14 +182,14 @@ void record_iter_release(struct record_iter *it)
 
 static int next_record(struct record_iter *it, struct record *r)
 {
-    int rv = fill(it, RECORD_VARINT_MAX);
+    int rv = fill(it, UVARINT_MAX_BYTES);
     if (rv < 0)
         return rv;
-    int32_t len;
-    const uint8_t *body = record_varint_load(it->at, it->end, &len);
-    if (body == NULL || len < 0)
+    struct wire_reader reader = {it->at, it->end, false};
+    int32_t len = reader_varint(&reader);
+    if (reader.failed || len < 0)
         return -EBADMSG;
-    size_t prefix = (size_t)(body - it->at), size = prefix + (size_t)len;
+    size_t prefix = (size_t)(reader.at - it->at), size = prefix + (size_t)len;
     rv = fill(it, size);
     if (rv < 0)
         return rv;

@@ -11,7 +11,7 @@
  *   headers         varint count, then each: varint length, key; varint length (negative: null),
  *                   value
  *
- * Varints are zigzag (record_wire.h). A record must fill its length exactly, and the records must
+ * Varints are zigzag (wire.h). A record must fill its length exactly, and the records must
  * fill the batch exactly. A batch that says count 0 is not looked into.
  *
  * Uncompressed records are read where they lie and nothing is allocated; a compressed batch is

@@ -3,7 +3,6 @@
 #include "common/base/check.h"
 #include "common/protocol/record_batch_builder.h"
 #include "common/protocol/record_batch_fields.h"
-#include "common/protocol/record_wire.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -69,61 +68,6 @@ static void assert_walks(struct bytes records, int32_t count, int expected)
         assert_int_equal(walk(&b, SIZE_MAX, NULL), expected);
         bytebuf_release(&b);
     }
-}
-
-static void varints(void **state)
-{
-    (void)state;
-    static const struct {
-        int64_t value;
-        const char *bytes;
-        size_t len;
-    } known[] = {{0, "\0", 1},
-                 {-1, "\1", 1},
-                 {1, "\2", 1},
-                 {63, "\x7e", 1},
-                 {-64, "\x7f", 1},
-                 {64, "\x80\1", 2},
-                 {-65, "\x81\1", 2},
-                 {8191, "\xfe\x7f", 2},
-                 {8192, "\x80\x80\1", 3},
-                 {INT32_MAX, "\xfe\xff\xff\xff\x0f", 5},
-                 {INT32_MIN, "\xff\xff\xff\xff\x0f", 5},
-                 {INT64_MAX, "\xfe\xff\xff\xff\xff\xff\xff\xff\xff\1", 10},
-                 {INT64_MIN, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\1", 10}};
-    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-        uint8_t buf[10];
-        const uint8_t *from = (const uint8_t *)known[i].bytes, *end = from + known[i].len;
-        assert_int_equal(record_varint_store(buf, known[i].value) - buf, known[i].len);
-        assert_memory_equal(buf, known[i].bytes, known[i].len);
-        assert_int_equal(record_varint_size(known[i].value), known[i].len);
-        int64_t wide;
-        int32_t narrow;
-        assert_ptr_equal(record_varlong_load(from, end, &wide), end);
-        assert_true(wide == known[i].value);
-        for (size_t cut = 0; cut < known[i].len; cut++) {
-            assert_null(record_varlong_load(from, from + cut, &wide));
-            assert_null(record_varint_load(from, from + cut, &narrow));
-        }
-        if (known[i].len <= 5) {
-            assert_ptr_equal(record_varint_load(from, end, &narrow), end);
-            assert_int_equal(narrow, known[i].value);
-        } else {
-            assert_null(record_varint_load(from, end, &narrow));
-        }
-    }
-    /* Longer than needed is accepted, beyond the width is not. */
-    int32_t narrow;
-    int64_t wide;
-    const uint8_t *padded = (const uint8_t *)"\x82\x80\x80\x80\x00";
-    assert_ptr_equal(record_varint_load(padded, padded + 5, &narrow), padded + 5);
-    assert_int_equal(narrow, 1);
-    const uint8_t *beyond = (const uint8_t *)"\xff\xff\xff\xff\x10";
-    assert_null(record_varint_load(beyond, beyond + 5, &narrow));
-    beyond = (const uint8_t *)"\xff\xff\xff\xff\xff\xff\xff\xff\xff\2";
-    assert_null(record_varlong_load(beyond, beyond + 10, &wide));
-    beyond = (const uint8_t *)"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\1";
-    assert_null(record_varlong_load(beyond, beyond + 11, &wide));
 }
 
 /* length, attributes, timestamp and offset delta, key "k", value "v", no headers */
@@ -287,7 +231,6 @@ static void records_larger_than_the_window(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(varints),
         cmocka_unit_test(good_records),
         cmocka_unit_test(bad_records),
         cmocka_unit_test(wrapping_sums_are_defined),
