@@ -33,12 +33,13 @@ struct out_chunk {
 };
 
 struct stream_handler {
-    /* Room for the next bytes; *ret_len > 0. on_read or on_end follows before anything else runs on
-     * the loop, so that all streams of a loop may share the room. */
+    /* Room for the next bytes; *ret_len > 0. on_read follows at once or the room is not touched, so
+     * that all streams of a loop may share it. */
     void *(*read_room)(void *owner, size_t *ret_len);
     void (*on_read)(void *owner, size_t len);
-    /* Once: 0 when the peer ended its side in order, else a negative errno. Nothing is read after
-     * it; the owner calls stream_close. */
+    /* 0: the peer ended its side in order; nothing more is read, output may still be written. A
+     * negative errno: broken, the output is dropped; it may follow a 0, and nothing follows it. In
+     * the end the owner calls stream_close. */
     void (*on_end)(void *owner, int status);
     /* Output went out; queued_bytes are still waiting. May be NULL. */
     void (*on_sent)(void *owner, size_t queued_bytes);
@@ -55,14 +56,16 @@ struct stream {
 struct net_ops {
     /* Binds and listens. on_accept runs on `loop` with a stream that belongs to no loop yet: start
      * it with stream_start on any loop (from that loop's thread) or drop it with stream_close.
-     * -EADDRINUSE, -EACCES, -EADDRNOTAVAIL, -ENOENT (unknown host). Port 0 picks one. */
+     * -EADDRINUSE, -EACCES, -EADDRNOTAVAIL, -ENOENT (unknown host). Port 0 picks one. May wait for
+     * a name server: at start only, or with literal addresses. */
     int (*listen)(struct loop *, const struct endpoint *, int backlog,
                   void (*on_accept)(void *owner, struct stream *), void *owner,
                   struct listener **ret_listener);
     uint16_t (*listener_port)(struct listener *);
     void (*listener_close)(struct listener *); /* no on_accept after it; frees */
     /* Resolves (on a worker) and connects; `connected` runs on `loop` once, with the stream (not
-     * started) or NULL and a negative errno (-ETIMEDOUT after timeout_ms). */
+     * started) or NULL and a negative errno (-ETIMEDOUT after timeout_ms, -ENOENT unknown host,
+     * -ECANCELED when the env ends). */
     void (*connect)(struct loop *, const struct endpoint *, int timeout_ms,
                     void (*connected)(void *owner, struct stream *, int status), void *owner);
     void (*start)(struct stream *, struct loop *, const struct stream_handler *, void *owner);
