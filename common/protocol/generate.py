@@ -49,6 +49,7 @@ class Emitter:
         self.name = snake(message.name)
         self.has_unknown = overlap(message.versions, message.flexible)
         self.structs = [*message.structs.values(), schema.Struct(message.name, message.fields)]
+        self.reached = self.find_reached()
 
     def struct_name(self, type_name):
         name = snake(type_name)
@@ -85,6 +86,18 @@ class Emitter:
         total = 1 if version_in(version, self.message.flexible) else 0
         return total + sum(self.min_field_bytes(field, version) for field in fields
                            if version_in(version, field.versions) and field.tag is None)
+
+    def find_reached(self):
+        """The versions in which each struct can occur."""
+        low, high = self.message.versions
+        reached = {struct.name: set() for struct in self.structs}
+        reached[self.message.name] = set(range(low, high + 1))
+        for struct in reversed(self.structs):  # those that hold others come first
+            for field in struct.fields:
+                if field.type in reached:
+                    reached[field.type] |= {version for version in reached[struct.name]
+                                            if version_in(version, field.versions)}
+        return reached
 
     # ---- the header
 
@@ -181,8 +194,7 @@ class Emitter:
             text += f"static const struct field_desc {fields}[] = {{\n"
             text += "".join(self.field_entry(name, field) for field in plain + tagged) + "};\n"
             text += f"static const uint8_t {order}[] = {{{', '.join(map(str, places))}}};\n"
-        low, high = self.message.versions
-        sizes = [self.min_struct_bytes(struct.fields, v) for v in range(low, high + 1)]
+        sizes = [self.min_struct_bytes(struct.fields, v) for v in self.reached[struct.name]]
         unknown = f"offsetof(struct {name}, {UNKNOWN})" if self.has_unknown else "NO_UNKNOWN_TAGS"
         text += (f"const struct struct_desc {name}_struct = {{{c_string(struct.name)}, {fields}, "
                  f"{order}, &{name}_initial, sizeof(struct {name}), {len(plain)}, {len(tagged)}, "
