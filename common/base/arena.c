@@ -54,7 +54,8 @@ void arena_reset(struct arena *arena)
 static void *arena_get(struct arena *arena, size_t size_bytes)
 {
     size_bytes = (size_bytes + 15) & ~(size_t)15;
-    if ((size_t)(arena->end - arena->at) < size_bytes) {
+    /* Nothing asked of an empty arena is still a pointer, not a failure. */
+    if (arena->at == NULL || (size_t)(arena->end - arena->at) < size_bytes) {
         size_t want = arena->chunks ? MIN(arena->chunks->size_bytes * 2, 1u << 20) : CHUNK_BYTES;
         want = MAX(want, size_bytes);
         struct arena_chunk *chunk = mem_try_alloc(sizeof(*chunk) + want);
