@@ -68,4 +68,42 @@ static inline bool tcp_at_end(int fd)
     return tcp_recv(fd, &byte, 1) == 0;
 }
 
+/* Frames: a length and text. */
+
+static inline void put_length(uint8_t *at, uint32_t len)
+{
+    at[0] = (uint8_t)(len >> 24);
+    at[1] = (uint8_t)(len >> 16);
+    at[2] = (uint8_t)(len >> 8);
+    at[3] = (uint8_t)len;
+}
+
+static inline void send_frame(int fd, const char *text)
+{
+    uint8_t frame[4 + 64];
+    size_t len = strlen(text);
+    put_length(frame, (uint32_t)len);
+    memcpy(frame + 4, text, len);
+    tcp_send(fd, frame, 4 + len);
+}
+
+static inline size_t recv_frame(int fd, char *ret_data, size_t room)
+{
+    uint8_t header[4];
+    assert_int_equal(tcp_recv(fd, header, 4), 4);
+    size_t len = (size_t)header[0] << 24 | (size_t)header[1] << 16 | (size_t)header[2] << 8 |
+                 (size_t)header[3];
+    assert_true(len <= room);
+    assert_int_equal(tcp_recv(fd, ret_data, len), len);
+    return len;
+}
+
+static inline void expect_frame(int fd, const char *text)
+{
+    char data[65];
+    size_t len = recv_frame(fd, data, 64);
+    data[len] = '\0';
+    assert_string_equal(data, text);
+}
+
 #endif
