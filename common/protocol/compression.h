@@ -2,13 +2,20 @@
  * The codecs of record batches, through their libraries. What stands in a batch is the whole of its
  * records as one stream:
  *
- *   1 gzip    RFC 1952; members may follow each other, bytes behind them that start no other member
- *             are ignored (as Java does)
+ *   1 gzip    RFC 1952; members may follow each other, bytes behind them that start no other
+ *             member are ignored
  *   2 snappy  the framing of xerial's snappy-java: 82 'S' 'N' 'A' 'P' 'P' 'Y' 00, int32 version,
- *             int32 compatible version, then blocks, each int32 length (big-endian) and raw snappy.
- *             Without that header all is one raw snappy block; both are read, the framing is
- * written 3 lz4     frame format 1.5.1, independent blocks only: Kafka's readers refuse linked
- * ones, so a batch that has them could be stored but never consumed 4 zstd    RFC 8878 frames
+ *             int32 compatible version, then blocks, each int32 length (big-endian) and raw
+ *             snappy; the versions are not looked at, up to three bytes at the end are ignored.
+ *             Without that header all is one raw snappy block. Both are read, the framing is
+ *             written
+ *   3 lz4     one frame of format 1.5.1 with independent blocks: Kafka's readers refuse linked
+ *             ones, so a batch that has them could be stored but never consumed. Bytes behind the
+ *             frame are ignored
+ *   4 zstd    RFC 8878 frames, one behind the other, with windows up to 128 MB
+ *
+ * What is read is what Apache Kafka reads (tried out), except that a wrong checksum of an lz4
+ * frame's content is refused.
  *
  * Pure functions; any thread. Decompression piece by piece: decompressor.h.
  */

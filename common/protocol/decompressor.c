@@ -65,9 +65,12 @@ static int gzip_start(struct decompressor *d)
     return 0;
 }
 
+/* Fewer bytes than this behind a member are no other member to Java, whatever they are. */
+#define GZIP_MEMBER_MIN 19
+
 static bool gzip_member_follows(struct bytes rest)
 {
-    return rest.len >= 2 && rest.data[0] == 0x1f && rest.data[1] == 0x8b;
+    return rest.len >= GZIP_MEMBER_MIN && rest.data[0] == 0x1f && rest.data[1] == 0x8b;
 }
 
 static ssize_t gzip_read(struct decompressor *d, uint8_t *data, size_t len)
@@ -211,8 +214,6 @@ static int snappy_start(struct decompressor *d)
     if (d->block_capacity > KEEP_BYTES_MAX)
         block_drop(d);
     d->framed = xerial_header_follows(d->rest);
-    if (d->framed && get_i32(d->rest.data + XERIAL_MAGIC_SIZE) < XERIAL_VERSION)
-        return -EBADMSG;
     return d->rest.len > 0 ? 0 : -EBADMSG;
 }
 
@@ -222,14 +223,13 @@ static ssize_t snappy_read(struct decompressor *d, uint8_t *data, size_t len)
         /* Streams may follow each other, each with a header. */
         while (d->framed && xerial_header_follows(d->rest))
             take(d, XERIAL_HEADER_SIZE);
-        if (d->rest.len == 0) {
+        /* What cannot hold a block's length any more is ignored, as snappy-java does. */
+        if (d->rest.len < (d->framed ? 4 : 1)) {
             d->ended = true;
             return 0;
         }
         struct bytes raw = d->rest;
         if (d->framed) {
-            if (d->rest.len < 4)
-                return -EBADMSG;
             raw = (struct bytes){d->rest.data + 4, get_i32(d->rest.data)};
             take(d, 4);
             if (raw.len <= 0 || raw.len > d->rest.len)
