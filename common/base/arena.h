@@ -6,6 +6,7 @@
 
 #include "common/base/str.h"
 
+#include <stdarg.h>
 #include <stddef.h>
 
 struct arena_chunk;
@@ -34,6 +35,8 @@ char *arena_str_z(struct arena *arena, struct str s);
 /* printf into the arena; also terminated by a zero byte. */
 __attribute__((format(printf, 2, 3))) struct str arena_printf(struct arena *arena,
                                                               const char *format, ...);
+__attribute__((format(printf, 2, 0))) struct str arena_vprintf(struct arena *arena,
+                                                               const char *format, va_list args);
 
 #define ARENA_NEW(arena, type) ((type *)arena_calloc((arena), 1, sizeof(type)))
 #define ARENA_ARRAY(arena, type, count)                                                            \
