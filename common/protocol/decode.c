@@ -61,38 +61,34 @@ static void decode_bytes(struct decoder *d, bool flexible, bool nullable, struct
         *out = (struct bytes){reader_take(&d->in, (size_t)len), len};
 }
 
-/* A value that is no array and no struct. */
-static void decode_primitive(struct decoder *d, enum field_type type, bool flexible, bool nullable,
-                             void *out)
+/* A value of fixed size; false when the type has none. Inline, because most fields are such. */
+static inline __attribute__((always_inline)) bool decode_fixed(struct wire_reader *in,
+                                                               enum field_type type, void *out)
 {
     switch (type) {
     case FIELD_BOOL:
-        *(bool *)out = reader_i8(&d->in) != 0;
-        break;
+        *(bool *)out = reader_i8(in) != 0;
+        return true;
     case FIELD_INT8:
-        *(int8_t *)out = reader_i8(&d->in);
-        break;
+        *(int8_t *)out = reader_i8(in);
+        return true;
     case FIELD_INT16:
     case FIELD_UINT16:
-        *(int16_t *)out = reader_i16(&d->in);
-        break;
+        *(int16_t *)out = reader_i16(in);
+        return true;
     case FIELD_INT32:
     case FIELD_UINT32:
-        *(int32_t *)out = reader_i32(&d->in);
-        break;
+        *(int32_t *)out = reader_i32(in);
+        return true;
     case FIELD_INT64:
     case FIELD_FLOAT64:
-        *(int64_t *)out = reader_i64(&d->in);
-        break;
+        *(int64_t *)out = reader_i64(in);
+        return true;
     case FIELD_UUID:
-        *(struct uuid *)out = reader_uuid(&d->in);
-        break;
-    case FIELD_STRING:
-        decode_string(d, flexible, nullable, out);
-        break;
+        *(struct uuid *)out = reader_uuid(in);
+        return true;
     default:
-        decode_bytes(d, flexible, nullable, out);
-        break;
+        return false;
     }
 }
 
@@ -122,9 +118,12 @@ static void decode_array(struct decoder *d, const struct field_desc *field, bool
     if (field->element == FIELD_STRUCT) {
         for (int32_t i = 0; i < count && !d->in.failed; i++, item += size)
             decode_struct(d, field->sub, item);
+    } else if (field->element == FIELD_STRING) {
+        for (int32_t i = 0; i < count; i++, item += size)
+            decode_string(d, flexible, false, (void *)item);
     } else {
         for (int32_t i = 0; i < count; i++, item += size)
-            decode_primitive(d, field->element, flexible, false, item);
+            decode_fixed(&d->in, field->element, item);
     }
 }
 
@@ -149,11 +148,15 @@ static void decode_struct_ptr(struct decoder *d, const struct field_desc *field,
     *out = memory;
 }
 
-static void decode_field(struct decoder *d, const struct field_desc *field, void *out)
+/* What decode_fixed leaves. */
+static void decode_variable(struct decoder *d, const struct field_desc *field, void *out)
 {
     bool flexible = d->flexible && !(field->flags & FIELD_NEVER_FLEXIBLE);
     bool nullable = field_nullable_in(field, d->version);
     switch (field->type) {
+    case FIELD_STRING:
+        decode_string(d, flexible, nullable, out);
+        break;
     case FIELD_STRUCT:
         decode_struct(d, field->sub, out);
         break;
@@ -164,9 +167,16 @@ static void decode_field(struct decoder *d, const struct field_desc *field, void
         decode_array(d, field, flexible, nullable, out);
         break;
     default:
-        decode_primitive(d, field->type, flexible, nullable, out);
+        decode_bytes(d, flexible, nullable, out);
         break;
     }
+}
+
+static inline __attribute__((always_inline)) void
+decode_field(struct decoder *d, const struct field_desc *field, void *out)
+{
+    if (!decode_fixed(&d->in, field->type, out))
+        decode_variable(d, field, out);
 }
 
 /* The size before a known tag is not looked at: the field says itself where it ends, as in Kafka.

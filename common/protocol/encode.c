@@ -30,6 +30,9 @@ static bool slice_eq(const struct str *a, const struct str *b)
 
 bool struct_is_default(const struct struct_desc *desc, const void *msg)
 {
+    /* The same bytes are the same values; other bytes may still be, in other places. */
+    if (memcmp(msg, desc->initial, desc->size_bytes) == 0)
+        return true;
     int count = desc->field_count + desc->tagged_count;
     for (int i = 0; i < count; i++) {
         if (!field_is_default(desc, &desc->fields[i], msg))
@@ -123,37 +126,48 @@ static void encode_records(struct encoder *e, bool flexible, bool nullable,
     parts->payload_bytes += records->len;
 }
 
-static void encode_primitive(struct encoder *e, enum field_type type, bool flexible, bool nullable,
-                             const void *in)
+/* A value of fixed size; false when the type has none. Inline, because most fields are such. */
+static inline __attribute__((always_inline)) bool encode_fixed(struct wire_writer *out,
+                                                               enum field_type type, const void *in)
 {
     switch (type) {
     case FIELD_BOOL:
-        writer_i8(&e->out, *(const bool *)in);
-        break;
     case FIELD_INT8:
-        writer_i8(&e->out, *(const int8_t *)in);
-        break;
+        writer_i8(out, *(const int8_t *)in);
+        return true;
     case FIELD_INT16:
     case FIELD_UINT16:
-        writer_i16(&e->out, *(const int16_t *)in);
-        break;
+        writer_i16(out, *(const int16_t *)in);
+        return true;
     case FIELD_INT32:
     case FIELD_UINT32:
-        writer_i32(&e->out, *(const int32_t *)in);
-        break;
+        writer_i32(out, *(const int32_t *)in);
+        return true;
     case FIELD_INT64:
     case FIELD_FLOAT64:
-        writer_i64(&e->out, *(const int64_t *)in);
-        break;
+        writer_i64(out, *(const int64_t *)in);
+        return true;
     case FIELD_UUID:
-        memcpy(writer_room(&e->out, 16), in, 16);
-        break;
-    case FIELD_RECORDS:
-        encode_records(e, flexible, nullable, in);
-        break;
+        memcpy(writer_room(out, 16), in, 16);
+        return true;
     default:
-        encode_slice(e, type, flexible, nullable, in);
-        break;
+        return false;
+    }
+}
+
+static void encode_elements(struct encoder *e, const struct field_desc *field, bool flexible,
+                            const struct array *array)
+{
+    size_t size = element_size(field);
+    const char *item = array->items;
+    if (field->element == FIELD_STRUCT) {
+        for (int32_t i = 0; i < array->count; i++, item += size)
+            encode_struct(e, field->sub, item);
+        return;
+    }
+    for (int32_t i = 0; i < array->count; i++, item += size) {
+        if (!encode_fixed(&e->out, field->element, item))
+            encode_slice(e, field->element, flexible, false, (const void *)item);
     }
 }
 
@@ -165,14 +179,8 @@ static void encode_array(struct encoder *e, const struct field_desc *field, bool
         return;
     }
     encode_len(e, FIELD_ARRAY, flexible, array->count < 0 ? -1 : array->count);
-    size_t size = element_size(field);
-    const char *item = array->items;
-    for (int32_t i = 0; i < array->count; i++, item += size) {
-        if (field->element == FIELD_STRUCT)
-            encode_struct(e, field->sub, item);
-        else
-            encode_primitive(e, field->element, flexible, false, item);
-    }
+    if (array->count > 0)
+        encode_elements(e, field, flexible, array);
 }
 
 static void encode_struct_ptr(struct encoder *e, const struct field_desc *field, bool nullable,
@@ -188,7 +196,8 @@ static void encode_struct_ptr(struct encoder *e, const struct field_desc *field,
         encode_struct(e, field->sub, ptr);
 }
 
-static void encode_field(struct encoder *e, const struct field_desc *field, const void *in)
+/* What encode_fixed leaves. */
+static void encode_variable(struct encoder *e, const struct field_desc *field, const void *in)
 {
     bool flexible = e->flexible && !(field->flags & FIELD_NEVER_FLEXIBLE);
     bool nullable = field_nullable_in(field, e->version);
@@ -202,10 +211,20 @@ static void encode_field(struct encoder *e, const struct field_desc *field, cons
     case FIELD_ARRAY:
         encode_array(e, field, flexible, nullable, in);
         break;
+    case FIELD_RECORDS:
+        encode_records(e, flexible, nullable, in);
+        break;
     default:
-        encode_primitive(e, field->type, flexible, nullable, in);
+        encode_slice(e, field->type, flexible, nullable, in);
         break;
     }
+}
+
+static inline __attribute__((always_inline)) void
+encode_field(struct encoder *e, const struct field_desc *field, const void *in)
+{
+    if (!encode_fixed(&e->out, field->type, in))
+        encode_variable(e, field, in);
 }
 
 /* ---- tagged fields: count, then tag, size and value of each, by ascending tag */
@@ -227,6 +246,13 @@ static void encode_unknown_tag(struct encoder *e, const struct unknown_tag *tag)
     writer_uvarint(&e->out, tag->tag);
     writer_uvarint(&e->out, (uint32_t)tag->data.len);
     writer_raw(&e->out, tag->data.data, (size_t)tag->data.len);
+}
+
+/* The usual case. The same bytes are the same values; otherwise look at each. */
+static bool no_tag_is_set(const struct struct_desc *desc, const char *in)
+{
+    size_t from = desc->tags_offset;
+    return memcmp(in + from, (const char *)desc->initial + from, desc->size_bytes - from) == 0;
 }
 
 static void encode_tags(struct encoder *e, const struct struct_desc *desc, const char *in,
@@ -283,7 +309,10 @@ static void encode_struct(struct encoder *e, const struct struct_desc *desc, con
     if (desc->unknown_tags_offset != NO_UNKNOWN_TAGS)
         unknown = *(void *const *)((const char *)in + desc->unknown_tags_offset);
     if (e->flexible) {
-        encode_tags(e, desc, in, unknown);
+        if (no_tag_is_set(desc, in))
+            writer_uvarint(&e->out, 0);
+        else
+            encode_tags(e, desc, in, unknown);
         return;
     }
     check_untaggable(e, desc, in);

@@ -9,6 +9,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#define UVARINT_MAX_BYTES 5
+#define VARLONG_MAX_BYTES 10
+
 static inline int8_t get_i8(const uint8_t *p)
 {
     return (int8_t)p[0];

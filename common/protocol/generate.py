@@ -103,7 +103,7 @@ class Emitter:
 
     def declare_struct(self, struct):
         text, seen = f"struct {self.struct_name(struct.name)} {{\n", {UNKNOWN}
-        for field in struct.fields:
+        for field in in_memory_order(struct):
             name = self.member(field)
             names = [name, f"{name}_count"] if field.is_array else [name]
             if seen & set(names):
@@ -131,6 +131,8 @@ class Emitter:
     # ---- the tables
 
     def field_entry(self, struct_name, field):
+        if field.is_array and field.type in ("bytes", "records"):
+            raise SchemaError(f"{struct_name}.{field.name}: arrays of {field.type} do not exist")
         kind = "STRUCT" if field.type not in PRIMITIVES else field.type.upper()
         element = "0"
         if field.is_array:
@@ -182,23 +184,25 @@ class Emitter:
 
     def struct_tables(self, struct):
         name = self.struct_name(struct.name)
-        plain = [field for field in struct.fields if field.tag is None]
-        tagged = sorted((f for f in struct.fields if f.tag is not None), key=lambda f: f.tag)
+        ordered = in_memory_order(struct)
+        tagged = [field for field in ordered if field.tag is not None]
         values = ", ".join(self.initial_value(field) for field in struct.fields) or "0"
         text = f"#define {name.upper()}_INITIAL {{{values}}}\n"
         text += f"static const struct {name} {name}_initial = {name.upper()}_INITIAL;\n"
         fields, order = "NULL", "NULL"
         if struct.fields:
             fields, order = f"{name}_fields", f"{name}_order"
-            places = [(plain + tagged).index(field) for field in struct.fields]
+            places = [ordered.index(field) for field in struct.fields]
             text += f"static const struct field_desc {fields}[] = {{\n"
-            text += "".join(self.field_entry(name, field) for field in plain + tagged) + "};\n"
+            text += "".join(self.field_entry(name, field) for field in ordered) + "};\n"
             text += f"static const uint8_t {order}[] = {{{', '.join(map(str, places))}}};\n"
         sizes = [self.min_struct_bytes(struct.fields, v) for v in self.reached[struct.name]]
         unknown = f"offsetof(struct {name}, {UNKNOWN})" if self.has_unknown else "NO_UNKNOWN_TAGS"
+        first_tag = f"offsetof(struct {name}, {self.member(tagged[0])})" if tagged else unknown
         text += (f"const struct struct_desc {name}_struct = {{{c_string(struct.name)}, {fields}, "
-                 f"{order}, &{name}_initial, sizeof(struct {name}), {len(plain)}, {len(tagged)}, "
-                 f"{unknown}, {max(min(sizes, default=0), 1)}}};\n")
+                 f"{order}, &{name}_initial, sizeof(struct {name}), "
+                 f"{len(ordered) - len(tagged)}, {len(tagged)}, {first_tag}, {unknown}, "
+                 f"{max(min(sizes, default=0), 1)}}};\n")
         return text
 
     def tables(self):
@@ -207,6 +211,12 @@ class Emitter:
         return "".join(self.struct_tables(struct) for struct in self.structs) + (
             f"const struct message_desc {self.name}_desc = {{{c_string(self.message.name)}, "
             f"&{self.name}_struct, {low}, {high}, {flexible}}};\n\n")
+
+
+def in_memory_order(struct):
+    """Tagged fields come last, so that one comparison shows that none is set."""
+    tagged = sorted((f for f in struct.fields if f.tag is not None), key=lambda f: f.tag)
+    return [field for field in struct.fields if field.tag is None] + tagged
 
 
 def version_in(version, versions):

@@ -200,9 +200,11 @@ static void write_array(const struct json_writer *w, const struct field_desc *fi
 
 /* ---- structs */
 
-static void write_name(const struct json_writer *w, const struct field_desc *field, bool first)
+static void write_name(const struct json_writer *w, const struct field_desc *field, const void *in,
+                       bool first)
 {
-    bool size_only = field->type == FIELD_RECORDS && w->style == MESSAGE_JSON_KAFKA;
+    bool size_only = field->type == FIELD_RECORDS && w->style == MESSAGE_JSON_KAFKA &&
+                     ((const struct bytes *)in)->len >= 0;
     char initial = field->name[0];
     if (w->style == MESSAGE_JSON_KAFKA)
         initial = (char)tolower(initial);
@@ -249,8 +251,9 @@ static void write_struct(const struct json_writer *w, const struct struct_desc *
         if (!field_in_version(field, w->version) ||
             ((field->flags & FIELD_TAGGED) && field_is_default(desc, field, in)))
             continue;
-        write_name(w, field, first);
-        write_field(w, field, (const char *)in + field->offset);
+        const void *value = (const char *)in + field->offset;
+        write_name(w, field, value, first);
+        write_field(w, field, value);
         first = false;
     }
     const struct unknown_tag *unknown = NULL;

@@ -3,8 +3,9 @@
  * which versions, and where they stand in the C struct. The codec and the JSON conversion interpret
  * them; everybody else only passes `&NAME_desc` on. All constant; any thread.
  *
- * In the C structs a string is a struct str, bytes and records a struct bytes (len -1: null), an
- * array a pointer followed by `<field>_count` (-1: null), a struct that may be null a pointer.
+ * A C struct has the fields in the order of the schema, then the tagged ones. A string is a struct
+ * str, bytes and records a struct bytes (len -1: null), an array a pointer followed by
+ * `<field>_count` (-1: null), a struct that may be null a pointer.
  */
 #ifndef KRAFTD_PROTOCOL_SCHEMA_H
 #define KRAFTD_PROTOCOL_SCHEMA_H
@@ -61,6 +62,7 @@ struct struct_desc {
     uint16_t size_bytes;
     uint8_t field_count;  /* without tag */
     uint8_t tagged_count; /* behind them */
+    uint16_t tags_offset; /* tagged fields fill the struct from here on, then unknown tags */
     uint16_t unknown_tags_offset;
     uint16_t min_wire_bytes; /* what one takes at least in any version; never 0 */
 };

@@ -61,7 +61,7 @@ static void write_uvarint64(struct wire_writer *w, uint64_t v)
     w->at = at + put_uvarint(at, v);
 }
 
-void writer_uvarint(struct wire_writer *w, uint32_t v)
+void writer_uvarint_slow(struct wire_writer *w, uint32_t v)
 {
     write_uvarint64(w, v);
 }

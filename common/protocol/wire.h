@@ -1,29 +1,25 @@
 /*
  * Primitives of Kafka's encoding: big-endian numbers, variable-length numbers, and a reader and a
- * writer for them. Used by the codec, record batches, checkpoints and snapshots.
+ * writer (wire_writer.h) for them. Used by the codec, record batches, checkpoints and snapshots.
  *
  * uvarint: 7 bits a byte, low ones first, high bit set on all but the last byte; at most 5 bytes.
  * varint, varlong: the same of the zigzag form, at most 5 and 10 bytes.
  *
  * The reader never leaves its bytes. Once it was asked for more than there is (or met a number
  * that is too long) it has failed for good: it is at its end and every further read gives 0 or
- * NULL, so a caller may read many values and test `failed` once. The writer appends to a bytebuf;
- * between writer_init and writer_finish nobody else may use that bytebuf.
+ * NULL, so a caller may read many values and test `failed` once.
  */
 #ifndef KRAFTD_PROTOCOL_WIRE_H
 #define KRAFTD_PROTOCOL_WIRE_H
 
-#include "common/base/buf.h"
 #include "common/base/str.h"
 #include "common/base/uuid.h"
 #include "common/protocol/endian.h"
+#include "common/protocol/wire_writer.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define UVARINT_MAX_BYTES 5
-#define VARLONG_MAX_BYTES 10
 
 struct wire_reader {
     const uint8_t *at, *end;
@@ -101,50 +97,5 @@ static inline struct uuid reader_uuid(struct wire_reader *r)
         memcpy(uuid.b, p, 16);
     return uuid;
 }
-
-struct wire_writer {
-    uint8_t *at, *end;
-    struct bytebuf *out;
-};
-
-void writer_init(struct wire_writer *w, struct bytebuf *out);
-/* Puts the length back into the bytebuf. */
-void writer_finish(struct wire_writer *w);
-/* Makes room; use writer_room. */
-void writer_grow(struct wire_writer *w, size_t more);
-
-/* Room for `len` bytes, which count as written. */
-static inline uint8_t *writer_room(struct wire_writer *w, size_t len)
-{
-    if ((size_t)(w->end - w->at) < len)
-        writer_grow(w, len);
-    uint8_t *at = w->at;
-    w->at += len;
-    return at;
-}
-
-static inline size_t writer_len(const struct wire_writer *w)
-{
-    return (size_t)(w->at - w->out->data);
-}
-
-#define WIRE_WRITER_OF(name, type, width)                                                          \
-    static inline void writer_##name(struct wire_writer *w, type v)                                \
-    {                                                                                              \
-        put_##name(writer_room(w, width), v);                                                      \
-    }
-WIRE_WRITER_OF(i8, int8_t, 1)
-WIRE_WRITER_OF(i16, int16_t, 2)
-WIRE_WRITER_OF(u16, uint16_t, 2)
-WIRE_WRITER_OF(i32, int32_t, 4)
-WIRE_WRITER_OF(u32, uint32_t, 4)
-WIRE_WRITER_OF(i64, int64_t, 8)
-WIRE_WRITER_OF(f64, double, 8)
-#undef WIRE_WRITER_OF
-
-void writer_raw(struct wire_writer *w, const void *data, size_t len);
-void writer_uvarint(struct wire_writer *w, uint32_t v);
-void writer_varint(struct wire_writer *w, int32_t v);
-void writer_varlong(struct wire_writer *w, int64_t v);
 
 #endif
