@@ -41,9 +41,13 @@ void connection_maybe_free(struct connection *c)
         return;
     timer_stop(&c->throttle_timer);
     list_remove(&c->wait_link);
-    c->group->handler->on_closed(c);
+    struct connection_group *group = c->group;
+    void *token = c->token;
+    group->handler->on_closed(c);
     bytebuf_release(&c->leftover);
     free(c);
+    if (group->on_gone != NULL)
+        group->on_gone(group, token);
 }
 
 static void stream_closed(void *owner)
@@ -249,12 +253,12 @@ static void throttle_ended(struct timer *timer)
 }
 
 struct connection *connection_new(struct connection_group *group, struct stream *stream,
-                                  int32_t frame_max_bytes, void *ctx)
+                                  int32_t frame_max_bytes, void *token)
 {
     struct connection *c = mem_calloc(1, sizeof(*c));
     c->group = group;
     c->stream = stream;
-    c->ctx = ctx;
+    c->token = token;
     c->peer = stream->peer;
     c->frame_max_bytes = frame_max_bytes;
     bytebuf_init(&c->leftover);
@@ -265,6 +269,8 @@ struct connection *connection_new(struct connection_group *group, struct stream 
     stat_add(&group->stats.open_count, 1);
     stat_add(&group->stats.created_total, 1);
     group_touch(c);
+    if (group->handler->on_open != NULL)
+        group->handler->on_open(c);
     stream_start(stream, group->loop, &stream_handler, c);
     return c;
 }
@@ -307,6 +313,11 @@ void connection_drain(struct connection *c, const char *reason)
 void connection_close(struct connection *c, const char *reason)
 {
     connection_disconnect(c, false, reason);
+}
+
+void connection_set_ctx(struct connection *c, void *ctx)
+{
+    c->ctx = ctx;
 }
 
 void *connection_ctx(const struct connection *c)

@@ -31,6 +31,8 @@ struct request_slot {
 };
 
 struct connection_handler {
+    /* Before anything is read: the place for connection_set_ctx. May be NULL. */
+    void (*on_open)(struct connection *);
     /* The frame without its length; the handler owns the reference. Each slot must sooner or later
      * be given to connection_respond or connection_fail, also after on_disconnect. */
     void (*on_request)(struct connection *, struct request_slot *, struct buf *frame);
@@ -66,6 +68,8 @@ struct connection_group {
     void *ctx;
     struct connection_limits limits;
     struct connection_stats stats;
+    /* After on_closed, with the token given to connection_new: the acceptor's. May be NULL. */
+    void (*on_gone)(struct connection_group *, void *token);
     int64_t held_bytes;      /* requests being read or handled */
     uint8_t *staging;        /* where all connections read, while they are between large frames */
     struct list by_activity; /* all connections, least recently active first */
@@ -91,7 +95,7 @@ bool connection_group_close_oldest(struct connection_group *group, const char *r
 /* Starts reading from an accepted stream. Frames above frame_max_bytes are refused; 0: only the
  * limits hold. For unauthenticated peers that is a small bound, lifted when they are known. */
 struct connection *connection_new(struct connection_group *group, struct stream *stream,
-                                  int32_t frame_max_bytes, void *ctx);
+                                  int32_t frame_max_bytes, void *token);
 void connection_set_frame_max(struct connection *connection, int32_t frame_max_bytes);
 
 /* The answer: a whole frame, length first, whose references are taken over; count 0 when the
@@ -110,7 +114,8 @@ void connection_drain(struct connection *connection, const char *reason);
 /* Closes at once and drops what was not sent. */
 void connection_close(struct connection *connection, const char *reason);
 
-void *connection_ctx(const struct connection *connection);
+void connection_set_ctx(struct connection *connection, void *ctx);
+void *connection_ctx(const struct connection *connection); /* NULL unless set */
 struct connection_group *connection_group_of(const struct connection *connection);
 const struct endpoint *connection_peer(const struct connection *connection);
 bool connection_is_closed(const struct connection *connection);

@@ -40,6 +40,7 @@ struct connection {
     struct connection_group *group;
     struct stream *stream; /* NULL once it is closed */
     void *ctx;
+    void *token;
     struct endpoint peer;
     int32_t frame_max_bytes;
     unsigned blocked;

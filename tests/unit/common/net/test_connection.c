@@ -93,7 +93,13 @@ static void on_closed(struct connection *c)
     atomic_fetch_add(&closed_count, 1);
 }
 
-static const struct connection_handler handler = {on_request, on_done, on_disconnect, on_closed};
+static void on_open(struct connection *c)
+{
+    connection_set_ctx(c, &n);
+}
+
+static const struct connection_handler handler = {on_open, on_request, on_done, on_disconnect,
+                                                  on_closed};
 
 struct hand_over {
     struct task task;
@@ -103,7 +109,7 @@ struct hand_over {
 static void take_over(struct task *task)
 {
     struct hand_over *h = CONTAINER_OF(task, struct hand_over, task);
-    atomic_store(&last, connection_new(&group, h->stream, frame_max_bytes, &n));
+    atomic_store(&last, connection_new(&group, h->stream, frame_max_bytes, NULL));
     free(h);
 }
 

@@ -1,0 +1,75 @@
+/*
+ * Listeners of a node: accepts connections on one loop, keeps Kafka's limits on their number and
+ * rate, and spreads them over all loops in turn. Each listener has one connection_group per loop.
+ *
+ * Limits: an address above its own number of connections is refused. Where the node or the listener
+ * is full, or connections come too fast, a new one waits (at most ACCEPTOR_HELD_MAX per listener,
+ * then it is refused) until there is room. A listener marked essential (inter-broker, controller)
+ * may exceed the node's number; the longest inactive connection of another listener then goes.
+ *
+ * All calls on the acceptor's loop, except those about counters.
+ */
+#ifndef KRAFTD_NET_ACCEPTOR_H
+#define KRAFTD_NET_ACCEPTOR_H
+
+#include "common/net/connection.h"
+
+enum { ACCEPTOR_HELD_MAX = 256 };
+
+struct acceptor;
+
+struct acceptor_override {
+    const char *address; /* literal */
+    int connections_max;
+};
+
+struct acceptor_limits {
+    int connections_max;             /* max.connections; 0: any */
+    int connections_per_address_max; /* max.connections.per.ip; 0: none, unless overridden */
+    int creations_per_s_max;         /* max.connection.creation.rate; 0: any */
+    const struct acceptor_override *overrides; /* max.connections.per.ip.overrides; copied */
+    size_t override_count;
+};
+
+struct acceptor_listener_options {
+    const char *name; /* of the listener; copied */
+    struct endpoint endpoint;
+    int backlog; /* socket.listen.backlog.size */
+    bool essential;
+    int connections_max; /* of this listener alone; 0: any */
+    int creations_per_s_max;
+    int32_t frame_max_bytes; /* of new connections, see connection_new */
+    struct connection_limits connection_limits;
+    const struct connection_handler *handler;
+    void *ctx; /* of its groups */
+};
+
+struct acceptor_stats {
+    int64_t refused_total; /* by a limit */
+    int64_t held_count;    /* waiting now */
+};
+
+/* Nothing is open yet. */
+struct acceptor *acceptor_new(struct loop *loop, const struct acceptor_limits *limits);
+/* Opens a listener and gives its index. Errors of net_ops.listen. Connections are taken from the
+ * next turn on. */
+int acceptor_listen(struct acceptor *acceptor, const struct acceptor_listener_options *options,
+                    int *ret_index);
+void acceptor_set_limits(struct acceptor *acceptor, const struct acceptor_limits *limits);
+/* Stops listening, then drains all connections; `drained` runs when the last one is gone. */
+void acceptor_drain(struct acceptor *acceptor, const char *reason, void (*drained)(void *ctx),
+                    void *ctx);
+/* Stops listening, closes all connections at once and frees the acceptor; `closed` is its last
+ * word. It comes when all slots of all connections are answered. Also during a drain, whose
+ * `drained` then does not come. */
+void acceptor_close(struct acceptor *acceptor, const char *reason, void (*closed)(void *ctx),
+                    void *ctx);
+
+int acceptor_listener_count(const struct acceptor *acceptor);
+const char *acceptor_listener_name(const struct acceptor *acceptor, int index);
+uint16_t acceptor_port(const struct acceptor *acceptor, int index);
+/* The group of a listener on a loop, for its stats (any thread). */
+struct connection_group *acceptor_group(const struct acceptor *acceptor, int index, int loop_index);
+struct acceptor_stats acceptor_stats(const struct acceptor *acceptor, int index);
+
+#endif
