@@ -52,3 +52,8 @@ function(kraftd_library name)
     target_link_libraries(${name} INTERFACE ${arg_DEPENDS})
   endif()
 endfunction()
+
+# Test builds can switch single safeguards off at run time, to prove that a test notices.
+if(KRAFTD_TESTS)
+  add_compile_definitions(KRAFTD_MUTATIONS)
+endif()

@@ -1,0 +1,163 @@
+/*
+ * Membership: one server per change, submitted alone, and only when the new set can carry it.
+ *
+ * W5  the leader has committed an entry of its own term, or a change of an older term could come
+ *     back beside this one
+ * W7  a majority of the new set's voters is alive (an append result within one election timeout)
+ * and has matched the change before, or a server that thinks it is no voter leaves us without
+ * leader W9  nobody becomes a spare, and no voter is demoted: whoever holds data is removed
+ */
+#include "raft/quorum_core_internal.h"
+
+#include <errno.h>
+
+static int diff_servers(const struct quorum_voters *from, const struct quorum_voters *to)
+{
+    int differing = 0;
+    for (int i = 0; i < to->count; i++) {
+        const struct quorum_server *before = quorum_voters_find(from, to->servers[i].raft_id);
+        if (!before || before->role != to->servers[i].role)
+            differing++;
+    }
+    for (int i = 0; i < from->count; i++)
+        differing += quorum_voters_find(to, from->servers[i].raft_id) == NULL;
+    return differing;
+}
+
+/* Servers come in as standbys and leave by removal. */
+static bool is_legal(const struct quorum_voters *from, const struct quorum_voters *to)
+{
+    if (quorum_voters_count(to) == 0 || diff_servers(from, to) > 1)
+        return false;
+    for (int i = 0; i < to->count; i++) {
+        const struct quorum_server *before = quorum_voters_find(from, to->servers[i].raft_id);
+        if (!before && to->servers[i].role == QUORUM_VOTER)
+            return false;
+        if (before && before->role == QUORUM_VOTER && to->servers[i].role != QUORUM_VOTER)
+            return false;
+    }
+    return true;
+}
+
+static bool is_alive_and_caught_up(const struct quorum_core *core, uint64_t raft_id)
+{
+    if (raft_id == core->self.raft_id)
+        return true;
+    struct quorum_progress progress;
+    if (quorum_core_progress(core, raft_id, &progress) != 0 || progress.heard_ms == INT64_MIN)
+        return false;
+    return core->now_ms - progress.heard_ms < (int64_t)core->config.election_timeout_ms &&
+           progress.match_index >= quorum_core_change_index(core);
+}
+
+static bool has_live_majority(const struct quorum_core *core, const struct quorum_voters *voters)
+{
+    int alive = 0;
+    for (int i = 0; i < voters->count; i++) {
+        alive += voters->servers[i].role == QUORUM_VOTER &&
+                 is_alive_and_caught_up(core, voters->servers[i].raft_id);
+    }
+    return alive > quorum_voters_count(voters) / 2;
+}
+
+/* A standby that votes next has to have the log. */
+static bool promotes_laggard(const struct quorum_core *core, const struct quorum_voters *from,
+                             const struct quorum_voters *to)
+{
+    for (int i = 0; i < to->count; i++) {
+        const struct quorum_server *before = quorum_voters_find(from, to->servers[i].raft_id);
+        if (before && before->role != to->servers[i].role &&
+            !quorum_core_caught_up(core, to->servers[i].raft_id))
+            return true;
+    }
+    return false;
+}
+
+static int change_allowed(struct quorum_core *core, const struct quorum_voters *voters)
+{
+    if (!core->started || core->failed || !quorum_core_is_leader(core) ||
+        raft_transferee(&core->raft) != 0)
+        return -EPERM;
+    const struct quorum_voters *now = quorum_core_voters(core);
+    if (!is_legal(now, voters))
+        return -EINVAL;
+    if (core->raft.configuration_uncommitted_index != 0 || core->raft.leader_state.promotee_id != 0)
+        return -EAGAIN;
+    if (quorum_core_term_of(core, raft_commit_index(&core->raft)) !=
+            raft_current_term(&core->raft) &&
+        guard(core, QUORUM_W5_CHANGE_AFTER_COMMIT))
+        return -EAGAIN;
+    if (!has_live_majority(core, voters) && guard(core, QUORUM_W7_CHANGE_MAJORITY))
+        return -EAGAIN;
+    return promotes_laggard(core, now, voters) ? -EAGAIN : 0;
+}
+
+int quorum_core_change(struct quorum_core *core, struct quorum_voters *voters, uint32_t count,
+                       struct quorum_bytes bytes, int64_t now_ms, uint64_t *ret_base)
+{
+    CHECK(count > 0);
+    core->now_ms = MAX(core->now_ms, now_ms);
+    int rv = change_allowed(core, voters);
+    if (rv != 0)
+        return rv;
+    struct quorum_batch batch = {
+        .base = core->map.next,
+        .count = count,
+        .term = raft_current_term(&core->raft),
+        .kind = QUORUM_CHANGE,
+        .voters = voters,
+        .bytes = bytes,
+    };
+    char marker;
+    struct raft_entry *entries = entries_room(core, count);
+    for (uint32_t i = 0; i < count; i++) {
+        entries[i] =
+            (struct raft_entry){.term = batch.term, .type = RAFT_COMMAND, .batch = &marker};
+    }
+    struct raft_buffer configuration;
+    configuration_encode(voters, &configuration);
+    entries[0].type = RAFT_CHANGE;
+    entries[0].buf = configuration;
+    struct raft_event event = {.type = RAFT_SUBMIT};
+    event.submit.entries = entries;
+    event.submit.n = count;
+    rv = step(core, &event, &batch, 1);
+    raft_free(configuration.base);
+    if (rv != 0)
+        return errno_of_raft(rv);
+    *ret_base = batch.base;
+    return 0;
+}
+
+int quorum_core_catch_up(struct quorum_core *core, uint64_t raft_id, int64_t now_ms)
+{
+    core->now_ms = MAX(core->now_ms, now_ms);
+    if (!core->started || core->failed || !quorum_core_is_leader(core))
+        return -EPERM;
+    /* libraft asserts that it knows the server, and that nobody else is on the way. */
+    const struct quorum_server *server = quorum_voters_find(quorum_core_voters(core), raft_id);
+    if (!server || server->role != QUORUM_STANDBY)
+        return -EINVAL;
+    if (core->raft.leader_state.promotee_id != 0)
+        return -EAGAIN;
+    struct raft_event event = {.type = RAFT_CATCH_UP};
+    event.catch_up.server_id = raft_id;
+    step_or_fail(core, &event, NULL, 0);
+    return 0;
+}
+
+bool quorum_core_caught_up(const struct quorum_core *core, uint64_t raft_id)
+{
+    int status = RAFT_CATCH_UP_NONE;
+    return raft_catch_up(&core->raft, raft_id, &status) == 0 && status == RAFT_CATCH_UP_FINISHED;
+}
+
+int quorum_core_transfer(struct quorum_core *core, uint64_t raft_id, int64_t now_ms)
+{
+    core->now_ms = MAX(core->now_ms, now_ms);
+    if (!core->started || core->failed)
+        return -EPERM;
+    struct raft_event event = {.type = RAFT_TRANSFER};
+    event.transfer.server_id = raft_id;
+    return errno_of_raft(step(core, &event, NULL, 0));
+}
