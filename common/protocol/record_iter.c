@@ -57,30 +57,104 @@ bool record_headers_next(struct record_headers *headers, struct record_header *r
     return true;
 }
 
-/* Reads the record whose bytes behind the length field are [at, end). */
-static int parse_record(const struct record_iter *it, const uint8_t *at, const uint8_t *end,
-                        struct record *r)
+/*
+ * Varints of the hot path: where the number ends, or NULL. One and two bytes are nearly all there
+ * is, so they are taken without a call; the rest is the wire reader's.
+ */
+static const uint8_t *load_slow(const uint8_t *at, const uint8_t *end, bool wide,
+                                uint64_t *ret_zigzag)
 {
     struct wire_reader reader = {at, end, false};
-    reader_i8(&reader); /* attributes */
-    int64_t timestamp_delta = reader_varlong(&reader);
-    r->offset_delta = reader_varint(&reader);
-    r->key = read_bytes(&reader);
-    r->value = read_bytes(&reader);
-    int32_t count = reader_varint(&reader);
-    if (reader.failed || count < 0 || (size_t)count > reader_left(&reader))
-        return -EBADMSG;
-    r->headers = (struct record_headers){reader.at, end, count};
+    *ret_zigzag = wide ? zigzag64(reader_varlong(&reader)) : reader_uvarint(&reader);
+    return reader.failed ? NULL : reader.at;
+}
+
+static inline const uint8_t *load_zigzag(const uint8_t *at, const uint8_t *end, bool wide,
+                                         uint64_t *ret_zigzag)
+{
+    if (end - at >= 2) {
+        uint64_t low = at[0], high = at[1];
+        if (low < 0x80) {
+            *ret_zigzag = low;
+            return at + 1;
+        }
+        if (high < 0x80) {
+            *ret_zigzag = (low & 0x7f) | high << 7;
+            return at + 2;
+        }
+    }
+    return load_slow(at, end, wide, ret_zigzag);
+}
+
+static inline const uint8_t *load_varint(const uint8_t *at, const uint8_t *end, int32_t *ret_value)
+{
+    uint64_t v;
+    at = load_zigzag(at, end, false, &v);
+    *ret_value = (int32_t)((uint32_t)(v >> 1) ^ (0 - (uint32_t)(v & 1)));
+    return at;
+}
+
+static inline const uint8_t *load_varlong(const uint8_t *at, const uint8_t *end, int64_t *ret_value)
+{
+    uint64_t v;
+    at = load_zigzag(at, end, true, &v);
+    *ret_value = (int64_t)((v >> 1) ^ (0 - (v & 1)));
+    return at;
+}
+
+static inline const uint8_t *load_bytes(const uint8_t *at, const uint8_t *end,
+                                        struct bytes *ret_bytes)
+{
+    int32_t len;
+    at = load_varint(at, end, &len);
+    if (at == NULL || len > end - at)
+        return NULL;
+    *ret_bytes = len < 0 ? BYTES_NULL : (struct bytes){at, len};
+    return len < 0 ? at : at + len;
+}
+
+static bool headers_fill(const uint8_t *at, const uint8_t *end, int32_t count)
+{
+    struct wire_reader reader = {at, end, false};
     struct record_header header;
-    for (int32_t i = 0; i < count; i++)
+    for (int32_t i = 0; i < count && !reader.failed; i++)
         read_header(&reader, &header);
-    if (reader.failed || reader_left(&reader) > 0)
+    return !reader.failed && reader_left(&reader) == 0;
+}
+
+/* Reads the record of `size` bytes whose bytes behind the length field are [at, end). */
+static int parse_record(const struct record_iter *it, const uint8_t *at, const uint8_t *end,
+                        size_t size, struct record *ret_record)
+{
+    int64_t timestamp_delta;
+    int32_t offset_delta, header_count;
+    struct bytes key, value;
+    if (at == end)
         return -EBADMSG;
+    at++; /* attributes */
+    if ((at = load_varlong(at, end, &timestamp_delta)) == NULL ||
+        (at = load_varint(at, end, &offset_delta)) == NULL ||
+        (at = load_bytes(at, end, &key)) == NULL || (at = load_bytes(at, end, &value)) == NULL)
+        return -EBADMSG;
+    /* The usual last byte: no headers. */
+    if (end - at == 1 && *at == 0) {
+        header_count = 0;
+        at = end;
+    } else if ((at = load_varint(at, end, &header_count)) == NULL || header_count < 0 ||
+               header_count > end - at || !headers_fill(at, end, header_count)) {
+        return -EBADMSG;
+    }
     /* Unsigned, because a hostile sum may wrap. */
-    r->offset = (int64_t)((uint64_t)it->base_offset + (uint64_t)(int64_t)r->offset_delta);
-    r->timestamp = (int64_t)((uint64_t)it->base_timestamp + (uint64_t)timestamp_delta);
-    if (it->log_append_time)
-        r->timestamp = it->log_append_timestamp;
+    uint64_t timestamp = (uint64_t)it->base_timestamp + (uint64_t)timestamp_delta;
+    *ret_record = (struct record){
+        .offset = (int64_t)((uint64_t)it->base_offset + (uint64_t)(int64_t)offset_delta),
+        .timestamp = it->log_append_time ? it->log_append_timestamp : (int64_t)timestamp,
+        .offset_delta = offset_delta,
+        .size_bytes = (uint32_t)size,
+        .key = key,
+        .value = value,
+        .headers = {at, end, header_count},
+    };
     return 0;
 }
 
@@ -109,10 +183,9 @@ static int window_make_room(struct record_iter *it)
     return 0;
 }
 
-/* Has `need` bytes at hand, or all that there are. */
-static int fill(struct record_iter *it, size_t need)
+static int fill_slow(struct record_iter *it, size_t need)
 {
-    while ((size_t)(it->end - it->at) < need && it->scratch != NULL && !it->stream_ended) {
+    while ((size_t)(it->end - it->at) < need && !it->stream_ended) {
         struct record_scratch *s = it->scratch;
         if (s->capacity == 0 || it->end == s->window + s->capacity) {
             int rv = window_make_room(it);
@@ -127,6 +200,14 @@ static int fill(struct record_iter *it, size_t need)
         it->stream_ended = made == 0;
     }
     return 0;
+}
+
+/* Has `need` bytes at hand, or all that there are. */
+static inline int fill(struct record_iter *it, size_t need)
+{
+    if ((size_t)(it->end - it->at) >= need || it->scratch == NULL)
+        return 0;
+    return fill_slow(it, need);
 }
 
 int record_iter_init(struct record_iter *it, const struct record_batch *batch, size_t max_bytes,
@@ -180,23 +261,22 @@ void record_iter_release(struct record_iter *it)
     *it = (struct record_iter){.error = -EINVAL};
 }
 
-static int next_record(struct record_iter *it, struct record *r)
+static inline int next_record(struct record_iter *it, struct record *ret_record)
 {
     int rv = fill(it, UVARINT_MAX_BYTES);
     if (rv < 0)
         return rv;
-    struct wire_reader reader = {it->at, it->end, false};
-    int32_t len = reader_varint(&reader);
-    if (reader.failed || len < 0)
+    int32_t len;
+    const uint8_t *body = load_varint(it->at, it->end, &len);
+    if (body == NULL || len < 0)
         return -EBADMSG;
-    size_t prefix = (size_t)(reader.at - it->at), size = prefix + (size_t)len;
+    size_t prefix = (size_t)(body - it->at), size = prefix + (size_t)len;
     rv = fill(it, size);
     if (rv < 0)
         return rv;
     if ((size_t)(it->end - it->at) < size)
         return -EBADMSG;
-    r->size_bytes = (uint32_t)size;
-    rv = parse_record(it, it->at + prefix, it->at + size, r);
+    rv = parse_record(it, it->at + prefix, it->at + size, size, ret_record);
     if (rv < 0)
         return rv;
     it->at += size;
@@ -209,11 +289,9 @@ int record_iter_next(struct record_iter *it, struct record *ret_record)
         return it->error;
     int rv;
     if (it->left > 0) {
-        struct record r;
-        rv = next_record(it, &r);
+        rv = next_record(it, ret_record);
         if (rv == 0) {
             it->left--;
-            *ret_record = r;
             return 1;
         }
     } else {
