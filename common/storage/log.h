@@ -3,7 +3,8 @@
  * directory, "<topic>-<partition>".
  *
  * Thread: a log belongs to one loop. log_open, log_close and all of log_truncate.h may block on the
- * disk: they run on a worker (or at start and stop) while nobody else touches the log. All else in
+ * disk: they run on a worker (or at start and stop) while nobody else touches the log, which the
+ * loop has detached from its file cache before (log_detach). All else in
  * this header runs on the owner loop; log_append and log_read touch the page cache and, for a
  * segment that was cold or is new, open files. Jobs of log_flush.h and log_retention.h run beside
  * the loop. No clock is read: now_ms is Unix time given by the caller.
@@ -33,15 +34,17 @@ enum log_trust {
 
 struct log_open_args {
     struct disk *disk;
-    struct file_cache *files; /* the owner loop's; outlives the log */
+    struct file_cache *files; /* the owner loop's (not touched by log_open), or NULL */
     const char *path;         /* of the partition's directory */
     const struct log_config *config;
     enum log_trust trust;
-    bool create; /* make an empty log when the directory is missing */
-    bool strict; /* damage before a whole batch or below the recovery point is -EBADMSG */
+    bool create;    /* make an empty log when the directory is missing */
+    bool strict;    /* damage before a whole batch or below the recovery point is -EBADMSG */
+    bool check_all; /* check every batch, whatever the trust and the recovery point say */
     int64_t recovery_point;   /* all below is known to be on the disk; 0 when unknown */
     int64_t log_start_offset; /* from log-start-offset-checkpoint; 0 when not listed */
     int64_t high_watermark;   /* from replication-offset-checkpoint; 0 when not listed */
+    int64_t cleaned_offset;   /* from cleaner-offset-checkpoint; 0 when not listed */
     struct uuid topic_id;     /* written to partition.metadata when that is missing; may be zero */
     uint64_t seed;            /* for segment.jitter.ms */
     int64_t now_ms;
@@ -54,7 +57,9 @@ struct log_recovery {
     int32_t cut_segments; /* whole segments behind the damage, renamed to .deleted */
     int32_t checked_segments, rebuilt_indexes;
     int64_t checked_bytes;
-    const char *damage; /* a constant sentence, NULL when none */
+    bool below_recovery_point; /* synced data is damaged or gone */
+    bool before_whole_batch;   /* not just a torn tail: whole batches follow the damage */
+    const char *damage;        /* a constant sentence, NULL when none */
 };
 
 /* -ENOENT without `create`; -EBADMSG (strict, or a .txnindex that contradicts itself);
@@ -64,6 +69,11 @@ int log_open(const struct log_open_args *args, struct log **ret_log,
 /* Frees. With `clean` it first syncs all, trims, and writes the producer snapshot that a clean
  * start relies on; the error is that of the sync, the log is freed anyway. */
 int log_close(struct log *log, bool clean);
+
+/* On the owner loop: closes the log's files, which from then on stand in a cache of its own, so
+ * that another thread may take the log; and back. */
+void log_detach(struct log *log);
+void log_attach(struct log *log, struct file_cache *files);
 
 const char *log_path(const struct log *log);
 struct uuid log_topic_id(const struct log *log); /* of partition.metadata; zero when it has none */
@@ -92,7 +102,6 @@ struct log_append_args {
     struct bytes batches; /* whole, checksums right; not changed, not kept */
     enum log_append_origin origin;
     int32_t leader_epoch;
-    int32_t coordinator_epoch; /* of transaction markers, for LOG_APPEND_COORDINATOR; else -1 */
     int64_t now_ms;
 };
 
@@ -101,7 +110,7 @@ struct log_append_info {
     bool duplicate;                    /* it was there already; the offsets are those of then */
     int64_t first_offset, last_offset; /* -1 when nothing was appended */
     int64_t max_timestamp;
-    int64_t append_time_ms; /* -1 unless LogAppendTime */
+    int64_t append_time_ms; /* with LogAppendTime, and of a duplicate; else -1 */
     int64_t log_start_offset;
 };
 

@@ -21,8 +21,9 @@ struct log_warm;
 bool log_flush_due(const struct log *log, int64_t now_ms);
 /* When flush.ms will next ask for one; INT64_MAX: not without a further append. */
 int64_t log_flush_due_at_ms(const struct log *log);
-/* Bytes appended that no flush has covered yet, also of a flush in flight. */
+/* Bytes appended since the last flush began; since the last one with checkpoint began. */
 int64_t log_unflushed_bytes(const struct log *log);
+int64_t log_unchecked_bytes(const struct log *log);
 
 /*
  * NULL when all is durable already, when a flush is in flight or when the log has failed. With

@@ -25,9 +25,8 @@ struct log_producer {
     int16_t producer_epoch;
     int32_t last_sequence; /* -1 */
     int64_t last_timestamp;
-    int32_t coordinator_epoch;  /* -1 */
-    int64_t txn_start_offset;   /* -1: none open */
-    int64_t txn_last_timestamp; /* of the last batch; -1 */
+    int32_t coordinator_epoch; /* -1 */
+    int64_t txn_start_offset;  /* -1: none open */
 };
 
 /* Each active producer (DescribeProducers), in no order. */

@@ -1,0 +1,248 @@
+/*
+ * A flush syncs, in this order: files (.log; with checkpoint also indexes, snapshot, epochs and
+ * partition.metadata), then the directory if names in it changed, then its parent if it is new.
+ * Only then is what they hold durable, and only then may the end move.
+ */
+#include "common/storage/log_flush.h"
+
+#include "common/base/mem.h"
+#include "common/storage/log_internal.h"
+#include "common/storage/small_files.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct log_flush {
+    struct disk *disk;
+    struct disk_file **files;
+    size_t file_count, file_capacity;
+    char **paths; /* small files that are not kept open */
+    size_t path_count, path_capacity;
+    char *directory, *parent; /* to sync, or NULL */
+    int64_t end_offset;
+    int64_t first_base; /* of the segments that take part */
+    bool checkpoint;
+    int rv;
+};
+
+bool log_flush_due(const struct log *log, int64_t now_ms)
+{
+    int64_t waiting = log->end_offset - log->flush_requested_offset;
+    return waiting > 0 && (waiting >= log->config.flush_messages ||
+                           now_ms - log->first_unflushed_ms >= log->config.flush_ms);
+}
+
+int64_t log_flush_due_at_ms(const struct log *log)
+{
+    if (log->end_offset == log->flush_requested_offset)
+        return INT64_MAX;
+    int64_t at;
+    return __builtin_add_overflow(log->first_unflushed_ms, log->config.flush_ms, &at) ? INT64_MAX
+                                                                                      : at;
+}
+
+int64_t log_unflushed_bytes(const struct log *log)
+{
+    return log->unflushed_bytes;
+}
+
+int64_t log_unchecked_bytes(const struct log *log)
+{
+    return log->unchecked_bytes;
+}
+
+bool log_busy(const struct log *log)
+{
+    return log->jobs > 0;
+}
+
+static void add_file(struct log_flush *flush, struct disk_file *file)
+{
+    VEC_PUSH(flush->files, flush->file_count, flush->file_capacity) = disk_file_ref(file);
+}
+
+static void add_path(struct log_flush *flush, char *path)
+{
+    VEC_PUSH(flush->paths, flush->path_count, flush->path_capacity) = path;
+}
+
+static int add_index(struct log *log, struct log_flush *flush, struct index_file *index)
+{
+    int rv = index_file_push(index, &log->place);
+    if (rv != 0 || !index->dirty)
+        return rv;
+    rv = index_file_open(index, &log->place);
+    if (rv != 0)
+        return rv;
+    add_file(flush, index->slot.file);
+    index->dirty = false;
+    return 0;
+}
+
+static int add_segment(struct log *log, struct log_flush *flush, struct segment *s)
+{
+    int rv = 0;
+    if (s->dirty) {
+        rv = segment_open(s, &log->place);
+        if (rv != 0)
+            return rv;
+        add_file(flush, s->log_file.file);
+        s->dirty = false;
+    }
+    if (!flush->checkpoint)
+        return 0;
+    rv = add_index(log, flush, &s->time_index);
+    if (rv == 0)
+        rv = add_index(log, flush, &s->offset_index);
+    if (rv == 0 && s->txn_index.dirty) {
+        rv = txn_index_open(&s->txn_index, &log->place);
+        if (rv == 0) {
+            add_file(flush, s->txn_index.slot.file);
+            s->txn_index.dirty = false;
+        }
+    }
+    return rv;
+}
+
+static char *path_in(const struct log *log, const char *name)
+{
+    return mem_printf("%s/%s", log->place.path, name);
+}
+
+static void add_names(struct log *log, struct log_flush *flush)
+{
+    if (log->metadata_dirty)
+        add_path(flush, path_in(log, FILE_PARTITION_METADATA));
+    if (flush->checkpoint && log->epochs_dirty)
+        add_path(flush, path_in(log, "leader-epoch-checkpoint"));
+    if (flush->checkpoint && log->snapshot_dirty && log->snapshot_count > 0) {
+        char path[PATH_MAX];
+        if (log_file_path(path, log->place.path, LOG_FILE_SNAPSHOT,
+                          log->snapshots[log->snapshot_count - 1], LOG_FILE_LIVE))
+            add_path(flush, mem_strdup(path));
+    }
+    if (log->dir_dirty || log->parent_dirty)
+        flush->directory = mem_strdup(log->place.path);
+    if (log->parent_dirty) {
+        const char *slash = strrchr(log->place.path, '/');
+        flush->parent = slash == NULL ? mem_strdup(".")
+                        : slash == log->place.path
+                            ? mem_strdup("/")
+                            : mem_strndup(log->place.path, (size_t)(slash - log->place.path));
+    }
+    log->metadata_dirty = log->dir_dirty = log->parent_dirty = false;
+    if (flush->checkpoint)
+        log->epochs_dirty = log->snapshot_dirty = false;
+}
+
+struct log_flush *log_flush_begin(struct log *log, bool checkpoint, int64_t now_ms)
+{
+    int64_t from = checkpoint ? log->recovery_point : log->durable_end;
+    bool names = log->dir_dirty || log->parent_dirty;
+    if (log->failed || log->flushing || (from == log->end_offset && !(checkpoint && names)))
+        return NULL;
+    struct log_flush *flush = mem_alloc(sizeof(*flush));
+    *flush = (struct log_flush){
+        .disk = log->place.disk,
+        .end_offset = log->end_offset,
+        .first_base = INT64_MAX,
+        .checkpoint = checkpoint,
+    };
+    for (size_t i = log->segment_count; i-- > 0 && flush->rv == 0;) {
+        if (i + 1 < log->segment_count && log_segment_end(log, i) <= from)
+            break;
+        flush->first_base = log->segments[i]->base_offset;
+        flush->rv = add_segment(log, flush, log->segments[i]);
+    }
+    add_names(log, flush);
+    log->flushing = true;
+    log->jobs++;
+    log->flush_requested_offset = log->end_offset;
+    log->first_unflushed_ms = now_ms;
+    log->unflushed_bytes = 0;
+    if (checkpoint)
+        log->unchecked_bytes = 0;
+    return flush;
+}
+
+static int sync_path(struct disk *disk, const char *path)
+{
+    struct disk_file *file;
+    int rv = disk_open(disk, path, DISK_WRITE, &file);
+    if (rv != 0)
+        return rv == -ENOENT ? 0 : rv; /* it was given up meanwhile */
+    rv = disk->ops->fsync(file);
+    disk_file_unref(file);
+    return rv;
+}
+
+void log_flush_run(struct log_flush *flush)
+{
+    struct disk *disk = flush->disk;
+    /* Oldest data first: a crash in between then leaves no later segment without an earlier one. */
+    for (size_t i = flush->file_count; i-- > 0 && flush->rv == 0;)
+        flush->rv = disk->ops->fsync(flush->files[i]);
+    for (size_t i = 0; i < flush->path_count && flush->rv == 0; i++)
+        flush->rv = sync_path(disk, flush->paths[i]);
+    if (flush->rv == 0 && flush->directory != NULL)
+        flush->rv = disk->ops->fsync_dir(disk, flush->directory);
+    if (flush->rv == 0 && flush->parent != NULL)
+        flush->rv = disk->ops->fsync_dir(disk, flush->parent);
+}
+
+static void unpin_clean(struct log *log, const struct log_flush *flush)
+{
+    struct file_cache *files = log->place.files;
+    for (size_t i = log->segment_count; i-- > 0;) {
+        struct segment *s = log->segments[i];
+        if (s->base_offset < flush->first_base)
+            break;
+        if (!s->dirty)
+            file_slot_unpin(files, &s->log_file);
+        if (!s->offset_index.dirty)
+            file_slot_unpin(files, &s->offset_index.slot);
+        if (!s->time_index.dirty)
+            file_slot_unpin(files, &s->time_index.slot);
+        if (!s->txn_index.dirty)
+            file_slot_unpin(files, &s->txn_index.slot);
+    }
+}
+
+static void free_flush(struct log_flush *flush)
+{
+    for (size_t i = 0; i < flush->file_count; i++)
+        disk_file_unref(flush->files[i]);
+    for (size_t i = 0; i < flush->path_count; i++)
+        free(flush->paths[i]);
+    free(flush->files);
+    free(flush->paths);
+    free(flush->directory);
+    free(flush->parent);
+    free(flush);
+}
+
+int log_flush_end(struct log *log, struct log_flush *flush)
+{
+    int rv = flush->rv;
+    log->flushing = false;
+    log->jobs--;
+    if (rv == 0) {
+        log->durable_end = MAX(log->durable_end, flush->end_offset);
+        if (flush->checkpoint)
+            log->recovery_point = MAX(log->recovery_point, flush->end_offset);
+        unpin_clean(log, flush);
+    } else {
+        log->failed = true; /* after a failed sync the pages may be clean and lost: no retry */
+    }
+    free_flush(flush);
+    return rv;
+}
+
+int log_flush_now(struct log *log, bool checkpoint, int64_t now_ms)
+{
+    struct log_flush *flush = log_flush_begin(log, checkpoint, now_ms);
+    if (flush == NULL)
+        return log->failed ? -EIO : 0;
+    log_flush_run(flush);
+    return log_flush_end(log, flush);
+}

@@ -1,0 +1,61 @@
+#include "common/storage/log_internal.h"
+
+#include "common/base/mem.h"
+#include "common/storage/log_truncate.h"
+
+#include <errno.h>
+
+/* So that the logs of a topic do not all roll in one moment. The same for the same seed. */
+static int64_t jitter(const struct log *log, int64_t base_offset)
+{
+    int64_t range = MIN(log->config.segment_jitter_ms, log->config.segment_ms);
+    return range > 0 ? (int64_t)(hash_u64(log->seed ^ (uint64_t)base_offset) % (uint64_t)range) : 0;
+}
+
+void log_add_segment(struct log *log, struct segment *segment)
+{
+    segment->jitter_ms = jitter(log, segment->base_offset);
+    VEC_PUSH(log->segments, log->segment_count, log->segment_capacity) = segment;
+    log_forget_hints(log);
+}
+
+int log_new_segment(struct log *log, int64_t base_offset, int64_t now_ms)
+{
+    struct segment *segment = segment_new(base_offset, 0, (struct segment_files){0}, now_ms);
+    int rv = segment_create(segment, &log->place, &log->config);
+    if (rv != 0) {
+        /* Left behind it would be taken for a segment that was begun. */
+        char path[PATH_MAX];
+        if (log_file_path(path, log->place.path, LOG_FILE_LOG, base_offset, LOG_FILE_LIVE)) {
+            int error = log->place.disk->ops->unlink(log->place.disk, path);
+            log->failed |= error != 0 && error != -ENOENT;
+        }
+        segment_free(segment, &log->place);
+        return rv;
+    }
+    log->dir_dirty = true;
+    log_add_segment(log, segment);
+    return 0;
+}
+
+int log_roll_to(struct log *log, int64_t now_ms)
+{
+    CHECK(log_active(log)->size_bytes > 0);
+    int rv = segment_finish(log_active(log), &log->place);
+    if (rv == 0)
+        rv = log_snapshot_take(log);
+    return rv == 0 ? log_new_segment(log, log->end_offset, now_ms) : rv;
+}
+
+int log_roll(struct log *log, int64_t now_ms)
+{
+    if (log->failed)
+        return -EIO;
+    return log_active(log)->size_bytes > 0 ? log_fail(log, log_roll_to(log, now_ms)) : 0;
+}
+
+void log_forget_hints(struct log *log)
+{
+    for (int i = 0; i < LOG_HINTS; i++)
+        log->hints[i].offset = -1;
+}
