@@ -7,16 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A frame with more than this to come is read straight into its buffer; a shorter rest goes through
- * the staging room, which also takes what stands behind it. */
-enum { DIRECT_READ_MIN_BYTES = 8 * 1024 };
-
 static void settle_flow(struct connection *c)
 {
     if (c->parsing || c->disconnected)
         return;
     /* A whole header that was held back may be all there is of an empty frame. */
-    bool held_back = c->leftover.len > 0 || c->header_len == 4;
+    bool held_back = c->leftover.len > 0 || c->reader.header_len == 4;
     bool want_pause = c->blocked != 0 || held_back;
     if (want_pause != c->reading_paused) {
         c->reading_paused = want_pause;
@@ -68,11 +64,9 @@ static void stream_closed(void *owner)
 static void stop_reading(struct connection *c)
 {
     c->blocked |= BLOCK_ENDING;
-    if (c->frame != NULL) {
-        group_unhold(c->group, c->frame->size_bytes);
-        buf_unref(c->frame);
-        c->frame = NULL;
-    }
+    if (c->reader.body != NULL)
+        group_unhold(c->group, c->reader.body->size_bytes);
+    frame_reader_release(&c->reader);
     list_remove(&c->wait_link);
     bytebuf_release(&c->leftover);
 }
@@ -105,21 +99,15 @@ static const char *describe_length(const uint8_t header[4], int32_t len)
     return "frame length above the limit (socket.request.max.bytes, or less before authentication)";
 }
 
-static int32_t header_length(const struct connection *c)
-{
-    return (int32_t)((uint32_t)c->header[0] << 24 | (uint32_t)c->header[1] << 16 |
-                     (uint32_t)c->header[2] << 8 | (uint32_t)c->header[3]);
-}
-
 /* Begins the frame whose length is in header. False: not now, or never. */
 static bool begin_frame(struct connection *c)
 {
-    int32_t len = header_length(c);
+    int32_t len = frame_reader_length(&c->reader);
     int32_t max = c->group->limits.request_max_bytes;
     if (c->frame_max_bytes > 0)
         max = MIN(max, c->frame_max_bytes);
     if (len < 0 || len > max) {
-        connection_drain(c, describe_length(c->header, len));
+        connection_drain(c, describe_length(c->reader.header, len));
         return false;
     }
     if (!connection_within_limits(c, (size_t)len)) {
@@ -130,21 +118,16 @@ static bool begin_frame(struct connection *c)
         c->blocked |= BLOCK_GROUP;
         return false;
     }
-    c->frame = buf_try_new((size_t)len);
-    if (c->frame == NULL) {
+    if (!frame_reader_begin_body(&c->reader)) {
         group_unhold(c->group, (size_t)len);
         connection_drain(c, "no memory for the request");
         return false;
     }
-    c->frame_len = 0;
-    c->header_len = 0;
     return true;
 }
 
-static void deliver_frame(struct connection *c)
+static void deliver_frame(struct connection *c, struct buf *frame)
 {
-    struct buf *frame = c->frame;
-    c->frame = NULL;
     struct slot *slot = slot_new(c, frame->size_bytes);
     stat_add(&c->group->stats.request_total, 1);
     if (!connection_within_limits(c, 0))
@@ -152,60 +135,41 @@ static void deliver_frame(struct connection *c)
     c->group->handler->on_request(c, &slot->base, frame);
 }
 
-/* Takes what may be taken of newly read bytes and returns how many that was. */
+/* Takes what may be taken of newly read bytes and returns how many are left. */
 static size_t parse(struct connection *c, const uint8_t *data, size_t len)
 {
-    size_t at = 0;
     c->parsing = true;
     while (!c->disconnected) {
-        if (c->frame == NULL) {
-            if (c->blocked != 0)
-                break;
-            while (c->header_len < 4 && at < len)
-                c->header[c->header_len++] = data[at++];
-            if (c->header_len < 4 || !begin_frame(c))
+        if (c->reader.body == NULL) {
+            if (c->blocked != 0 || !frame_reader_take_header(&c->reader, &data, &len) ||
+                !begin_frame(c))
                 break;
         }
-        size_t part = MIN(c->frame->size_bytes - c->frame_len, len - at);
-        if (part > 0)
-            memcpy(c->frame->data + c->frame_len, data + at, part);
-        c->frame_len += part;
-        at += part;
-        if (c->frame_len < c->frame->size_bytes)
+        struct buf *frame = frame_reader_take_body(&c->reader, &data, &len);
+        if (frame == NULL)
             break;
-        deliver_frame(c);
+        deliver_frame(c, frame);
     }
     c->parsing = false;
-    return at;
+    return len;
 }
 
 static void *read_room(void *owner, size_t *ret_len)
 {
     struct connection *c = owner;
-    if (c->frame != NULL && c->frame->size_bytes - c->frame_len >= DIRECT_READ_MIN_BYTES) {
-        *ret_len = c->frame->size_bytes - c->frame_len;
-        return c->frame->data + c->frame_len;
-    }
-    *ret_len = STAGING_BYTES;
-    return c->group->staging;
+    return frame_reader_room(&c->reader, c->group->staging, STAGING_BYTES, ret_len);
 }
 
 static void on_read(void *owner, size_t len)
 {
     struct connection *c = owner;
-    const uint8_t *data = c->group->staging;
     stat_add(&c->group->stats.in_bytes_total, (int64_t)len);
     group_touch(c);
-    if (c->frame != NULL && c->frame->size_bytes - c->frame_len >= DIRECT_READ_MIN_BYTES) {
-        c->frame_len += len; /* it is there already: parse only looks whether it is whole */
-        len = 0;
-        if (c->frame_len < c->frame->size_bytes)
-            return;
-    }
-    size_t used = parse(c, data, len);
+    size_t staged = frame_reader_read(&c->reader, len);
+    size_t left = parse(c, c->group->staging, staged);
     /* A connection that ends reads no more: what is left of its input is nobody's. */
-    if (used < len && !(c->blocked & BLOCK_ENDING))
-        bytebuf_append(&c->leftover, data + used, len - used);
+    if (left > 0 && !(c->blocked & BLOCK_ENDING))
+        bytebuf_append(&c->leftover, c->group->staging + staged - left, left);
     settle_flow(c);
 }
 
@@ -215,10 +179,10 @@ void connection_continue(struct connection *c)
         return;
     struct bytebuf held = c->leftover;
     bytebuf_init(&c->leftover);
-    size_t used = parse(c, held.data, held.len);
-    if (used < held.len && !(c->blocked & BLOCK_ENDING)) {
-        held.len -= used;
-        memmove(held.data, held.data + used, held.len);
+    size_t left = parse(c, held.data, held.len);
+    if (left > 0 && !(c->blocked & BLOCK_ENDING)) {
+        memmove(held.data, held.data + held.len - left, left);
+        held.len = left;
         c->leftover = held;
     } else {
         bytebuf_release(&held);

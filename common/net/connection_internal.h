@@ -6,6 +6,7 @@
 #define KRAFTD_NET_CONNECTION_INTERNAL_H
 
 #include "common/net/connection.h"
+#include "common/net/frame_reader.h"
 
 enum { STAGING_BYTES = 32 * 1024 };
 
@@ -50,11 +51,8 @@ struct connection {
     bool flushing;     /* what it has been given is still sent */
     const char *end_reason;
 
-    uint8_t header[4];
-    int header_len;
-    struct buf *frame; /* being read; charged to held_bytes */
-    size_t frame_len;
-    struct bytebuf leftover; /* read, but held back while blocked */
+    struct frame_reader reader; /* its body is charged to held_bytes */
+    struct bytebuf leftover;    /* read, but held back while blocked */
 
     struct list slots;
     int in_flight;         /* slots in the list */

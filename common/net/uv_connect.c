@@ -7,10 +7,9 @@
 
 #include "common/base/check.h"
 #include "common/base/mem.h"
+#include "common/net/resolve.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -34,38 +33,6 @@ struct connector {
     bool resolving;
     bool told;
 };
-
-static int resolve_error(int code)
-{
-    switch (code) {
-    case EAI_NONAME:
-    case EAI_NODATA:
-    case EAI_FAIL:
-        return -ENOENT;
-    case EAI_AGAIN: /* no name server answers */
-        return -EHOSTUNREACH;
-    case EAI_MEMORY:
-        return -ENOMEM;
-    case EAI_SYSTEM:
-        return errno != 0 ? -errno : -EIO;
-    default:
-        return -EINVAL;
-    }
-}
-
-int resolve_endpoint(const struct endpoint *endpoint, bool numeric_only, bool passive,
-                     struct addrinfo **ret_list)
-{
-    struct addrinfo hints = {
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags =
-            AI_NUMERICSERV | (numeric_only ? AI_NUMERICHOST : 0) | (passive ? AI_PASSIVE : 0),
-    };
-    char port[8];
-    snprintf(port, sizeof(port), "%u", (unsigned)endpoint->port);
-    int code = getaddrinfo(endpoint->host, port, &hints, ret_list);
-    return code != 0 ? resolve_error(code) : 0;
-}
 
 static void maybe_free(struct connector *c)
 {

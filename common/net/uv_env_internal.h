@@ -14,9 +14,8 @@
 #include "common/net/uv_env.h"
 
 #include <pthread.h>
+#include <sys/socket.h>
 #include <uv.h>
-
-struct addrinfo;
 
 enum {
     POOL_RESOLVER = WORK_CLASS_COUNT, /* names; a dead DNS server must not hold up disk work */
@@ -123,8 +122,5 @@ void uv_connect(struct loop *loop, const struct endpoint *endpoint, int timeout_
                 void (*connected)(void *owner, struct stream *, int status), void *owner);
 /* Fails all connects of a loop that ends. */
 void uv_connect_cancel_all(struct uv_env_loop *loop);
-/* getaddrinfo with errors as negative errno; may block unless numeric_only. */
-int resolve_endpoint(const struct endpoint *endpoint, bool numeric_only, bool passive,
-                     struct addrinfo **ret_list);
 
 #endif

@@ -3,10 +3,10 @@
 #include "common/base/check.h"
 #include "common/base/logger.h"
 #include "common/base/mem.h"
+#include "common/net/resolve.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>

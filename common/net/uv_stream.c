@@ -2,8 +2,8 @@
 
 #include "common/base/check.h"
 #include "common/base/mem.h"
+#include "common/net/resolve.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -24,23 +24,6 @@ enum {
 
 static void on_poll(uv_poll_t *handle, int status, int events);
 
-static void format_peer(const struct sockaddr *address, struct endpoint *ret_peer)
-{
-    *ret_peer = (struct endpoint){.host = ""};
-    if (address->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
-        inet_ntop(AF_INET, &in->sin_addr, ret_peer->host, sizeof(ret_peer->host));
-        ret_peer->port = ntohs(in->sin_port);
-    } else if (address->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)(const void *)address;
-        if (IN6_IS_ADDR_V4MAPPED(&in->sin6_addr))
-            inet_ntop(AF_INET, &in->sin6_addr.s6_addr[12], ret_peer->host, sizeof(ret_peer->host));
-        else
-            inet_ntop(AF_INET6, &in->sin6_addr, ret_peer->host, sizeof(ret_peer->host));
-        ret_peer->port = ntohs(in->sin6_port);
-    }
-}
-
 static void set_option(int fd, int level, int option, int value)
 {
     /* None of these can fail on a connected TCP socket in a way that matters. */
@@ -53,7 +36,7 @@ struct stream *uv_stream_new(struct uv_env *env, int fd, const struct sockaddr *
     s->env = env;
     s->fd = fd;
     list_init(&s->dirty);
-    format_peer(peer, &s->base.peer);
+    endpoint_of_address(peer, &s->base.peer);
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     return &s->base;
