@@ -209,8 +209,8 @@ static void decode_tags(struct decoder *d, const struct struct_desc *desc, char 
 static void decode_struct(struct decoder *d, const struct struct_desc *desc, void *out)
 {
     memcpy(out, desc->initial, desc->size_bytes);
-    const struct field_desc *end = desc->fields + desc->field_count;
-    for (const struct field_desc *field = desc->fields; field < end; field++) {
+    for (int i = 0; i < desc->field_count; i++) {
+        const struct field_desc *field = &desc->fields[i];
         if (field_in_version(field, d->version))
             decode_field(d, field, (char *)out + field->offset);
     }

@@ -298,8 +298,8 @@ static void check_untaggable(struct encoder *e, const struct struct_desc *desc, 
 
 static void encode_struct(struct encoder *e, const struct struct_desc *desc, const void *in)
 {
-    const struct field_desc *end = desc->fields + desc->field_count;
-    for (const struct field_desc *field = desc->fields; field < end; field++) {
+    for (int i = 0; i < desc->field_count; i++) {
+        const struct field_desc *field = &desc->fields[i];
         if (field_in_version(field, e->version))
             encode_field(e, field, (const char *)in + field->offset);
         else if (!(field->flags & FIELD_IGNORABLE) && !field_is_default(desc, field, in))
