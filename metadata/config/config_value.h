@@ -49,6 +49,9 @@ struct str config_value_join(const struct config_value *value, struct str separa
                              struct arena *arena);
 bool config_value_list_has(const struct config_value *value, struct str item);
 
+/* What values the key takes, in a few words: "a whole number from 1 on". */
+struct str config_allowed(const struct config_def *def, struct arena *arena);
+
 /* A double as Java writes it: 0.5, 1.0E10, Infinity. */
 struct str config_format_double(double value, struct arena *arena);
 
