@@ -5,7 +5,8 @@
  *
  * A C struct has the fields in the order of the schema, then the tagged ones. A string is a struct
  * str, bytes and records a struct bytes (len -1: null), an array a pointer followed by
- * `<field>_count` (-1: null), a struct that may be null a pointer.
+ * `<field>_count` (-1: null), a struct that may be null a pointer. Where that is not null by
+ * default it points to a constant: set the pointer, do not write through it.
  */
 #ifndef KRAFTD_PROTOCOL_SCHEMA_H
 #define KRAFTD_PROTOCOL_SCHEMA_H
