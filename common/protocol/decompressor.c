@@ -107,6 +107,11 @@ static ssize_t gzip_read(struct decompressor *d, uint8_t *data, size_t len)
 
 static int lz4_start(struct decompressor *d)
 {
+    if (d->lz4_large) {
+        LZ4F_freeDecompressionContext(d->lz4);
+        d->lz4 = NULL;
+        d->lz4_large = false;
+    }
     LZ4F_dctx *context = d->lz4;
     if (context == NULL) {
         if (LZ4F_isError(LZ4F_createDecompressionContext(&context, LZ4F_VERSION)))
@@ -119,6 +124,7 @@ static int lz4_start(struct decompressor *d)
     if (LZ4F_isError(LZ4F_getFrameInfo(context, &info, d->rest.data, &size)))
         return -EBADMSG;
     take(d, size);
+    d->lz4_large = info.blockSizeID > LZ4F_max256KB;
     /* What Kafka's own readers do not take. */
     if (info.frameType != LZ4F_frame || info.blockMode != LZ4F_blockIndependent || info.dictID != 0)
         return -EBADMSG;

@@ -3,7 +3,7 @@
  * bytes. The interpreter takes two to three times as long, 6 to 17 ns more for each partition: too
  * little of a request that costs microseconds to be worth code of its own for each version.
  *
- *   cmake --build --preset simopt --target bench_codec && build-simopt/bench/bench_codec
+ *   cmake --build --preset simopt --target bench_codec && build-simopt/bin/bench/bench_codec
  */
 #include "common/base/check.h"
 #include "common/protocol/codec.h"
