@@ -131,16 +131,18 @@ static int64_t room_for(struct sim_inode *inode, int64_t position, int64_t len)
     return MAX(MIN(len, end - position), 0);
 }
 
-static int write_all(struct sim_inode *inode, const struct iovec *iov, int count, int64_t position,
-                     int64_t limit)
+/* One call is one change, whatever pieces it came in. */
+static void write_pieces(struct sim_inode *inode, const struct iovec *iov, int count,
+                         int64_t position, int64_t limit)
 {
-    for (int i = 0; i < count && limit > 0; i++) {
-        size_t part = (size_t)MIN((int64_t)iov[i].iov_len, limit);
-        sim_file_write(inode, iov[i].iov_base, part, position);
-        position += (int64_t)part;
-        limit -= (int64_t)part;
+    uint8_t *data = mem_alloc((size_t)limit);
+    int64_t len = 0;
+    for (int i = 0; i < count; i++) {
+        size_t part = (size_t)MIN((int64_t)iov[i].iov_len, limit - len);
+        memcpy(data + len, iov[i].iov_base, part);
+        len += (int64_t)part;
     }
-    return 0;
+    sim_file_write(inode, data, (size_t)len, position);
 }
 
 static int op_pwritev(struct disk_file *base, const struct iovec *iov, int count, int64_t position)
@@ -159,7 +161,7 @@ static int op_pwritev(struct disk_file *base, const struct iovec *iov, int count
         int64_t limit = room_for(file->inode, position, len);
         if (call.effect == EFFECT_PART && call.error != -ENOSPC)
             limit = sim_random_below(&call.d->random, limit + 1);
-        write_all(file->inode, iov, count, position, limit);
+        write_pieces(file->inode, iov, count, position, limit);
         sim_inode_warm(file->inode, position, limit);
         touch(call.d, file->inode);
     }
@@ -300,8 +302,9 @@ static int op_rename(struct disk *disk, const char *from, const char *to)
     char normalized[PATH_MAX], normalized_to[PATH_MAX];
     int rv = 0;
     call_begin_path(&call, d, SIM_RENAME, from, normalized);
-    if (call.error == 0 && (rv = sim_path_normalize(to, normalized_to)) != 0)
-        call_fail(&call, rv, EFFECT_NONE);
+    int to_rv = sim_path_normalize(to, normalized_to);
+    if (to_rv != 0)
+        call_fail(&call, to_rv, EFFECT_NONE);
     call.seen.path_to = to;
     if (call.effect == EFFECT_ALL)
         rv = rename_paths(d, normalized, normalized_to);

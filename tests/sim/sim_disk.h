@@ -6,8 +6,9 @@
  * was called on the directory; fsync of a file says nothing about its name. A rename is atomic.
  *
  * Process death (sim_disk_kill): page cache stays, open files and locks are gone.
- * Power cut (sim_disk_power_cut): every write, truncation and name change that was not synced is
- * kept, dropped or (writes) torn, each by itself; what was never written reads as zeros.
+ * Power cut (sim_disk_power_cut): writes, truncations and name changes that were not synced are
+ * kept, dropped or (writes) torn: of each file a prefix up to any byte, or each page or sector by
+ * itself with as many of its writes as one likes; what was never written reads as zeros.
  * Failed fsync: as on Linux, the pages are then clean: they still read back, the next fsync
  * succeeds and a power cut brings the old bytes back.
  *

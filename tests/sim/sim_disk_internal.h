@@ -135,14 +135,14 @@ void sim_tree_rename(struct sim_inode *from, const char *name_from, struct sim_i
                      const char *name_to);
 void sim_tree_sync_names(struct sim_inode *directory);
 
-void sim_file_write(struct sim_inode *inode, const void *data, size_t len, int64_t position);
+/* Takes data. */
+void sim_file_write(struct sim_inode *inode, uint8_t *data, size_t len, int64_t at);
 void sim_file_resize(struct sim_inode *inode, int64_t size_bytes);
 void sim_file_sync(struct sim_inode *inode);
 /* fsync failed: an unknown part reached the platter, everything counts as clean. */
 void sim_file_sync_lost(struct sim_inode *inode);
 void sim_volume_power_cut(struct sim_volume *v, enum sim_disk_cut cut);
 
-/* sim_disk.c */
 extern const struct disk_ops sim_disk_ops;
 /* The handle dies: answers -EIO, holds nothing. */
 void sim_file_die(struct sim_file *file);

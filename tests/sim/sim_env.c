@@ -381,6 +381,7 @@ static void die(struct sim_node *node, bool power)
     sim_net_node_died(node, power);
     if (was_up)
         drop_process(node);
+    node->power_cuts += power;
     if (power)
         sim_disk_power_cut(node->disk, SIM_CUT_RANDOM);
     else
@@ -434,6 +435,11 @@ bool sim_node_is_up(const struct sim_node *node)
 int sim_node_incarnation(const struct sim_node *node)
 {
     return node->incarnation;
+}
+
+int sim_node_power_cuts(const struct sim_node *node)
+{
+    return node->power_cuts;
 }
 
 void *sim_node_program(const struct sim_node *node)

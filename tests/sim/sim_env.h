@@ -34,6 +34,8 @@ void sim_node_start(struct sim_node *node);
 bool sim_node_is_up(const struct sim_node *node);
 /* How often it was started. */
 int sim_node_incarnation(const struct sim_node *node);
+/* How often its power was cut. */
+int sim_node_power_cuts(const struct sim_node *node);
 /* NULL while it is down, and until its boot task has run. */
 void *sim_node_program(const struct sim_node *node);
 struct env *sim_node_env(struct sim_node *node);

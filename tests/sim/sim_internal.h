@@ -76,7 +76,7 @@ struct sim_node {
     struct logger logger;
     enum sim_node_state state; /* DOWN: no process, OFF: no power either */
     bool doomed;               /* inside the last call of its life: nothing leaves it any more */
-    int incarnation;
+    int incarnation, power_cuts;
     int64_t frozen_until_us;
     int64_t wall_offset_ms;
     struct sim_random random;

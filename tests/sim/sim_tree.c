@@ -354,31 +354,6 @@ static void apply_to_platter(struct sim_inode *inode, const struct sim_change *c
         sim_pages_resize(&inode->platter, change->position);
 }
 
-/* A write of which not all reached the platter: a prefix up to a sector or any byte, or any of its
- * sectors. */
-static void apply_torn(struct sim_random *random, struct sim_inode *inode,
-                       const struct sim_change *change)
-{
-    int64_t len = (int64_t)change->len;
-    int64_t kind = sim_random_below(random, 3);
-    if (kind < 2) {
-        int64_t end = change->position + sim_random_below(random, len);
-        if (kind == 0)
-            end = MAX(change->position, end / SIM_SECTOR_BYTES * SIM_SECTOR_BYTES);
-        sim_pages_write(&inode->platter, change->data, (size_t)(end - change->position),
-                        change->position);
-        return;
-    }
-    for (int64_t at = 0; at < len;) {
-        int64_t sector_end = ((change->position + at) / SIM_SECTOR_BYTES + 1) * SIM_SECTOR_BYTES;
-        int64_t part = MIN(len - at, sector_end - change->position - at);
-        if (sim_random_below(random, 2) == 0)
-            sim_pages_write(&inode->platter, change->data + at, (size_t)part,
-                            change->position + at);
-        at += part;
-    }
-}
-
 /* The oldest changes reach the platter as they are. */
 static void write_back(struct sim_inode *inode, size_t count)
 {
@@ -399,14 +374,14 @@ static void push_change(struct sim_inode *inode, struct sim_change change)
     sim_inode_recharge(inode);
 }
 
-void sim_file_write(struct sim_inode *inode, const void *data, size_t len, int64_t position)
+void sim_file_write(struct sim_inode *inode, uint8_t *data, size_t len, int64_t at)
 {
-    if (len == 0)
+    if (len == 0) {
+        free(data);
         return;
-    sim_pages_write(&inode->cache, data, len, position);
-    uint8_t *copy = mem_alloc(len);
-    memcpy(copy, data, len);
-    push_change(inode, (struct sim_change){.position = position, .data = copy, .len = len});
+    }
+    sim_pages_write(&inode->cache, data, len, at);
+    push_change(inode, (struct sim_change){.position = at, .data = data, .len = len});
 }
 
 void sim_file_resize(struct sim_inode *inode, int64_t size_bytes)
@@ -433,20 +408,76 @@ void sim_file_sync(struct sim_inode *inode)
     forget_changes(inode);
 }
 
-static void apply_randomly(struct sim_random *random, struct sim_inode *inode,
-                           const struct sim_change *change)
+/*
+ * An unknown part of the changes reaches the platter. Storage is written in units (all of a file in
+ * order, its pages, or its sectors), and each unit is there as it was after some number of the
+ * changes: a later write never without an earlier one to the same unit, but units in any order.
+ */
+struct survival {
+    size_t changes;
+    int64_t unit_bytes; /* 0: the file is one */
+    uint64_t salt;
+    size_t sizes; /* so many of the truncations took place */
+};
+
+static size_t unit_version(const struct survival *survival, int64_t position)
 {
-    int64_t fate = sim_random_below(random, 3);
-    if (fate == 0 || (fate == 1 && !change->data))
-        apply_to_platter(inode, change);
-    else if (fate == 1)
-        apply_torn(random, inode, change);
+    uint64_t state = survival->salt;
+    if (survival->unit_bytes > 0)
+        state += (uint64_t)(position / survival->unit_bytes) * 0x9fb21c651e98df25u;
+    uint64_t version = sim_random_mix(&state);
+    /* The ends are more likely than what is between. */
+    if (version % 4 == 0)
+        return 0;
+    if (version % 4 == 1)
+        return survival->changes;
+    return (size_t)(version / 4 % (survival->changes + 1));
+}
+
+static void apply_part(struct sim_inode *inode, const struct sim_change *change, size_t number,
+                       const struct survival *survival)
+{
+    int64_t end = change->position + (int64_t)change->len;
+    int64_t unit = survival->unit_bytes ? survival->unit_bytes : INT64_MAX / 2;
+    for (int64_t at = change->position; at < end;) {
+        int64_t next = MIN(end, (at / unit + 1) * unit);
+        if (number < unit_version(survival, at))
+            sim_pages_write(&inode->platter, change->data + (at - change->position),
+                            (size_t)(next - at), at);
+        at = next;
+    }
+}
+
+static void apply_some(struct sim_random *random, struct sim_inode *inode)
+{
+    static const int64_t units[] = {0, SIM_PAGE_BYTES, SIM_SECTOR_BYTES};
+    struct survival survival = {
+        .changes = inode->change_count,
+        .unit_bytes = units[sim_random_below(random, ARRAY_LEN(units))],
+        .salt = sim_random_u64(random),
+        .sizes = (size_t)sim_random_below(random, (int64_t)inode->change_count + 1),
+    };
+    if (survival.unit_bytes == 0)
+        survival.sizes = unit_version(&survival, 0);
+    for (size_t i = 0; i < inode->change_count; i++) {
+        const struct sim_change *change = &inode->changes[i];
+        if (change->data)
+            apply_part(inode, change, i, &survival);
+        else if (i < survival.sizes)
+            sim_pages_resize(&inode->platter, change->position);
+    }
+    size_t torn = survival.sizes;
+    if (survival.unit_bytes > 0 || torn == inode->change_count || !inode->changes[torn].data)
+        return;
+    const struct sim_change *change = &inode->changes[torn];
+    sim_pages_write(&inode->platter, change->data,
+                    (size_t)sim_random_below(random, (int64_t)change->len), change->position);
 }
 
 void sim_file_sync_lost(struct sim_inode *inode)
 {
-    for (size_t i = 0; i < inode->change_count; i++)
-        apply_randomly(&inode->volume->d->random, inode, &inode->changes[i]);
+    if (inode->change_count > 0)
+        apply_some(&inode->volume->d->random, inode);
     forget_changes(inode);
 }
 
@@ -469,12 +500,10 @@ static void cut_names(struct sim_volume *v, enum sim_disk_cut cut)
 
 static void cut_file(struct sim_inode *inode, enum sim_disk_cut cut)
 {
-    for (size_t i = 0; i < inode->change_count; i++) {
-        if (cut == SIM_CUT_KEEP_ALL)
-            apply_to_platter(inode, &inode->changes[i]);
-        else if (cut == SIM_CUT_RANDOM)
-            apply_randomly(&inode->volume->d->random, inode, &inode->changes[i]);
-    }
+    if (cut == SIM_CUT_KEEP_ALL)
+        write_back(inode, inode->change_count);
+    else if (cut == SIM_CUT_RANDOM)
+        sim_file_sync_lost(inode);
     forget_changes(inode);
     sim_pages_assign(&inode->cache, &inode->platter);
     inode->cold_count = inode->cache.count;

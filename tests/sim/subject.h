@@ -1,0 +1,27 @@
+/*
+ * What the simulation runs: a subject puts processes into a fresh world, lets them work under
+ * faults for at least `seconds` virtual seconds, and calls sim_fail when something does not hold.
+ */
+#ifndef KRAFTD_SIM_SUBJECT_H
+#define KRAFTD_SIM_SUBJECT_H
+
+#include "common/base/mutation.h"
+#include "tests/sim/sim.h"
+
+struct subject_run {
+    struct sim *sim;
+    const struct mutations *mutations; /* for the processes under test */
+    int64_t seconds;
+    /* Out: */
+    int faults;
+    int64_t steps; /* of work that was checked, in the subject's own terms */
+};
+
+struct subject {
+    const char *name, *about;
+    void (*run)(struct subject_run *run);
+};
+
+extern const struct subject subject_log;
+
+#endif
