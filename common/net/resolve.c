@@ -33,8 +33,7 @@ int resolve_endpoint(const struct endpoint *endpoint, bool numeric_only, bool pa
     };
     char port[8];
     snprintf(port, sizeof(port), "%u", (unsigned)endpoint->port);
-    bool any = passive && endpoint->host[0] == '\0';
-    int code = getaddrinfo(any ? NULL : endpoint->host, port, &hints, ret_list);
+    int code = getaddrinfo(endpoint->host, port, &hints, ret_list);
     return code != 0 ? resolve_error(code) : 0;
 }
 

@@ -74,6 +74,7 @@ void log_set_high_watermark(struct log *log, int64_t offset)
     log->high_watermark = offset;
     if (log->producers.undecided.count > 0)
         producer_state_high_watermark(&log->producers, offset);
+    log_publish(log);
 }
 
 size_t log_segment_at(const struct log *log, int64_t offset)
@@ -127,9 +128,20 @@ static void free_log(struct log *log)
     free(log);
 }
 
-/* What Kafka expects to find after an orderly stop. */
-static int finish(struct log *log)
+void log_publish(struct log *log)
 {
+    struct log_published *p = &log->published;
+    int64_t start = log->start_offset > log->segments[0]->base_offset ? log->start_offset : -1;
+    atomic_store_explicit(&p->recovery_point, log->recovery_point, memory_order_relaxed);
+    atomic_store_explicit(&p->high_watermark, log->high_watermark, memory_order_relaxed);
+    atomic_store_explicit(&p->size_bytes, log->size_bytes, memory_order_relaxed);
+    atomic_store_explicit(&p->start_offset, start, memory_order_relaxed);
+}
+
+int log_finish(struct log *log)
+{
+    if (log->failed)
+        return -EIO;
     int rv = segment_finish(log_active(log), &log->place);
     if (rv == 0 && log->end_offset > 0)
         rv = log_snapshot_take(log);
@@ -145,7 +157,7 @@ int log_close(struct log *log, bool clean)
     CHECK(log->jobs == 0);
     int rv = 0;
     if (clean)
-        rv = log->failed ? -EIO : finish(log);
+        rv = log_finish(log);
     free_log(log);
     return rv;
 }

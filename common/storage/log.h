@@ -41,9 +41,7 @@ struct log_open_args {
     bool create;    /* make an empty log when the directory is missing */
     bool strict;    /* damage before a whole batch or below the recovery point is -EBADMSG */
     bool check_all; /* check every batch, whatever the trust and the recovery point say */
-    /* All below is known to be on the disk; 0 when unknown. Where log_recovery_point comes out
-     * lower the checkpoint file has to be written before the first append. */
-    int64_t recovery_point;
+    int64_t recovery_point;   /* all below is known to be on the disk; 0 when unknown */
     int64_t log_start_offset; /* from log-start-offset-checkpoint; 0 when not listed */
     int64_t high_watermark;   /* from replication-offset-checkpoint; 0 when not listed */
     int64_t cleaned_offset;   /* from cleaner-offset-checkpoint; 0 when not listed */
@@ -64,12 +62,14 @@ struct log_recovery {
     const char *damage;        /* a constant sentence, NULL when none */
 };
 
-/* -ENOENT without `create`; -EBADMSG (strict, or a .txnindex that contradicts itself);
- * -EUCLEAN partition.metadata is not readable. ret_recovery may be NULL; it is set on -EBADMSG. */
+/* -ENOENT without `create`; -ESTALE it belongs to another topic id than the one given; -EBADMSG
+ * (strict, or a .txnindex that contradicts itself); -EUCLEAN partition.metadata is not readable.
+ * ret_recovery may be NULL; it is set on -EBADMSG. */
 int log_open(const struct log_open_args *args, struct log **ret_log,
              struct log_recovery *ret_recovery);
-/* Frees. With `clean` it first syncs all, trims, and writes the producer snapshot that a clean
- * start relies on; the error is that of the sync, the log is freed anyway. */
+/* Syncs all, trims, and writes the producer snapshot that a clean start relies on. */
+int log_finish(struct log *log);
+/* Frees; with `clean` after log_finish, whose error is returned. */
 int log_close(struct log *log, bool clean);
 
 /* On the owner loop: closes the log's files, which from then on stand in a cache of its own, so

@@ -275,6 +275,7 @@ static int append_batches(struct append *a)
     log->unflushed_bytes += a->bytes;
     log->unchecked_bytes += a->bytes;
     s->modified_ms = a->args->now_ms;
+    log_publish(log);
     if (log->epochs.changed)
         (void)log_save_epochs(log); /* recovery makes it again from the batches */
     return rv;

@@ -6,6 +6,7 @@
 #include "common/storage/log_flush.h"
 
 #include "common/base/mem.h"
+#include "common/base/mutation.h"
 #include "common/storage/log_internal.h"
 #include "common/storage/small_files.h"
 
@@ -135,14 +136,6 @@ static void add_names(struct log *log, struct log_flush *flush)
         log->epochs_dirty = log->snapshot_dirty = false;
 }
 
-/* Also of a segment below what is durable: it was closed or cut since. */
-static bool wants_flush(const struct segment *s, bool checkpoint)
-{
-    return s->dirty ||
-           (checkpoint && (s->offset_index.dirty || s->time_index.dirty || s->txn_index.dirty ||
-                           s->time_index.tail_count > 0 || s->offset_index.tail_count > 0));
-}
-
 struct log_flush *log_flush_begin(struct log *log, bool checkpoint, int64_t now_ms)
 {
     int64_t from = checkpoint ? log->recovery_point : log->durable_end;
@@ -157,8 +150,7 @@ struct log_flush *log_flush_begin(struct log *log, bool checkpoint, int64_t now_
         .checkpoint = checkpoint,
     };
     for (size_t i = log->segment_count; i-- > 0 && flush->rv == 0;) {
-        if (i + 1 < log->segment_count && log_segment_end(log, i) <= from &&
-            !wants_flush(log->segments[i], checkpoint))
+        if (i + 1 < log->segment_count && log_segment_end(log, i) <= from)
             break;
         flush->first_base = log->segments[i]->base_offset;
         flush->rv = add_segment(log, flush, log->segments[i]);
@@ -167,6 +159,8 @@ struct log_flush *log_flush_begin(struct log *log, bool checkpoint, int64_t now_
     log->flushing = true;
     log->jobs++;
     log->flush_requested_offset = log->end_offset;
+    if (MUTATED(log->place.disk, ACK_BEFORE_FSYNC))
+        log->durable_end = log->end_offset;
     log->first_unflushed_ms = now_ms;
     log->unflushed_bytes = 0;
     if (checkpoint)
@@ -240,6 +234,7 @@ int log_flush_end(struct log *log, struct log_flush *flush)
         if (flush->checkpoint)
             log->recovery_point = MAX(log->recovery_point, flush->end_offset);
         unpin_clean(log, flush);
+        log_publish(log);
     } else {
         log->failed = true; /* after a failed sync the pages may be clean and lost: no retry */
     }

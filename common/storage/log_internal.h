@@ -31,6 +31,12 @@ struct log_doomed {
     int64_t due_ms;
 };
 
+/* For other threads: what the checkpoints and descriptions need. */
+struct log_published {
+    _Atomic int64_t recovery_point, high_watermark, size_bytes;
+    _Atomic int64_t start_offset; /* -1: not for log-start-offset-checkpoint */
+};
+
 struct log {
     struct log_place place;
     struct file_cache own_files; /* while no loop's cache is in use */
@@ -62,7 +68,11 @@ struct log {
     bool snapshot_dirty; /* the newest snapshot is new */
     bool epochs_dirty;   /* leader-epoch-checkpoint is new */
     int32_t jobs;        /* in flight */
+    struct log_published published;
 };
+
+/* After any change of what is published. */
+void log_publish(struct log *log);
 
 static inline struct segment *log_active(const struct log *log)
 {

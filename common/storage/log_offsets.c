@@ -35,7 +35,7 @@ static int find_in_batch(const struct record_batch *batch, int64_t timestamp, in
 
 /* From `position` of a segment on: 1 and the first record that fits, 0 for none. */
 static int find_in_segment(struct log *log, struct segment *s, int64_t position, int64_t timestamp,
-                           struct log_offset_found *ret)
+                           int64_t offset, struct log_offset_found *ret)
 {
     int rv = segment_open(s, &log->place);
     if (rv != 0)
@@ -46,13 +46,13 @@ static int find_in_segment(struct log *log, struct segment *s, int64_t position,
     batch_reader_init(&reader, file, position, s->size_bytes, false);
     while ((rv = batch_reader_next(&reader, &view)) == 1) {
         if (view.header.max_timestamp < timestamp ||
-            record_batch_last_offset(&view.header) < log->start_offset || view.header.count <= 0)
+            record_batch_last_offset(&view.header) < offset || view.header.count <= 0)
             continue;
         rv = batch_reader_fetch(&reader, &view);
         if (rv != 0)
             break;
         struct record_batch batch = {view.bytes, view.header};
-        rv = find_in_batch(&batch, timestamp, log->start_offset, ret);
+        rv = find_in_batch(&batch, timestamp, offset, ret);
         if (rv != 0)
             break;
     }
@@ -95,7 +95,7 @@ static int by_timestamp(struct log *log, int64_t timestamp, struct log_offset_fo
             continue;
         rv = start_position(log, s, timestamp, &position);
         if (rv == 0)
-            rv = find_in_segment(log, s, position, timestamp, ret);
+            rv = find_in_segment(log, s, position, timestamp, log->start_offset, ret);
         if (rv != 0)
             return MIN(rv, 0);
     }
@@ -103,7 +103,8 @@ static int by_timestamp(struct log *log, int64_t timestamp, struct log_offset_fo
     return 0;
 }
 
-/* The record with the largest timestamp, the first one of several. */
+/* The record with the largest timestamp, the first one of several; as in Kafka also below the start
+ * offset, while its segment is there. */
 static int by_max_timestamp(struct log *log, struct log_offset_found *ret)
 {
     struct segment *best = NULL;
@@ -119,10 +120,9 @@ static int by_max_timestamp(struct log *log, struct log_offset_found *ret)
     *ret = nothing;
     if (best == NULL)
         return 0;
-    int rv =
-        segment_find(best, &log->place, MAX(best->max_timestamp_offset, log->start_offset), &found);
+    int rv = segment_find(best, &log->place, best->max_timestamp_offset, &found);
     if (rv == 0)
-        rv = find_in_segment(log, best, found.position, best->max_timestamp, ret);
+        rv = find_in_segment(log, best, found.position, best->max_timestamp, 0, ret);
     return MIN(rv, 0);
 }
 

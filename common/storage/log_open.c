@@ -251,7 +251,7 @@ static int load_epochs(struct log *log, const struct listing *listing, bool *ret
     char *path = file_in(log, EPOCHS_FILE);
     int rv = epoch_cache_load(&log->epochs, log->place.disk, path);
     free(path);
-    *ret_rebuild = rv != 0;
+    *ret_rebuild = rv != 0 || log->epochs.count == 0;
     return rv == -EBADMSG || rv == -ENOENT ? 0 : rv;
 }
 
@@ -277,10 +277,12 @@ static int load_topic_id(struct log *log, const struct listing *listing, struct 
     char *path = file_in(log, FILE_PARTITION_METADATA);
     struct disk_stat st;
     int rv = partition_metadata_read(log->place.disk, path, &log->topic_id);
-    /* A part of it is what a power cut leaves of one that was new; it was never synced then. */
+    /* Empty is what a power cut leaves of one that was new; nothing in it was synced then. */
     if (rv == -EBADMSG && log->place.disk->ops->stat(log->place.disk, path, &st) == 0)
-        rv = st.size_bytes < PARTITION_METADATA_BYTES ? write_topic_id(log, topic_id) : -EUCLEAN;
+        rv = st.size_bytes == 0 ? write_topic_id(log, topic_id) : -EUCLEAN;
     free(path);
+    if (rv == 0 && !uuid_is_zero(topic_id) && !uuid_eq(topic_id, log->topic_id))
+        rv = -ESTALE;
     return rv;
 }
 
@@ -326,11 +328,11 @@ static int settle(struct log *log, const struct log_open_args *args)
     log->first_unflushed_ms = args->now_ms;
     for (size_t i = 0; i < log->segment_count; i++) {
         log->size_bytes += log->segments[i]->size_bytes;
-        /* Also one that ends there: it may have been closed after that was synced. */
-        if (args->trust != LOG_TRUST_CLEAN && log_segment_end(log, i) >= log->recovery_point)
+        if (log_segment_end(log, i) > log->recovery_point)
             distrust(log, log->segments[i]);
     }
     log->unflushed_bytes = log->unchecked_bytes;
+    log_publish(log);
     return 0;
 }
 

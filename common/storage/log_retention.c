@@ -23,6 +23,7 @@ enum kafka_error log_increment_start_offset(struct log *log, int64_t offset)
     if (offset > log->start_offset) {
         log->start_offset = offset;
         epoch_cache_truncate_start(&log->epochs, offset);
+        log_publish(log);
     }
     return KAFKA_ERROR_NONE;
 }
@@ -149,6 +150,7 @@ static void take_out(struct log *log, struct log_deletion *job, size_t count, in
     log->recovery_point = MAX(log->recovery_point, first);
     log->flush_requested_offset = MAX(log->flush_requested_offset, first);
     epoch_cache_truncate_start(&log->epochs, log->start_offset);
+    log_publish(log);
 }
 
 static struct log_deletion *new_job(struct log *log)

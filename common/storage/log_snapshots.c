@@ -1,6 +1,7 @@
 #include "common/storage/log_internal.h"
 
 #include "common/base/mem.h"
+#include "common/base/mutation.h"
 #include "common/storage/producer_snapshot.h"
 
 #include <errno.h>
@@ -72,6 +73,10 @@ int log_producers_load(struct log *log, int64_t limit, int64_t now_ms)
         int64_t offset = log->snapshots[i];
         if (offset > limit || offset < first)
             continue;
+        if (MUTATED(log->place.disk, FORGET_PRODUCER_SNAPSHOT)) {
+            producer_state_clear(&log->producers, offset);
+            return 0;
+        }
         char path[PATH_MAX];
         int rv = snapshot_path(log, offset, path);
         if (rv != 0)

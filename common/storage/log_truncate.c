@@ -93,6 +93,8 @@ int log_truncate_to(struct log *log, int64_t offset, int64_t now_ms)
         log->failed = true;
     else
         log->start_offset = MIN(log->start_offset, log->end_offset);
+    if (rv == 0)
+        log_publish(log);
     return rv;
 }
 
@@ -125,5 +127,7 @@ int log_truncate_fully(struct log *log, int64_t offset, int64_t start_offset, in
     int rv = truncate_fully(log, offset, start_offset, now_ms);
     if (rv != 0)
         log->failed = true;
+    else
+        log_publish(log);
     return rv;
 }

@@ -1,0 +1,281 @@
+#include "common/storage/log_manager.h"
+
+#include "common/base/check.h"
+#include "common/base/mem.h"
+#include "common/storage/log_internal.h"
+#include "common/storage/log_manager_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct map_key key_of(struct str topic, int32_t partition)
+{
+    return map_key_str_int(topic, partition);
+}
+
+static struct map_key key_of_log(const struct log *log)
+{
+    return map_key_u64((uint64_t)(uintptr_t)log);
+}
+
+struct managed_log *log_manager_find(struct log_manager *m, struct str topic, int32_t partition)
+{
+    return map_get(&m->logs, key_of(topic, partition));
+}
+
+struct managed_log *log_manager_add(struct log_manager *m, size_t dir, struct str topic,
+                                    int32_t partition)
+{
+    char name[LOG_DIR_NAME_MAX + 1];
+    log_dir_name_format(name, topic, partition, LOG_DIR_LIVE, UUID_ZERO);
+    struct managed_log *managed = mem_calloc(1, sizeof(*managed));
+    managed->name = mem_strdup(name);
+    managed->topic = str_from(managed->name, (size_t)topic.len);
+    managed->partition = partition;
+    managed->dir = dir;
+    managed->position.start_offset = -1;
+    m->dirs[dir]->partitions++;
+    map_put(&m->logs, key_of(managed->topic, partition), managed);
+    return managed;
+}
+
+void log_manager_forget(struct log_manager *m, struct managed_log *managed)
+{
+    m->dirs[managed->dir]->partitions--;
+    map_remove(&m->logs, key_of(managed->topic, managed->partition));
+    free(managed->name);
+    free(managed);
+}
+
+void log_manager_doom(struct log_manager *m, size_t dir, const char *name, int64_t due_ms)
+{
+    VEC_PUSH(m->doomed, m->doomed_count, m->doomed_capacity) =
+        (struct doomed_dir){log_dir_file(m->dirs[dir], name), dir, due_ms};
+}
+
+static int explain(char *error, int rv, const struct log_dir *dir)
+{
+    const char *why =
+        rv == -EAGAIN ? "is in use by another process (its .lock is held); stop that one, or give "
+                        "this one other log.dirs"
+        : rv == -ENOTSUP ? "is of a cluster that ran with ZooKeeper (meta.properties version 0); "
+                           "migrate it to KRaft with Apache Kafka 3.9 first. Nothing was changed"
+                         : "has a meta.properties that cannot be understood; restore it from a "
+                           "backup, or move the directory away";
+    snprintf(error, LOG_MANAGER_ERROR_LEN, "Log directory %s %s", dir->path, why);
+    return rv;
+}
+
+/* All directories are of one node of one cluster. */
+static int check_meta(const struct log_manager *m, char *error)
+{
+    const struct log_dir *first = NULL;
+    for (size_t i = 0; i < m->dir_count; i++) {
+        const struct log_dir *dir = m->dirs[i];
+        if (!dir->has_meta)
+            continue;
+        if (first == NULL)
+            first = dir;
+        const char *what = strcmp(dir->meta.cluster_id, first->meta.cluster_id) != 0 ? "clusters"
+                           : dir->meta.node_id != first->meta.node_id                ? "nodes"
+                                                                                     : NULL;
+        if (what == NULL)
+            continue;
+        snprintf(error, LOG_MANAGER_ERROR_LEN,
+                 "Log directories belong to different %s: %s (cluster.id %s, node.id %d) and %s "
+                 "(cluster.id %s, node.id %d)",
+                 what, first->path, first->meta.cluster_id, first->meta.node_id, dir->path,
+                 dir->meta.cluster_id, dir->meta.node_id);
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+static int add_found(struct log_manager *m, size_t at, char *error)
+{
+    struct log_dir *dir = m->dirs[at];
+    for (size_t i = 0; i < dir->name_count; i++) {
+        struct log_dir_name name;
+        CHECK(log_dir_name_parse(dir->names[i], &name));
+        if (name.kind == LOG_DIR_DELETE)
+            log_manager_doom(m, at, dir->names[i], INT64_MIN);
+        if (name.kind != LOG_DIR_LIVE)
+            continue;
+        struct managed_log *managed = log_manager_find(m, name.topic, name.partition);
+        if (managed != NULL) {
+            snprintf(error, LOG_MANAGER_ERROR_LEN,
+                     "Partition %s is in two log directories: %s and %s; move one of them away",
+                     dir->names[i], m->dirs[managed->dir]->path, dir->path);
+            return -EEXIST;
+        }
+        managed = log_manager_add(m, at, name.topic, name.partition);
+        managed->found = true;
+        struct log_open_args args = {0};
+        log_dir_fill(dir, name.topic, name.partition, &args);
+        managed->position = (struct log_position){
+            .recovery_point = args.recovery_point,
+            .high_watermark = args.high_watermark,
+            .start_offset = args.log_start_offset > 0 ? args.log_start_offset : -1,
+        };
+    }
+    return 0;
+}
+
+static int open_dirs(struct log_manager *m, const char *const *paths, char *error)
+{
+    int rv = 0, failed = 0;
+    size_t online = 0;
+    for (size_t i = 0; i < m->dir_count; i++) {
+        rv = log_dir_open(m->disk, paths[i], &m->dirs[i]);
+        if (rv == -EAGAIN || rv == -ENOTSUP || rv == -EBADMSG)
+            return explain(error, rv, m->dirs[i]);
+        failed = rv != 0 ? rv : failed;
+        online += rv == 0;
+    }
+    if (online == 0) {
+        snprintf(error, LOG_MANAGER_ERROR_LEN, "None of log.dirs can be used; %s: %s", paths[0],
+                 strerror(-m->dirs[0]->status));
+        return failed;
+    }
+    rv = check_meta(m, error);
+    for (size_t i = 0; rv == 0 && i < m->dir_count; i++)
+        rv = add_found(m, i, error);
+    return rv;
+}
+
+int log_manager_open(struct disk *disk, const char *const *paths, size_t count,
+                     struct log_manager **ret_manager, char error[LOG_MANAGER_ERROR_LEN])
+{
+    CHECK(count > 0);
+    struct log_manager *m = mem_calloc(1, sizeof(*m));
+    m->disk = disk;
+    pthread_mutex_init(&m->mutex, NULL);
+    pthread_mutex_init(&m->checkpoint_mutex, NULL);
+    pthread_cond_init(&m->opened, NULL);
+    m->dirs = mem_calloc(count, sizeof(*m->dirs));
+    m->dir_count = count;
+    m->written = mem_calloc(count, sizeof(*m->written));
+    map_init(&m->logs, MAP_STR_BORROWED);
+    map_init(&m->by_log, MAP_U64);
+    int rv = open_dirs(m, paths, error);
+    if (rv != 0)
+        log_manager_free(m);
+    else
+        *ret_manager = m;
+    return rv;
+}
+
+void log_manager_free(struct log_manager *m)
+{
+    if (m == NULL)
+        return;
+    MAP_FOR_EACH (entry, &m->logs)
+        log_manager_forget(m, entry->value);
+    for (size_t i = 0; i < m->dir_count; i++)
+        log_dir_close(m->dirs[i]);
+    for (size_t i = 0; i < m->doomed_count; i++)
+        free(m->doomed[i].path);
+    free(m->doomed);
+    map_release(&m->logs);
+    map_release(&m->by_log);
+    pthread_mutex_destroy(&m->mutex);
+    pthread_mutex_destroy(&m->checkpoint_mutex);
+    pthread_cond_destroy(&m->opened);
+    free(m->written);
+    free(m->dirs);
+    free(m);
+}
+
+size_t log_manager_dir_count(const struct log_manager *m)
+{
+    return m->dir_count;
+}
+
+const struct log_dir *log_manager_dir(const struct log_manager *m, size_t at)
+{
+    CHECK(at < m->dir_count);
+    return m->dirs[at];
+}
+
+int log_manager_dir_status(struct log_manager *m, size_t at)
+{
+    CHECK(at < m->dir_count);
+    pthread_mutex_lock(&m->mutex);
+    int status = m->dirs[at]->status;
+    pthread_mutex_unlock(&m->mutex);
+    return status;
+}
+
+void log_manager_fail_dir(struct log_manager *m, size_t at, int status)
+{
+    CHECK(at < m->dir_count && status < 0);
+    pthread_mutex_lock(&m->mutex);
+    if (m->dirs[at]->status == 0)
+        m->dirs[at]->status = status;
+    pthread_mutex_unlock(&m->mutex);
+}
+
+bool log_manager_is_blank(const struct log_manager *m)
+{
+    for (size_t i = 0; i < m->dir_count; i++) {
+        const struct log_dir *dir = m->dirs[i];
+        if (dir->status != 0 || dir->has_meta || dir->has_metadata_log || dir->name_count > 0)
+            return false;
+    }
+    return true;
+}
+
+static int each_online(struct log_manager *m, int (*call)(struct log_dir *dir))
+{
+    int failed = 0;
+    for (size_t i = 0; i < m->dir_count; i++) {
+        if (log_manager_dir_status(m, i) != 0)
+            continue;
+        int rv = call(m->dirs[i]);
+        if (rv != 0) {
+            log_manager_fail_dir(m, i, rv);
+            failed = rv;
+        }
+    }
+    return failed;
+}
+
+int log_manager_begin(struct log_manager *m)
+{
+    return each_online(m, log_dir_begin);
+}
+
+int log_manager_started(struct log_manager *m)
+{
+    return each_online(m, log_dir_started);
+}
+
+size_t log_manager_dir_of(struct log_manager *m, const struct log *log)
+{
+    pthread_mutex_lock(&m->mutex);
+    const struct managed_log *managed = map_get(&m->by_log, key_of_log(log));
+    CHECK(managed != NULL);
+    size_t dir = managed->dir;
+    pthread_mutex_unlock(&m->mutex);
+    return dir;
+}
+
+void log_manager_each(struct log_manager *m,
+                      void (*each)(void *ctx, const struct log_manager_entry *entry), void *ctx)
+{
+    pthread_mutex_lock(&m->mutex);
+    MAP_FOR_EACH (entry, &m->logs) {
+        const struct managed_log *managed = entry->value;
+        if (managed->log == NULL)
+            continue;
+        each(ctx, &(struct log_manager_entry){
+                      .topic = managed->topic,
+                      .partition = managed->partition,
+                      .dir = managed->dir,
+                      .size_bytes = atomic_load_explicit(&managed->log->published.size_bytes,
+                                                         memory_order_relaxed),
+                  });
+    }
+    pthread_mutex_unlock(&m->mutex);
+}

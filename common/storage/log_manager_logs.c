@@ -1,0 +1,393 @@
+/*
+ * Logs of the log manager: opening, creating, closing, deleting, setting aside.
+ */
+#include "common/base/check.h"
+#include "common/base/mem.h"
+#include "common/storage/log_internal.h"
+#include "common/storage/log_manager_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static struct map_key key_of_log(const struct log *log)
+{
+    return map_key_u64((uint64_t)(uintptr_t)log);
+}
+
+int log_manager_rename(struct log_manager *m, const struct managed_log *managed,
+                       enum log_dir_kind kind, struct uuid unique, char **ret_name)
+{
+    const struct log_dir *dir = m->dirs[managed->dir];
+    char name[LOG_DIR_NAME_MAX + 1];
+    log_dir_name_format(name, managed->topic, managed->partition, kind, unique);
+    char *from = log_dir_file(dir, managed->name), *to = log_dir_file(dir, name);
+    int rv = m->disk->ops->rename(m->disk, from, to);
+    /* The name must be free for good before it is used for another log. */
+    if (rv == 0)
+        rv = m->disk->ops->fsync_dir(m->disk, dir->path);
+    free(from);
+    free(to);
+    if (rv == 0 && ret_name != NULL)
+        *ret_name = mem_strdup(name);
+    return rv;
+}
+
+/* The directory that was asked for, or the one with the fewest partitions; of several the first. */
+static int choose_dir(const struct log_manager *m, struct uuid directory_id, size_t *ret_dir)
+{
+    bool found = false;
+    for (size_t i = 0; i < m->dir_count; i++) {
+        const struct log_dir *dir = m->dirs[i];
+        if (dir->status != 0)
+            continue;
+        if (!uuid_is_zero(directory_id) && dir->has_meta &&
+            uuid_eq(dir->meta.directory_id, directory_id)) {
+            *ret_dir = i;
+            return 0;
+        }
+        if (!found || dir->partitions < m->dirs[*ret_dir]->partitions)
+            *ret_dir = i;
+        found = true;
+    }
+    return found ? 0 : -EIO;
+}
+
+/* Finds or reserves a place in the table. */
+static int claim(struct log_manager *m, const struct log_manager_log_args *args,
+                 struct managed_log **ret_managed)
+{
+    int rv = 0;
+    pthread_mutex_lock(&m->mutex);
+    struct managed_log *managed;
+    /* It may be about to be set aside as a stray. */
+    while ((managed = log_manager_find(m, args->topic, args->partition)) != NULL &&
+           managed->opening)
+        pthread_cond_wait(&m->opened, &m->mutex);
+    if (managed == NULL) {
+        size_t dir;
+        rv = choose_dir(m, args->directory_id, &dir);
+        if (rv == 0)
+            managed = log_manager_add(m, dir, args->topic, args->partition);
+    } else {
+        CHECK(managed->log == NULL);
+        rv = m->dirs[managed->dir]->status != 0 ? -EIO : 0;
+    }
+    if (rv == 0)
+        managed->opening = true;
+    pthread_mutex_unlock(&m->mutex);
+    *ret_managed = managed;
+    return rv;
+}
+
+static int open_claimed(struct log_manager *m, const struct log_manager_log_args *args,
+                        struct managed_log *managed, struct log **ret_log,
+                        struct log_recovery *ret_recovery)
+{
+    const struct log_dir *dir = m->dirs[managed->dir];
+    char *path = log_dir_file(dir, managed->name);
+    struct log_open_args open = {
+        .disk = m->disk,
+        .files = args->files,
+        .path = path,
+        .config = args->config,
+        .trust = LOG_TRUST_CLEAN,
+        .create = true,
+        .topic_id = args->topic_id,
+        .seed = args->seed,
+        .now_ms = args->now_ms,
+    };
+    /* What the checkpoints said at start is of the log that was there at start. */
+    if (managed->found)
+        log_dir_fill(dir, managed->topic, managed->partition, &open);
+    int rv = log_open(&open, ret_log, ret_recovery);
+    if (rv == -ESTALE) {
+        rv = log_manager_rename(m, managed, LOG_DIR_STRAY, args->unique, NULL);
+        open.recovery_point = open.high_watermark = open.log_start_offset = 0;
+        open.cleaned_offset = 0;
+        open.trust = LOG_TRUST_CLEAN;
+        if (rv == 0)
+            rv = log_open(&open, ret_log, ret_recovery);
+    }
+    free(path);
+    return rv;
+}
+
+/* Not just something there is too little of at the moment. */
+static bool disk_failed(int rv)
+{
+    return rv != -ENOSPC && rv != -EDQUOT && rv != -EMFILE && rv != -ENFILE && rv != -ENOMEM;
+}
+
+int log_manager_open_log(struct log_manager *m, const struct log_manager_log_args *args,
+                         struct log **ret_log, struct log_recovery *ret_recovery)
+{
+    struct managed_log *managed;
+    struct log *log = NULL;
+    int rv = claim(m, args, &managed);
+    if (rv != 0)
+        return rv;
+    rv = open_claimed(m, args, managed, &log, ret_recovery);
+    pthread_mutex_lock(&m->mutex);
+    managed->opening = false;
+    if (rv == 0) {
+        managed->found = false;
+        managed->log = log;
+        map_put(&m->by_log, key_of_log(log), managed);
+    } else if (disk_failed(rv)) {
+        if (m->dirs[managed->dir]->status == 0)
+            m->dirs[managed->dir]->status = rv;
+    } else if (!managed->found) {
+        log_manager_forget(m, managed);
+    }
+    pthread_cond_broadcast(&m->opened);
+    pthread_mutex_unlock(&m->mutex);
+    if (rv == 0)
+        *ret_log = log;
+    return rv;
+}
+
+static struct log_position position_of(const struct log *log)
+{
+    return (struct log_position){
+        .recovery_point =
+            atomic_load_explicit(&log->published.recovery_point, memory_order_relaxed),
+        .high_watermark =
+            atomic_load_explicit(&log->published.high_watermark, memory_order_relaxed),
+        .start_offset = atomic_load_explicit(&log->published.start_offset, memory_order_relaxed),
+    };
+}
+
+/* Takes the log out of the table, with its last position. */
+static struct managed_log *give_back(struct log_manager *m, struct log *log, bool unclean)
+{
+    pthread_mutex_lock(&m->mutex);
+    struct managed_log *managed = map_remove(&m->by_log, key_of_log(log));
+    CHECK(managed != NULL && managed->log == log);
+    managed->position = position_of(log);
+    managed->log = NULL;
+    managed->unclean = unclean;
+    pthread_mutex_unlock(&m->mutex);
+    return managed;
+}
+
+int log_manager_close_log(struct log_manager *m, struct log *log, bool clean)
+{
+    int rv = clean ? log_finish(log) : 0;
+    struct managed_log *managed = give_back(m, log, !clean || rv != 0);
+    (void)log_close(log, false);
+    if (rv != 0)
+        log_manager_fail_dir(m, managed->dir, rv);
+    return rv;
+}
+
+int log_manager_delete_log(struct log_manager *m, struct log *log, struct uuid unique,
+                           int64_t now_ms)
+{
+    int64_t due_ms = now_ms + log_get_config(log)->file_delete_delay_ms;
+    char *name;
+    struct managed_log *managed = give_back(m, log, true);
+    (void)log_close(log, false);
+    int rv = log_manager_rename(m, managed, LOG_DIR_DELETE, unique, &name);
+    pthread_mutex_lock(&m->mutex);
+    if (rv == 0) {
+        log_manager_doom(m, managed->dir, name, due_ms);
+        free(name);
+        log_manager_forget(m, managed);
+    } else if (m->dirs[managed->dir]->status == 0) {
+        m->dirs[managed->dir]->status = rv;
+    }
+    pthread_mutex_unlock(&m->mutex);
+    return rv;
+}
+
+int64_t log_manager_purge_due_at_ms(struct log_manager *m)
+{
+    int64_t due_ms = INT64_MAX;
+    pthread_mutex_lock(&m->mutex);
+    for (size_t i = 0; i < m->doomed_count; i++)
+        if (m->dirs[m->doomed[i].dir]->status == 0)
+            due_ms = MIN(due_ms, m->doomed[i].due_ms);
+    pthread_mutex_unlock(&m->mutex);
+    return due_ms;
+}
+
+static bool take_doomed(struct log_manager *m, int64_t now_ms, struct doomed_dir *ret_doomed)
+{
+    bool found = false;
+    pthread_mutex_lock(&m->mutex);
+    for (size_t i = 0; i < m->doomed_count && !found; i++) {
+        if (m->doomed[i].due_ms > now_ms || m->dirs[m->doomed[i].dir]->status != 0)
+            continue;
+        *ret_doomed = m->doomed[i];
+        m->doomed[i] = m->doomed[--m->doomed_count];
+        found = true;
+    }
+    pthread_mutex_unlock(&m->mutex);
+    return found;
+}
+
+int log_manager_purge(struct log_manager *m, int64_t now_ms)
+{
+    struct doomed_dir doomed;
+    int failed = 0;
+    while (take_doomed(m, now_ms, &doomed)) {
+        int rv = disk_remove_tree(m->disk, doomed.path);
+        free(doomed.path);
+        if (rv != 0) {
+            log_manager_fail_dir(m, doomed.dir, rv);
+            failed = rv;
+        }
+    }
+    return failed;
+}
+
+/* The next one to set aside; it is marked as being opened, so that nobody opens it meanwhile. */
+static struct managed_log *next_stray(struct log_manager *m,
+                                      bool (*known)(void *, struct str, int32_t), void *ctx)
+{
+    struct managed_log *stray = NULL;
+    pthread_mutex_lock(&m->mutex);
+    MAP_FOR_EACH (entry, &m->logs) {
+        struct managed_log *managed = entry->value;
+        if (managed->found && !managed->opening && m->dirs[managed->dir]->status == 0 &&
+            !known(ctx, managed->topic, managed->partition)) {
+            managed->opening = true;
+            stray = managed;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&m->mutex);
+    return stray;
+}
+
+int log_manager_set_aside_strays(struct log_manager *m,
+                                 bool (*known)(void *ctx, struct str topic, int32_t partition),
+                                 struct uuid unique,
+                                 void (*renamed)(void *ctx, const char *from, const char *to),
+                                 void *ctx)
+{
+    struct managed_log *stray;
+    int failed = 0;
+    while ((stray = next_stray(m, known, ctx)) != NULL) {
+        char *name;
+        int rv = log_manager_rename(m, stray, LOG_DIR_STRAY, unique, &name);
+        if (rv == 0) {
+            if (renamed != NULL)
+                renamed(ctx, stray->name, name);
+            free(name);
+        } else {
+            log_manager_fail_dir(m, stray->dir, rv);
+            failed = rv;
+        }
+        pthread_mutex_lock(&m->mutex);
+        stray->opening = false;
+        if (rv == 0)
+            log_manager_forget(m, stray);
+        pthread_cond_broadcast(&m->opened);
+        pthread_mutex_unlock(&m->mutex);
+    }
+    return failed;
+}
+
+struct checkpoints {
+    struct checkpoint_writer recovery_point, replication, log_start;
+};
+
+static void add_position(struct checkpoints *c, const struct managed_log *managed)
+{
+    struct log_position position =
+        managed->log != NULL ? position_of(managed->log) : managed->position;
+    checkpoint_writer_add(&c->recovery_point, managed->topic, managed->partition,
+                          position.recovery_point);
+    checkpoint_writer_add(&c->replication, managed->topic, managed->partition,
+                          position.high_watermark);
+    if (position.start_offset >= 0)
+        checkpoint_writer_add(&c->log_start, managed->topic, managed->partition,
+                              position.start_offset);
+}
+
+static int save_changed(const struct log_dir *dir, const struct checkpoint_writer *writer,
+                        const char *name, uint64_t *written)
+{
+    uint64_t hash = hash_bytes(writer->body.data, writer->body.len) ^ (uint64_t)writer->count ^ 1;
+    if (hash == *written)
+        return 0;
+    char *path = log_dir_file(dir, name);
+    int rv = checkpoint_writer_save(writer, dir->disk, path, true);
+    free(path);
+    if (rv == 0)
+        *written = hash;
+    return rv;
+}
+
+static int checkpoint_dir(struct log_manager *m, size_t at)
+{
+    struct checkpoints c;
+    checkpoint_writer_init(&c.recovery_point);
+    checkpoint_writer_init(&c.replication);
+    checkpoint_writer_init(&c.log_start);
+    pthread_mutex_lock(&m->mutex);
+    MAP_FOR_EACH (entry, &m->logs) {
+        const struct managed_log *managed = entry->value;
+        if (managed->dir == at)
+            add_position(&c, managed);
+    }
+    pthread_mutex_unlock(&m->mutex);
+    struct written *written = &m->written[at];
+    int rv = save_changed(m->dirs[at], &c.recovery_point, CHECKPOINT_RECOVERY_POINT,
+                          &written->recovery_point);
+    if (rv == 0)
+        rv = save_changed(m->dirs[at], &c.replication, CHECKPOINT_REPLICATION,
+                          &written->replication);
+    if (rv == 0)
+        rv = save_changed(m->dirs[at], &c.log_start, CHECKPOINT_LOG_START, &written->log_start);
+    checkpoint_writer_release(&c.recovery_point);
+    checkpoint_writer_release(&c.replication);
+    checkpoint_writer_release(&c.log_start);
+    return rv;
+}
+
+int log_manager_checkpoint(struct log_manager *m)
+{
+    int failed = 0;
+    pthread_mutex_lock(&m->checkpoint_mutex);
+    for (size_t i = 0; i < m->dir_count; i++) {
+        if (log_manager_dir_status(m, i) != 0)
+            continue;
+        int rv = checkpoint_dir(m, i);
+        if (rv != 0) {
+            log_manager_fail_dir(m, i, rv);
+            failed = rv;
+        }
+    }
+    pthread_mutex_unlock(&m->checkpoint_mutex);
+    return failed;
+}
+
+static bool all_clean(struct log_manager *m, size_t dir)
+{
+    bool clean = true;
+    pthread_mutex_lock(&m->mutex);
+    MAP_FOR_EACH (entry, &m->logs) {
+        const struct managed_log *managed = entry->value;
+        CHECK(managed->log == NULL && !managed->opening);
+        /* One that nobody opened is as clean as it was found. */
+        bool as_found = managed->found && m->dirs[dir]->trust == LOG_TRUST_CLEAN;
+        clean &= managed->dir != dir || (managed->found ? as_found : !managed->unclean);
+    }
+    pthread_mutex_unlock(&m->mutex);
+    return clean;
+}
+
+int log_manager_stop(struct log_manager *m, int64_t broker_epoch)
+{
+    int failed = log_manager_checkpoint(m);
+    for (size_t i = 0; i < m->dir_count; i++) {
+        if (log_manager_dir_status(m, i) != 0 || !all_clean(m, i))
+            continue;
+        int rv = log_dir_stopped(m->dirs[i], broker_epoch);
+        if (rv != 0)
+            failed = rv;
+    }
+    return failed;
+}

@@ -1,0 +1,373 @@
+#include "common/storage/log_manager.h"
+
+#include "common/base/check.h"
+#include "common/base/mem.h"
+#include "common/protocol/record_batch_builder.h"
+#include "common/storage/file_cache.h"
+#include "common/storage/log_flush.h"
+#include "tests/sim/sim_disk.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define NOW_MS 1700000000000
+
+struct fixture {
+    struct sim_disk *sim;
+    struct disk *disk;
+    struct file_cache files;
+    struct log_config config;
+    struct log_manager *m;
+    char error[LOG_MANAGER_ERROR_LEN];
+};
+
+static const char *const paths[] = {"/d1", "/d2"};
+
+static int setup(void **state)
+{
+    struct fixture *f = mem_calloc(1, sizeof(*f));
+    f->sim = sim_disk_new(3);
+    f->disk = sim_disk_base(f->sim);
+    sim_disk_mount(f->sim, "/d1");
+    sim_disk_mount(f->sim, "/d2");
+    file_cache_init(&f->files, 16);
+    f->config = LOG_CONFIG_DEFAULT;
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    log_manager_free(f->m);
+    file_cache_release(&f->files);
+    sim_disk_free(f->sim);
+    free(f);
+    return 0;
+}
+
+static void start(struct fixture *f)
+{
+    int rv = log_manager_open(f->disk, paths, 2, &f->m, f->error);
+    if (rv != 0)
+        fail_msg("%s", f->error);
+    assert_int_equal(log_manager_begin(f->m), 0);
+}
+
+static int try_open(struct fixture *f, const char *topic, int32_t partition, uint8_t id,
+                    struct log **ret_log)
+{
+    struct log_manager_log_args args = {
+        .files = &f->files,
+        .topic = str_of(topic),
+        .partition = partition,
+        .topic_id = {{id}},
+        .config = &f->config,
+        .unique = {{0xab, id}},
+        .now_ms = NOW_MS,
+    };
+    return log_manager_open_log(f->m, &args, ret_log, NULL);
+}
+
+static struct log *open_log(struct fixture *f, const char *topic, int32_t partition, uint8_t id)
+{
+    struct log *log;
+    assert_int_equal(try_open(f, topic, partition, id, &log), 0);
+    return log;
+}
+
+static void append(struct log *log, int count)
+{
+    struct record_batch_options o = RECORD_BATCH_OPTIONS_INIT;
+    struct record_batch_builder b;
+    struct bytebuf bytes;
+    struct log_append_info info;
+    record_batch_builder_init(&b);
+    bytebuf_init(&bytes);
+    record_batch_builder_start(&b, &o);
+    for (int i = 0; i < count; i++)
+        assert_int_equal(record_batch_builder_append(&b, NOW_MS, BYTES_NULL, BYTES_NULL, NULL, 0),
+                         0);
+    record_batch_builder_close(&b, &bytes);
+    struct log_append_args args = {{bytes.data, (int32_t)bytes.len}, LOG_APPEND_CLIENT, 1, NOW_MS};
+    assert_int_equal(log_append(log, &args, &info), 0);
+    log_set_high_watermark(log, log_end_offset(log));
+    record_batch_builder_release(&b);
+    bytebuf_release(&bytes);
+}
+
+static void crash(struct fixture *f, bool power)
+{
+    log_manager_free(f->m);
+    f->m = NULL;
+    if (power)
+        sim_disk_power_cut(f->sim, SIM_CUT_DROP_ALL);
+    else
+        sim_disk_kill(f->sim);
+}
+
+static void new_logs_go_where_the_fewest_are(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    assert_true(log_manager_is_blank(f->m));
+    struct log *logs[4];
+    for (int i = 0; i < 4; i++) {
+        logs[i] = open_log(f, "t", i, 1);
+        assert_int_equal(log_manager_dir_of(f->m, logs[i]), i % 2);
+    }
+    assert_string_equal(log_path(logs[3]), "/d2/t-3");
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(log_manager_close_log(f->m, logs[i], true), 0);
+}
+
+static void a_clean_stop_is_believed(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct log *a = open_log(f, "t", 0, 1), *b = open_log(f, "t", 1, 1);
+    append(a, 10);
+    append(b, 5);
+    assert_int_equal(log_manager_close_log(f->m, a, true), 0);
+    assert_int_equal(log_manager_close_log(f->m, b, true), 0);
+    assert_int_equal(log_manager_stop(f->m, 7), 0);
+    crash(f, true); /* all of it was synced */
+    start(f);
+    assert_int_equal(log_manager_dir(f->m, 0)->trust, LOG_TRUST_CLEAN);
+    assert_int_equal(log_manager_dir(f->m, 1)->broker_epoch, 7);
+    assert_false(log_manager_is_blank(f->m));
+    a = open_log(f, "t", 0, 1);
+    assert_int_equal(log_end_offset(a), 10);
+    assert_int_equal(log_high_watermark(a), 10);
+    assert_int_equal(log_durable_end_offset(a), 10);
+    log_manager_close_log(f->m, a, false);
+    crash(f, true); /* begin removed the marker for good */
+    start(f);
+    assert_int_equal(log_manager_dir(f->m, 0)->trust, LOG_TRUST_NONE);
+}
+
+static void one_unclean_log_makes_its_directory_unclean(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct log *a = open_log(f, "t", 0, 1), *b = open_log(f, "t", 1, 1);
+    assert_int_equal(log_manager_close_log(f->m, a, true), 0);
+    assert_int_equal(log_manager_close_log(f->m, b, false), 0);
+    assert_int_equal(log_manager_stop(f->m, 7), 0);
+    assert_true(disk_exists(f->disk, "/d1/.kafka_cleanshutdown"));
+    assert_false(disk_exists(f->disk, "/d2/.kafka_cleanshutdown"));
+}
+
+static void a_killed_node_is_believed_while_the_kernel_runs(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct log *log = open_log(f, "t", 0, 1);
+    append(log, 10);
+    log_close(log, false); /* as if it died: the manager is not told */
+    crash(f, false);
+    /* It died before all logs were open: nothing is known of them. */
+    start(f);
+    assert_int_equal(log_manager_dir(f->m, 0)->trust, LOG_TRUST_NONE);
+    log = open_log(f, "t", 0, 1);
+    assert_int_equal(log_end_offset(log), 10);
+    assert_int_equal(log_manager_started(f->m), 0);
+    append(log, 1);
+    assert_int_equal(log_flush_now(log, true, NOW_MS), 0);
+    assert_int_equal(log_manager_checkpoint(f->m), 0);
+    append(log, 1);
+    log_close(log, false);
+    crash(f, false);
+    start(f);
+    assert_int_equal(log_manager_dir(f->m, 0)->trust, LOG_TRUST_SAME_BOOT);
+    log = open_log(f, "t", 0, 1);
+    assert_int_equal(log_end_offset(log), 12);
+    assert_int_equal(log_recovery_point(log), 11);
+    log_close(log, false);
+    crash(f, true); /* now another kernel */
+    start(f);
+    assert_int_equal(log_manager_dir(f->m, 0)->trust, LOG_TRUST_NONE);
+    log = open_log(f, "t", 0, 1);
+    assert_int_equal(log_end_offset(log), 11);
+    log_manager_close_log(f->m, log, false);
+}
+
+static void a_failed_directory_does_not_stop_the_other(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct log *a = open_log(f, "t", 0, 1), *b = open_log(f, "t", 1, 1);
+    log_close(a, false);
+    log_close(b, false);
+    crash(f, false);
+    sim_disk_set_failed(f->sim, "/d1", true);
+    start(f);
+    assert_int_equal(log_manager_dir_status(f->m, 0), -EIO);
+    assert_int_equal(log_manager_dir_status(f->m, 1), 0);
+    b = open_log(f, "t", 1, 1);
+    struct log *c = open_log(f, "t", 2, 1);
+    assert_int_equal(log_manager_dir_of(f->m, c), 1);
+    assert_int_equal(log_manager_checkpoint(f->m), 0);
+    log_manager_fail_dir(f->m, 1, -EIO);
+    struct log *none;
+    assert_int_equal(try_open(f, "t", 3, 1, &none), -EIO);
+    log_manager_close_log(f->m, b, false);
+    log_manager_close_log(f->m, c, false);
+    log_manager_free(f->m);
+    f->m = NULL;
+    sim_disk_set_failed(f->sim, "/d2", true);
+    assert_int_equal(log_manager_open(f->disk, paths, 2, &f->m, f->error), -EIO);
+    assert_non_null(strstr(f->error, "None of log.dirs"));
+}
+
+static void a_second_process_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct log_manager *second;
+    assert_int_equal(log_manager_open(f->disk, paths + 1, 1, &second, f->error), -EAGAIN);
+    assert_non_null(strstr(f->error, "/d2"));
+    assert_non_null(strstr(f->error, "another process"));
+}
+
+static void put(struct fixture *f, const char *path, const char *text)
+{
+    assert_int_equal(disk_make_path(f->disk, "/d1"), 0);
+    assert_int_equal(disk_replace_file(f->disk, path, text, strlen(text)), 0);
+}
+
+static void directories_that_do_not_fit_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "/d1/meta.properties", "version=0\nbroker.id=1\n");
+    assert_int_equal(log_manager_open(f->disk, paths, 2, &f->m, f->error), -ENOTSUP);
+    assert_non_null(strstr(f->error, "ZooKeeper"));
+    put(f, "/d1/meta.properties", "version=1\ncluster.id=a\nnode.id=1\n");
+    put(f, "/d2/meta.properties", "version=1\ncluster.id=b\nnode.id=1\n");
+    assert_int_equal(log_manager_open(f->disk, paths, 2, &f->m, f->error), -EBADMSG);
+    assert_non_null(strstr(f->error, "different clusters"));
+    put(f, "/d2/meta.properties", "version=1\ncluster.id=a\nnode.id=1\n");
+    assert_int_equal(disk_make_path(f->disk, "/d1/t-0"), 0);
+    assert_int_equal(disk_make_path(f->disk, "/d2/t-0"), 0);
+    assert_int_equal(log_manager_open(f->disk, paths, 2, &f->m, f->error), -EEXIST);
+    assert_non_null(strstr(f->error, "t-0"));
+}
+
+static void deleted_logs_wait_and_go(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct log *log = open_log(f, "t", 0, 1);
+    append(log, 10);
+    assert_int_equal(log_manager_purge_due_at_ms(f->m), INT64_MAX);
+    assert_int_equal(log_manager_delete_log(f->m, log, (struct uuid){{0x12}}, NOW_MS), 0);
+    const char *deleted = "/d1/t-0.12000000000000000000000000000000-delete";
+    assert_true(disk_exists(f->disk, deleted));
+    assert_int_equal(log_manager_purge_due_at_ms(f->m), NOW_MS + 60000);
+    /* The name is free at once. */
+    log = open_log(f, "t", 0, 2);
+    assert_int_equal(log_end_offset(log), 0);
+    assert_int_equal(log_manager_purge(f->m, NOW_MS + 59999), 0);
+    assert_true(disk_exists(f->disk, deleted));
+    log_close(log, false);
+    crash(f, true);
+    assert_true(disk_exists(f->disk, deleted));
+    start(f);
+    assert_int_equal(log_manager_purge(f->m, NOW_MS), 0);
+    assert_false(disk_exists(f->disk, deleted));
+}
+
+static bool known(void *ctx, struct str topic, int32_t partition)
+{
+    return str_eq_z(topic, "kept");
+}
+
+static void count_renamed(void *ctx, const char *from, const char *to)
+{
+    assert_string_equal(from, "lost-0");
+    assert_non_null(strstr(to, "-stray"));
+    ++*(int *)ctx;
+}
+
+static void what_nobody_knows_is_set_aside(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct log *lost = open_log(f, "lost", 0, 1), *kept = open_log(f, "kept", 0, 1);
+    append(lost, 3);
+    log_manager_close_log(f->m, lost, true);
+    log_manager_close_log(f->m, kept, true);
+    log_manager_stop(f->m, 1);
+    crash(f, false);
+    start(f);
+    int renamed = 0;
+    assert_int_equal(
+        log_manager_set_aside_strays(f->m, known, (struct uuid){{0x34}}, count_renamed, &renamed),
+        0);
+    assert_int_equal(renamed, 1);
+    assert_true(disk_exists(f->disk, "/d1/lost-0.34000000000000000000000000000000-stray"));
+    assert_true(disk_exists(f->disk, "/d2/kept-0"));
+    lost = open_log(f, "lost", 0, 1);
+    assert_int_equal(log_end_offset(lost), 0);
+    log_manager_close_log(f->m, lost, true);
+}
+
+static void another_topic_of_the_same_name_is_set_aside(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct log *log = open_log(f, "t", 0, 1);
+    append(log, 3);
+    log_manager_close_log(f->m, log, true);
+    log_manager_stop(f->m, 1);
+    crash(f, false);
+    start(f);
+    log = open_log(f, "t", 0, 2);
+    assert_int_equal(log_end_offset(log), 0);
+    assert_int_equal(log_high_watermark(log), 0);
+    assert_int_equal(log_topic_id(log).b[0], 2);
+    assert_true(disk_exists(f->disk, "/d1/t-0.ab020000000000000000000000000000-stray"));
+    log_manager_close_log(f->m, log, true);
+}
+
+static void checkpoints_are_written_when_they_change(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct log *log = open_log(f, "t", 0, 1);
+    append(log, 3);
+    assert_int_equal(log_manager_checkpoint(f->m), 0);
+    char *text;
+    size_t len;
+    assert_int_equal(
+        disk_read_file(f->disk, "/d1/replication-offset-checkpoint", 1000, &text, &len), 0);
+    assert_string_equal(text, "0\n1\nt 0 3\n");
+    free(text);
+    int64_t calls = sim_disk_count(f->sim, SIM_ANY);
+    assert_int_equal(log_manager_checkpoint(f->m), 0);
+    assert_int_equal(sim_disk_count(f->sim, SIM_ANY), calls);
+    log_manager_close_log(f->m, log, false);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(new_logs_go_where_the_fewest_are),
+        T(a_clean_stop_is_believed),
+        T(one_unclean_log_makes_its_directory_unclean),
+        T(a_killed_node_is_believed_while_the_kernel_runs),
+        T(a_failed_directory_does_not_stop_the_other),
+        T(a_second_process_is_refused),
+        T(directories_that_do_not_fit_are_refused),
+        T(deleted_logs_wait_and_go),
+        T(what_nobody_knows_is_set_aside),
+        T(another_topic_of_the_same_name_is_set_aside),
+        T(checkpoints_are_written_when_they_change),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
