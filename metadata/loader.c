@@ -208,6 +208,23 @@ int loader_commit(struct loader *loader, struct bytes batches, const struct imag
     return 0;
 }
 
+bool loader_drop_transaction(struct loader *loader)
+{
+    if (loader->transaction_offset < 0)
+        return false;
+    loader->transaction_offset = -1;
+    image_chain_abandon(loader->chain);
+    return true;
+}
+
+void loader_resume(struct loader *loader)
+{
+    if (image_chain_open_draft(loader->chain))
+        image_chain_abandon(loader->chain);
+    loader->transaction_offset = -1;
+    loader->next_offset = image_chain_published(loader->chain)->offset + 1;
+}
+
 /* --- checkpoints -------------------------------------------------------------------------- */
 
 int loader_snapshot_begin(struct loader *loader)

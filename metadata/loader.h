@@ -42,6 +42,13 @@ void loader_release(struct loader *loader);
 int loader_commit(struct loader *loader, struct bytes batches,
                   const struct image_delta **ret_delta);
 
+/* Becoming the active controller: an open transaction of the last one is given up (it will write
+ * the AbortTransaction). True when there was one. */
+bool loader_drop_transaction(struct loader *loader);
+/* After proposals were rolled back: goes back behind the published image. The caller reads the log
+ * from loader->next_offset again. */
+void loader_resume(struct loader *loader);
+
 /*
  * A checkpoint replaces the image: begin, then its bytes in runs of whole batches, then end with
  * the offset after its last contained record and that record's epoch. On an error, or with

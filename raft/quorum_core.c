@@ -10,6 +10,45 @@ _Static_assert(RAFT_VERSION_NUMBER == LIBRAFT_VERSION, "check the guards against
 /* It counts records, and a large batch must not stop the pipeline. */
 #define INFLIGHT_ENTRIES_MAX 100000
 
+static void *heap_malloc(void *data, size_t size)
+{
+    (void)data;
+    return malloc(size);
+}
+
+static void heap_free(void *data, void *ptr)
+{
+    (void)data;
+    free(ptr);
+}
+
+static void *heap_calloc(void *data, size_t count, size_t size)
+{
+    (void)data;
+    return calloc(count, size);
+}
+
+static void *heap_realloc(void *data, void *ptr, size_t size)
+{
+    (void)data;
+    return realloc(ptr, size);
+}
+
+/* libraft's memory comes from the program's own malloc, which a simulation replaces so that a node
+ * can die without help. */
+static const struct raft_heap heap_of_program = {
+    .malloc = heap_malloc, .free = heap_free, .calloc = heap_calloc, .realloc = heap_realloc};
+
+static void use_heap_of_program(void)
+{
+    union {
+        const struct raft_heap *in;
+        struct raft_heap *out;
+    } cast = {.in = &heap_of_program};
+    if (raft_heap_get() != cast.in)
+        raft_heap_set(cast.out);
+}
+
 /* libraft does not export its version. That its defaults stand where the header says proves that
  * the library at run time has the fields this was built with. */
 static void check_layout(const struct raft *raft)
@@ -21,6 +60,7 @@ static void check_layout(const struct raft *raft)
 
 struct quorum_core *quorum_core_new(const struct quorum_core_config *config)
 {
+    use_heap_of_program();
     struct quorum_core *core = mem_calloc(1, sizeof(*core));
     core->config = *config;
     core->self = (struct quorum_peer_id){config->node_id, config->directory_id,

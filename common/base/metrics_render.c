@@ -48,7 +48,7 @@ static void write_sample(struct bytebuf *out, const char *name, const char *suff
     else if (value == floor(value) && fabs(value) < 9e15)
         bytebuf_printf(out, " %.0f\n", value);
     else
-        bytebuf_printf(out, " %.9g\n", value);
+        bytebuf_printf(out, " %.15g\n", value);
 }
 
 void metrics_write_plain(struct metrics_writer *w, enum metric_kind kind, const char *name,

@@ -33,7 +33,8 @@ int resolve_endpoint(const struct endpoint *endpoint, bool numeric_only, bool pa
     };
     char port[8];
     snprintf(port, sizeof(port), "%u", (unsigned)endpoint->port);
-    int code = getaddrinfo(endpoint->host, port, &hints, ret_list);
+    bool any = passive && endpoint->host[0] == '\0';
+    int code = getaddrinfo(any ? NULL : endpoint->host, port, &hints, ret_list);
     return code != 0 ? resolve_error(code) : 0;
 }
 

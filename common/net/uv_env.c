@@ -176,14 +176,16 @@ void uv_env_stop(struct env *base)
     post_stop(&uv_env_of(base)->loops[0]);
 }
 
-/* Completes all posted tasks and work, whatever they lead to. The loops stand still. */
+/* Completes all posted tasks, work and closes, whatever they lead to. The loops stand still. */
 static void settle(struct uv_env *env)
 {
     bool any;
     do {
         any = false;
-        for (int i = 0; i < env->base.loop_count; i++)
+        for (int i = 0; i < env->base.loop_count; i++) {
             any |= uv_env_loop_drain(&env->loops[i]);
+            uv_run(&env->loops[i].uv, UV_RUN_NOWAIT);
+        }
         for (int i = 0; i < POOL_COUNT; i++)
             any |= worker_pool_wait(&env->pools[i]);
     } while (any);
@@ -230,9 +232,17 @@ int uv_env_on_signal(struct env *base, int signum, void (*caught)(void *, int), 
     return uv_signal_start(&s->handle, on_signal, signum);
 }
 
-int64_t uv_env_idle_us(struct env *env, int loop_index)
+/* From outside, by the thread's CPU clock: libuv's own idle metric makes each wait two system
+ * calls.
+ */
+int64_t uv_env_busy_us(struct env *env, int loop_index)
 {
-    return (int64_t)(uv_metrics_idle_time(&uv_env_of(env)->loops[loop_index].uv) / 1000);
+    struct uv_env_loop *loop = &uv_env_of(env)->loops[loop_index];
+    uintptr_t thread = atomic_load(&loop->running_thread);
+    clockid_t clock;
+    if (thread == 0 || pthread_getcpuclockid((pthread_t)thread, &clock) != 0)
+        return 0;
+    return clock_us(clock);
 }
 
 int uv_env_raise_descriptor_limit(uint64_t wanted, uint64_t *ret_limit)

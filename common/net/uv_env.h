@@ -4,8 +4,8 @@
  *
  * Life: uv_env_new, set up (listeners on loop 0 may be made now), uv_env_run in the thread that is
  * to be loop 0 (it returns after uv_env_stop), uv_env_free. Before uv_env_run everything belongs to
- * the calling thread. Whoever calls uv_env_stop has closed all streams and listeners before; work
- * and posted tasks that are still on their way are completed inside uv_env_free.
+ * the calling thread, and so it does again after it returned. All streams and listeners are closed
+ * before uv_env_free, which completes closes, work and posted tasks that are still on their way.
  */
 #ifndef KRAFTD_NET_UV_ENV_H
 #define KRAFTD_NET_UV_ENV_H
@@ -32,8 +32,9 @@ void uv_env_free(struct env *env);
 
 /* `caught` runs on loop 0 whenever the process gets this signal. Before uv_env_run. */
 int uv_env_on_signal(struct env *env, int signal, void (*caught)(void *ctx, int signal), void *ctx);
-/* Time that a loop has spent waiting since it began; any thread. */
-int64_t uv_env_idle_us(struct env *env, int loop_index);
+/* CPU time of a loop's thread, to be compared with the time that passed; 0 while it does not run.
+ * Any thread, while the env runs. */
+int64_t uv_env_busy_us(struct env *env, int loop_index);
 
 /* Raises the soft limit of open descriptors towards `wanted`, as far as the hard limit (or the
  * kernel's, for root) allows, and gives what holds now. */

@@ -135,7 +135,6 @@ int uv_env_loop_init(struct uv_env_loop *loop, struct env *env, int index)
         CHECK(uv_loop_close(&loop->uv) == 0);
         return rv;
     }
-    CHECK(uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME) == 0);
     CHECK(uv_idle_init(&loop->uv, &loop->idle) == 0);
     CHECK(uv_prepare_init(&loop->uv, &loop->prepare) == 0);
     CHECK(uv_timer_init(&loop->uv, &loop->timer) == 0);

@@ -74,7 +74,8 @@ struct server_config {
     const struct server_listener *controller_listener; /* NULL on a node that is no controller */
     struct str controller_listener_name; /* first of controller.listener.names: how brokers talk */
 
-    /* Both empty: a node on its own. */
+    /* No other host is listed: none at all, or only this node itself. */
+    bool is_alone;
     struct server_voter *voters;
     int voters_count;
     struct endpoint *bootstrap_servers;

@@ -171,9 +171,32 @@ static int load_bootstrap(struct loader *l)
     return 0;
 }
 
-int server_quorum_load(struct loader *l)
+/* The end point is the controller listener of this node. */
+static bool is_self(const struct loader *l, const struct endpoint *endpoint)
+{
+    const struct server_listener *own = l->config->controller_listener;
+    if (own == NULL || own->bind.port != endpoint->port)
+        return false;
+    const char *hosts[] = {own->bind.host, own->advertised.host, "localhost", "127.0.0.1", "::1"};
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++)
+        if (strcmp(hosts[i], endpoint->host) == 0)
+            return true;
+    return str_eq_z(l->options->hostname, endpoint->host);
+}
+
+static bool is_alone(const struct loader *l)
 {
     const struct server_config *config = l->config;
+    if (!config->is_controller || config->voters_count > 1 || config->bootstrap_servers_count > 1)
+        return false;
+    if (config->voters_count == 1)
+        return true;
+    return config->bootstrap_servers_count == 0 || is_self(l, &config->bootstrap_servers[0]);
+}
+
+int server_quorum_load(struct loader *l)
+{
+    struct server_config *config = l->config;
     int rv = adopt_zookeeper_hosts(l);
     if (rv == 0)
         rv = load_voters(l);
@@ -186,5 +209,6 @@ int server_quorum_load(struct loader *l)
             "If using process.roles, either controller.quorum.bootstrap.servers must "
             "contain the set of bootstrap controllers or controller.quorum.voters "
             "must contain a parseable set of controllers.");
+    config->is_alone = rv == 0 && is_alone(l);
     return rv;
 }

@@ -86,6 +86,8 @@ static int open_part(struct log_app *app, int index, enum log_trust trust,
     return rv;
 }
 
+static int save_checkpoints(struct log_app *app);
+
 static void open_run(struct work *work)
 {
     struct log_app *app = CONTAINER_OF(work, struct log_app, open_work);
@@ -104,6 +106,9 @@ static void open_run(struct work *work)
         rv = load_checkpoint(app, &checkpoints[2], LOG_APP_DIR "/" CHECKPOINT_REPLICATION);
     for (int i = 0; rv == 0 && i < LOG_APP_PARTITIONS; i++)
         rv = open_part(app, i, trust, checkpoints);
+    /* A recovery point that lay beyond the end must not count for what is appended there. */
+    if (rv == 0)
+        rv = save_checkpoints(app);
     if (rv == 0)
         rv = remember_boot(app);
     for (int i = 0; i < 3; i++)

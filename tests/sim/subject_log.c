@@ -65,7 +65,7 @@ static void configure(struct log_world *w)
         config->segment_index_bytes = (int32_t)sim_random_range(random, 10, 200) * 24;
         config->index_interval_bytes = (int32_t)sim_random_range(random, 1, 3000);
         config->file_delete_delay_ms = 2000;
-        config->preallocate = false;
+        config->preallocate = sim_random_below(random, 4) == 0;
         if (sim_random_below(random, 2) == 0)
             config->segment_ms = 3000;
     }
@@ -125,9 +125,9 @@ static void finish(struct log_world *w)
     sim_node_start(w->app.node);
     for (int i = 0; i < 100 && !log_app_settled(w->app.node); i++)
         sim_run_until(sim, sim_now_us(sim) + 100 * SIM_MS);
-    sim_run_until(sim, sim_now_us(sim) + SIM_SECOND);
     if (!sim_failure(sim) && !log_app_settled(w->app.node))
         sim_fail(sim, "the logs do not come back");
+    sim_run_until(sim, sim_now_us(sim) + SIM_SECOND);
 }
 
 static void run(struct subject_run *run)

@@ -164,6 +164,22 @@ static void connects_end_with_the_env(void **state)
     close(fd);
 }
 
+/* Whoever ran the loops closes what is left when they stand still. */
+static void closing_after_the_run_is_completed(void **state)
+{
+    struct endpoint endpoint = {.host = "127.0.0.1"};
+    struct uv_env_options own_options = {.loop_count = 2, .disk = n.disk};
+    struct env *own;
+    struct listener *own_listener;
+    assert_int_equal(uv_env_new(&own_options, &own), 0);
+    assert_int_equal(
+        own->net->listen(own->loops[0], &endpoint, 0, drop_accepted, NULL, &own_listener), 0);
+    uv_env_stop(own);
+    uv_env_run(own);
+    own->net->listener_close(own_listener);
+    uv_env_free(own);
+}
+
 static _Atomic int log_count;
 
 static void count_sink(struct logger *logger, enum log_level level, const char *module,
@@ -216,6 +232,7 @@ int main(void)
         T(errors_are_told),
         T(a_silent_peer_times_out),
         T(connects_end_with_the_env),
+        T(closing_after_the_run_is_completed),
         T(running_out_of_descriptors_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

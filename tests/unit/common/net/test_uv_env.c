@@ -214,6 +214,21 @@ static void work_is_completed_at_the_end(void **state)
     assert_int_equal(atomic_load(&works_done), 4);
 }
 
+static void spin(void *arg)
+{
+    int64_t end_us = env_now_us(n.env) + 50000;
+    while (env_now_us(n.env) < end_us)
+        ;
+}
+
+static void a_busy_loop_shows(void **state)
+{
+    int64_t before_us = uv_env_busy_us(n.env, 1), other_us = uv_env_busy_us(n.env, 2);
+    on_loop(n.env->loops[1], spin, NULL);
+    assert_true(uv_env_busy_us(n.env, 1) - before_us > 1000);
+    assert_true(uv_env_busy_us(n.env, 2) - other_us < 40000);
+}
+
 static void random_ids_differ(void **state)
 {
     struct uuid a = env_random_uuid(n.env), b = env_random_uuid(n.env);
@@ -276,6 +291,7 @@ int main(void)
         cmocka_unit_test(quorum_work_runs_in_order),
         cmocka_unit_test(classes_do_not_wait_for_each_other),
         cmocka_unit_test(work_is_completed_at_the_end),
+        cmocka_unit_test(a_busy_loop_shows),
         cmocka_unit_test(random_ids_differ),
         cmocka_unit_test(a_signal_reaches_loop_0),
         cmocka_unit_test(the_descriptor_limit_is_raised),

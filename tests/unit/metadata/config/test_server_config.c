@@ -246,6 +246,49 @@ static void voters_and_roles_agree(void **state)
     assert_string_equal(config.controller_listener_name.data, "C");
 }
 
+static void a_node_knows_when_it_is_alone(void **state)
+{
+    static const struct {
+        const char *text;
+        bool alone;
+    } cases[] = {
+        {NULL, true},
+        {NODE, true},
+        {"controller.quorum.bootstrap.servers=localhost:9093\n", true},
+        {"controller.quorum.bootstrap.servers=box.example:9093\nlisteners=PLAINTEXT://:9092\n",
+         true},
+        {"controller.quorum.bootstrap.servers=localhost:9094\n", false},
+        {"controller.quorum.bootstrap.servers=other:9093\n", false},
+        {"node.id=1\ncontroller.quorum.bootstrap.servers=localhost:9093,other:9093\n", false},
+        {"controller.quorum.voters=1@h:9093\n", true},
+        {"node.id=1\ncontroller.quorum.voters=1@h:9093,2@i:9093\n", false},
+        {"process.roles=broker\nnode.id=3\ncontroller.listener.names=C\n"
+         "controller.quorum.bootstrap.servers=localhost:1\n",
+         false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        load(cases[i].text);
+        if (config.is_alone != cases[i].alone)
+            fail_msg("case %d", (int)i);
+    }
+}
+
+/* The file that is shipped. */
+static void the_shipped_file_loads_without_a_warning(void **state)
+{
+    FILE *file = fopen(TEST_DATA "/../../config/server.properties", "r");
+    assert_non_null(file);
+    static char text[20000];
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    load(text);
+    for (size_t i = 0; i < config.notices_count; i++)
+        assert_int_equal(config.notices[i].level, LOG_INFO);
+    assert_true(config.is_alone);
+    assert_string_equal(config.log_dirs[0].data, "/tmp/kraftd-logs");
+    assert_listener(0, "PLAINTEXT", false, ":9092", "localhost:9092");
+}
+
 static void zookeeper_is_passed_over_but_a_cluster_stays_one(void **state)
 {
     load("broker.id=2\nzookeeper.connect=a:2181\nzookeeper.connection.timeout.ms=1\n");
@@ -377,6 +420,8 @@ int main(void)
         TEST(overrides_come_last),
         TEST(a_node_id_is_found_or_asked_for),
         TEST(voters_and_roles_agree),
+        TEST(a_node_knows_when_it_is_alone),
+        TEST(the_shipped_file_loads_without_a_warning),
         TEST(zookeeper_is_passed_over_but_a_cluster_stays_one),
         TEST(a_controller_listener_is_added),
         TEST(listeners_advertise_what_can_be_reached),

@@ -1,0 +1,186 @@
+#include "metadata/controller/partitions.h"
+
+#include "metadata/controller/controller_internal.h"
+#include "metadata/controller/effective_configs.h"
+
+struct leaders {
+    const struct cluster_image *cluster;
+    int32_t leaving; /* -1: nobody */
+    int32_t coming;  /* unfenced in the image that the records make; -1: nobody */
+};
+
+static bool may_lead(void *ctx, int32_t node)
+{
+    const struct leaders *leaders = ctx;
+    if (node == leaders->leaving)
+        return false;
+    if (node == leaders->coming)
+        return true;
+    const struct broker_image *broker = cluster_image_broker(leaders->cluster, node);
+    return broker && !broker->fenced && !broker->in_controlled_shutdown;
+}
+
+int32_t partitions_min_isr(const struct controller *c, struct str topic, int32_t replicas)
+{
+    int64_t configured = effective_topic_number(c, topic, CONFIG_TOPIC_MIN_INSYNC_REPLICAS);
+    return (int32_t)MIN(configured, replicas);
+}
+
+static enum election election_of(const struct controller *c, struct str topic)
+{
+    return effective_topic_bool(c, topic, CONFIG_TOPIC_UNCLEAN_LEADER_ELECTION_ENABLE)
+               ? ELECTION_UNCLEAN
+               : ELECTION_ONLINE;
+}
+
+/* What one pass over the partitions that a broker hosts does. */
+struct pass {
+    struct controller *controller;
+    struct arena *arena;
+    struct metadata_records *records;
+    struct leaders leaders;
+    int32_t broker;
+    int32_t unclean_broker;
+    bool (*concerns)(const struct partition_image *p, int32_t broker);
+    bool leaves_isr;
+};
+
+static void change_partition(const struct pass *pass, const struct topic_image *topic,
+                             const struct partition_image *p)
+{
+    struct controller *c = pass->controller;
+    struct partition_change change;
+    struct partition_change_record record;
+    partition_change_init(&change, topic->id, p);
+    change.election = election_of(c, topic_name(topic));
+    change.may_lead = may_lead;
+    change.may_lead_ctx = (void *)(uintptr_t)&pass->leaders;
+    change.min_isr = partitions_min_isr(c, topic_name(topic), p->replica_count);
+    change.elr_enabled = controller_elr_enabled(c);
+    change.metadata_version = controller_metadata_version(c);
+    change.unclean_node = pass->unclean_broker;
+    if (pass->leaves_isr)
+        change.isr = node_list_without(change.isr, pass->broker, pass->arena);
+    if (!partition_change_make(&change, pass->arena, &record))
+        return;
+    int16_t version = metadata_version_partition_record(change.metadata_version);
+    struct partition_change_record *added = METADATA_RECORD_ADD(
+        pass->records, pass->arena, partition_change_record, PARTITION_CHANGE, version);
+    *added = record;
+}
+
+static void for_each_hosted(const struct controller *c, int32_t broker,
+                            bool (*visit)(void *ctx, const struct topic_image *topic,
+                                          const struct partition_image *p),
+                            void *ctx)
+{
+    const struct topics_image *topics = &controller_image(c)->topics;
+    struct pmap_iter iter;
+    topics_image_hosted(topics, broker, &iter);
+    for (const struct hosted_image *hosted; (hosted = pmap_iter_next(&iter)) != NULL;) {
+        if (hosted->broker != broker)
+            return;
+        const struct topic_image *topic = topics_image_find_id(topics, hosted->topic_id);
+        CHECK(topic != NULL);
+        for (int32_t i = 0; i < hosted->count; i++) {
+            const struct partition_image *p = topic_image_partition(topic, hosted->partitions[i]);
+            CHECK(p != NULL);
+            if (!visit(ctx, topic, p))
+                return;
+        }
+    }
+}
+
+static bool visit_in_pass(void *ctx, const struct topic_image *topic,
+                          const struct partition_image *p)
+{
+    const struct pass *pass = ctx;
+    if (pass->concerns(p, pass->broker))
+        change_partition(pass, topic, p);
+    return true;
+}
+
+static bool is_in_isr_or_leads(const struct partition_image *p, int32_t broker)
+{
+    return p->leader == broker || node_list_contains(partition_isr(p), broker);
+}
+
+static bool is_in_isr_or_elr(const struct partition_image *p, int32_t broker)
+{
+    return is_in_isr_or_leads(p, broker) || node_list_contains(partition_elr(p), broker);
+}
+
+static bool has_no_leader(const struct partition_image *p, int32_t broker)
+{
+    return p->leader < 0;
+}
+
+static void run_pass(struct pass *pass)
+{
+    pass->leaders.cluster = &controller_image(pass->controller)->cluster;
+    for_each_hosted(pass->controller, pass->broker, visit_in_pass, pass);
+}
+
+void partitions_broker_fenced(struct controller *c, int32_t broker, struct arena *arena,
+                              struct metadata_records *records)
+{
+    struct pass pass = {
+        .controller = c,
+        .arena = arena,
+        .records = records,
+        .broker = broker,
+        .unclean_broker = -1,
+        .leaders = {.leaving = broker, .coming = -1},
+        .concerns = is_in_isr_or_leads,
+        .leaves_isr = true,
+    };
+    run_pass(&pass);
+}
+
+void partitions_broker_unfenced(struct controller *c, int32_t broker, struct arena *arena,
+                                struct metadata_records *records)
+{
+    struct pass pass = {
+        .controller = c,
+        .arena = arena,
+        .records = records,
+        .broker = broker,
+        .unclean_broker = -1,
+        .leaders = {.leaving = -1, .coming = broker},
+        .concerns = has_no_leader,
+    };
+    run_pass(&pass);
+}
+
+void partitions_broker_lost_data(struct controller *c, int32_t broker, struct arena *arena,
+                                 struct metadata_records *records)
+{
+    struct pass pass = {
+        .controller = c,
+        .arena = arena,
+        .records = records,
+        .broker = broker,
+        .unclean_broker = broker,
+        .leaders = {.leaving = broker, .coming = -1},
+        .concerns = is_in_isr_or_elr,
+        .leaves_isr = true,
+    };
+    run_pass(&pass);
+}
+
+static bool stop_at_leadership(void *ctx, const struct topic_image *topic,
+                               const struct partition_image *p)
+{
+    int32_t *broker = ctx;
+    if (p->leader != *broker)
+        return true;
+    *broker = -1;
+    return false;
+}
+
+bool partitions_broker_leads(const struct controller *c, int32_t broker)
+{
+    int32_t found = broker;
+    for_each_hosted(c, broker, stop_at_leadership, &found);
+    return found != broker;
+}

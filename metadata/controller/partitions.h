@@ -1,0 +1,27 @@
+/*
+ * What happens to the partitions of a broker that comes, goes, or lost data: records for those
+ * whose ISR, leader or eligible replicas change. The work follows what the broker hosts. Pure.
+ */
+#ifndef KRAFTD_METADATA_PARTITIONS_H
+#define KRAFTD_METADATA_PARTITIONS_H
+
+#include "metadata/controller/controller.h"
+#include "metadata/controller/partition_change.h"
+
+/* Fenced: leaves every ISR and leads nothing. */
+void partitions_broker_fenced(struct controller *controller, int32_t broker, struct arena *arena,
+                              struct metadata_records *records);
+/* Unfenced: may lead what has no leader. */
+void partitions_broker_unfenced(struct controller *controller, int32_t broker, struct arena *arena,
+                                struct metadata_records *records);
+/* Came back without a clean stop: whatever it did not flush may be lost, so it is no eligible
+ * replica any more either. */
+void partitions_broker_lost_data(struct controller *controller, int32_t broker, struct arena *arena,
+                                 struct metadata_records *records);
+/* Whether it leads a partition. */
+bool partitions_broker_leads(const struct controller *controller, int32_t broker);
+
+/* min.insync.replicas of a topic as it holds for `replicas` replicas. */
+int32_t partitions_min_isr(const struct controller *controller, struct str topic, int32_t replicas);
+
+#endif

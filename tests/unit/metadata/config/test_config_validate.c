@@ -1,0 +1,132 @@
+#include "metadata/config/config_validate.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+static struct str file_get(const void *ctx, struct str name)
+{
+    return str_eq_z(name, "log.retention.hours") ? STR("99") : STR_NULL;
+}
+
+static const struct config_layers layers = {.file = {.get = file_get}};
+
+static enum kafka_error validate(struct str kind, const struct config_setting *settings, int count,
+                                 struct arena *arena, struct str *message)
+{
+    if (str_eq_z(kind, "topic"))
+        return config_validate_topic(settings, count, arena, message);
+    if (str_eq_z(kind, "group"))
+        return config_validate_group(settings, count, &layers, arena, message);
+    if (str_eq_z(kind, "client-metrics"))
+        return config_validate_client_metrics(settings, count, arena, message);
+    return config_validate_broker(settings, count, str_eq_z(kind, "brokers"), &layers, arena,
+                                  message);
+}
+
+static void check_line(struct str line)
+{
+    struct str kind, all, error_name, item;
+    struct config_setting settings[4];
+    int count = 0;
+    bool more = true;
+    struct str line_text = line;
+    str_split(&line, '\t', &kind);
+    str_split(&line, '\t', &all);
+    str_split(&line, '\t', &error_name);
+    while (more) {
+        more = str_split(&all, '|', &item);
+        str_split(&item, '=', &settings[count].name);
+        settings[count++].value = item;
+    }
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct str message = STR_EMPTY;
+    enum kafka_error error = validate(kind, settings, count, &arena, &message);
+    const char *name = kafka_error_name(error);
+    if (!str_eq_z(error_name, name) || !str_eq(message, line))
+        fail_msg("%.*s: got %s %.*s", STR_FMT(line_text), name, STR_FMT(message));
+    arena_release(&arena);
+}
+
+static void changes_are_judged_as_kafka_does(void **state)
+{
+    FILE *file = fopen(TEST_DATA "/config/changes.tsv", "r");
+    assert_non_null(file);
+    char *line = NULL;
+    size_t capacity = 0;
+    ssize_t len;
+    int count = 0;
+    while ((len = getline(&line, &capacity, file)) > 0) {
+        if (line[0] == '#' || strncmp(line, "kind\t", 5) == 0)
+            continue;
+        check_line(str_from(line, (size_t)len - 1));
+        count++;
+    }
+    free(line);
+    fclose(file);
+    assert_true(count > 80);
+}
+
+static void check(const char *kind, const char *name, const char *value, enum kafka_error error,
+                  const char *message)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct config_setting setting = {str_of(name), str_of(value)};
+    struct str text = STR_EMPTY;
+    assert_int_equal(validate(str_of(kind), &setting, 1, &arena, &text), error);
+    assert_string_equal(text.data, message);
+    arena_release(&arena);
+}
+
+static void what_else_kafka_says(void **state)
+{
+    check("group", "errors.deadletterqueue.topic.name", "__x", KAFKA_ERROR_INVALID_CONFIG,
+          "errors.deadletterqueue.topic.name: DLQ topic name must not start with '__'");
+    check("group", "streams.assignor.name", " sticky ", KAFKA_ERROR_NONE, "");
+    check("broker", "listener.name.x.ssl.keystore.type", "JKS", KAFKA_ERROR_NONE, "");
+    check("brokers", "listener.name.x.ssl.keystore.type", "JKS", KAFKA_ERROR_INVALID_REQUEST,
+          "Cannot update these configs at default cluster level, broker id must be specified: "
+          "[listener.name.x.ssl.keystore.type]");
+    check("broker", "ssl.keymanager.algorithm", "PKIX", KAFKA_ERROR_NONE, "");
+    check("topic", "", "x", KAFKA_ERROR_INVALID_CONFIG, "Unknown topic config name: ");
+}
+
+static struct str wide_get(const void *ctx, struct str name)
+{
+    if (str_eq_z(name, "group.consumer.max.heartbeat.interval.ms"))
+        return STR("90000");
+    return str_eq_z(name, "group.consumer.max.session.timeout.ms") ? STR("100000") : STR_NULL;
+}
+
+/* Bounds come from the brokers; what is set is compared with what is not. */
+static void a_session_is_longer_than_a_heartbeat(void **state)
+{
+    static const struct config_layers wide = {.cluster = {.get = wide_get}};
+    struct config_setting settings[] = {
+        {STR("consumer.heartbeat.interval.ms"), STR("50000")},
+        {STR("consumer.session.timeout.ms"), STR("50001")},
+    };
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct str message = STR_EMPTY;
+    assert_int_equal(config_validate_group(settings, 2, &wide, &arena, &message), KAFKA_ERROR_NONE);
+    assert_int_equal(config_validate_group(settings, 1, &wide, &arena, &message),
+                     KAFKA_ERROR_INVALID_CONFIG);
+    assert_string_equal(message.data, "consumer.session.timeout.ms must be greater than "
+                                      "consumer.heartbeat.interval.ms");
+    arena_release(&arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(changes_are_judged_as_kafka_does),
+        cmocka_unit_test(what_else_kafka_says),
+        cmocka_unit_test(a_session_is_longer_than_a_heartbeat),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
