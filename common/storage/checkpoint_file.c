@@ -47,7 +47,9 @@ int checkpoint_read(struct disk *disk, const char *path, char **ret_text,
     int rv = disk_read_file(disk, path, CHECKPOINT_MAX_BYTES, &text, &len);
     if (rv != 0)
         return rv;
-    rv = parse_checkpoint(str_from(text, len), entry, ctx);
+    /* One that was never synced may be cut off, even within a number. */
+    rv = len == 0 || text[len - 1] == '\n' ? parse_checkpoint(str_from(text, len), entry, ctx)
+                                           : -EBADMSG;
     if (rv != 0) {
         free(text);
         return rv;

@@ -41,7 +41,9 @@ struct log_open_args {
     bool create;    /* make an empty log when the directory is missing */
     bool strict;    /* damage before a whole batch or below the recovery point is -EBADMSG */
     bool check_all; /* check every batch, whatever the trust and the recovery point say */
-    int64_t recovery_point;   /* all below is known to be on the disk; 0 when unknown */
+    /* All below is known to be on the disk; 0 when unknown. Where log_recovery_point comes out
+     * lower the checkpoint file has to be written before the first append. */
+    int64_t recovery_point;
     int64_t log_start_offset; /* from log-start-offset-checkpoint; 0 when not listed */
     int64_t high_watermark;   /* from replication-offset-checkpoint; 0 when not listed */
     int64_t cleaned_offset;   /* from cleaner-offset-checkpoint; 0 when not listed */

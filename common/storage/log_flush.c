@@ -136,6 +136,14 @@ static void add_names(struct log *log, struct log_flush *flush)
         log->epochs_dirty = log->snapshot_dirty = false;
 }
 
+/* Also of a segment below what is durable: it was closed or cut since. */
+static bool wants_flush(const struct segment *s, bool checkpoint)
+{
+    return s->dirty ||
+           (checkpoint && (s->offset_index.dirty || s->time_index.dirty || s->txn_index.dirty ||
+                           s->time_index.tail_count > 0 || s->offset_index.tail_count > 0));
+}
+
 struct log_flush *log_flush_begin(struct log *log, bool checkpoint, int64_t now_ms)
 {
     int64_t from = checkpoint ? log->recovery_point : log->durable_end;
@@ -150,7 +158,8 @@ struct log_flush *log_flush_begin(struct log *log, bool checkpoint, int64_t now_
         .checkpoint = checkpoint,
     };
     for (size_t i = log->segment_count; i-- > 0 && flush->rv == 0;) {
-        if (i + 1 < log->segment_count && log_segment_end(log, i) <= from)
+        if (i + 1 < log->segment_count && log_segment_end(log, i) <= from &&
+            !wants_flush(log->segments[i], checkpoint))
             break;
         flush->first_base = log->segments[i]->base_offset;
         flush->rv = add_segment(log, flush, log->segments[i]);

@@ -126,6 +126,7 @@ int log_manager_open_log(struct log_manager *m, const struct log_manager_log_arg
     int rv = claim(m, args, &managed);
     if (rv != 0)
         return rv;
+    int64_t claimed_point = managed->position.recovery_point;
     rv = open_claimed(m, args, managed, &log, ret_recovery);
     pthread_mutex_lock(&m->mutex);
     managed->opening = false;
@@ -141,7 +142,14 @@ int log_manager_open_log(struct log_manager *m, const struct log_manager_log_arg
     }
     pthread_cond_broadcast(&m->opened);
     pthread_mutex_unlock(&m->mutex);
-    if (rv == 0)
+    if (rv != 0)
+        return rv;
+    /* Synced data is gone: what takes its place must not be believed after the next power cut. */
+    if (log_recovery_point(log) < claimed_point)
+        rv = log_manager_checkpoint(m);
+    if (rv != 0)
+        (void)log_manager_close_log(m, log, false);
+    else
         *ret_log = log;
     return rv;
 }

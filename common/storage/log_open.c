@@ -277,9 +277,9 @@ static int load_topic_id(struct log *log, const struct listing *listing, struct 
     char *path = file_in(log, FILE_PARTITION_METADATA);
     struct disk_stat st;
     int rv = partition_metadata_read(log->place.disk, path, &log->topic_id);
-    /* Empty is what a power cut leaves of one that was new; nothing in it was synced then. */
+    /* A part of it is what a power cut leaves of one that was new; it was never synced then. */
     if (rv == -EBADMSG && log->place.disk->ops->stat(log->place.disk, path, &st) == 0)
-        rv = st.size_bytes == 0 ? write_topic_id(log, topic_id) : -EUCLEAN;
+        rv = st.size_bytes < PARTITION_METADATA_BYTES ? write_topic_id(log, topic_id) : -EUCLEAN;
     free(path);
     if (rv == 0 && !uuid_is_zero(topic_id) && !uuid_eq(topic_id, log->topic_id))
         rv = -ESTALE;
@@ -328,7 +328,8 @@ static int settle(struct log *log, const struct log_open_args *args)
     log->first_unflushed_ms = args->now_ms;
     for (size_t i = 0; i < log->segment_count; i++) {
         log->size_bytes += log->segments[i]->size_bytes;
-        if (log_segment_end(log, i) > log->recovery_point)
+        /* Also one that ends there: it may have been closed after that was synced. */
+        if (args->trust != LOG_TRUST_CLEAN && log_segment_end(log, i) >= log->recovery_point)
             distrust(log, log->segments[i]);
     }
     log->unflushed_bytes = log->unchecked_bytes;

@@ -236,13 +236,21 @@ static int cut(struct recover *r, size_t at, int64_t position)
     rv = segment_open(s, &log->place);
     if (rv == 0)
         rv = log->place.disk->ops->truncate(s->log_file.file, position);
+    /* It must not come back once the log goes on in the next segment. */
+    if (rv == 0)
+        rv = log->place.disk->ops->fsync(s->log_file.file);
     if (rv != 0)
         return rv;
     s->size_bytes = position;
-    s->dirty = true;
-    file_slot_pin(log->place.files, &s->log_file);
     rv = txn_index_truncate(&s->txn_index, &log->place, r->end_offset);
     return rv == 0 ? log_snapshots_drop(log, r->end_offset, 0) : rv;
+}
+
+/* The first segment that a power cut may have damaged. One that ends at the recovery point is
+ * looked at, too: it was closed, or cut, after that was synced. */
+static size_t first_unsafe_segment(const struct recover *r)
+{
+    return log_segment_at(r->log, MAX(r->args->recovery_point - 1, 0));
 }
 
 /* Reads segment `at` again, from its start or from where its indexes can be believed. */
@@ -252,9 +260,7 @@ static int check_segment(struct recover *r, size_t at, enum check check)
     struct segment *s = log->segments[at];
     int64_t position = 0, offset = s->base_offset, damage;
     bool same_boot = r->args->trust != LOG_TRUST_NONE;
-    int64_t limit = same_boot || at > log_segment_at(log, r->args->recovery_point)
-                        ? INT64_MAX
-                        : r->args->recovery_point;
+    int64_t limit = same_boot || at > first_unsafe_segment(r) ? INT64_MAX : r->args->recovery_point;
     int rv = check == CHECK_ALL ? index_file_truncate(&s->offset_index, &log->place, 0)
                                 : start_from_index(log, s, limit, !same_boot, &position, &offset);
     if (rv == 0 && check == CHECK_ALL)
@@ -417,7 +423,7 @@ int log_recover(struct log *log, const struct log_open_args *args, struct log_re
 {
     struct recover r = {.log = log, .args = args, .report = report};
     bool unsafe = args->trust == LOG_TRUST_NONE;
-    size_t first_unsafe = log_segment_at(log, args->recovery_point);
+    size_t first_unsafe = first_unsafe_segment(&r);
     batch_reader_init(&r.reader, NULL, 0, 0, true);
     int rv = unsafe ? log_snapshots_drop(log, args->recovery_point, 0) : 0;
     log->producers.end_offset = -1;

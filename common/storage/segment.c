@@ -163,9 +163,13 @@ int segment_finish(struct segment *segment, const struct log_place *place)
     rv = segment_open(segment, place);
     if (rv == 0)
         rv = place->disk->ops->truncate(segment->log_file.file, segment->size_bytes);
-    if (rv == 0)
-        segment->preallocated = false;
-    return rv;
+    if (rv != 0)
+        return rv;
+    /* Were the zeros to come back, recovery would take them for the end of the log. */
+    segment->preallocated = false;
+    segment->dirty = true;
+    file_slot_pin(place->files, &segment->log_file);
+    return 0;
 }
 
 /* Reads headers from `position` on until a batch reaches `offset`. */

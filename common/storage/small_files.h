@@ -18,6 +18,8 @@
 #define FILE_QUORUM_STATE       "quorum-state"
 #define FILE_LOCK               ".lock"
 
+#define PARTITION_METADATA_BYTES 43 /* of one of version 0 */
+
 /* `path` is that of the file. */
 int partition_metadata_read(struct disk *disk, const char *path, struct uuid *ret_topic_id);
 /* Writes a new file, without syncing it. */

@@ -93,8 +93,8 @@ static void written_and_read_back(void **state)
     assert_int_equal(copy.entries[2].start_offset, 30);
     epoch_cache_clear(&copy);
     static const char *const bad[] = {
-        "x",         "0\n",     "0\n1\n", "0\n2\n1 1\n", "0\n1\n1 1\n2 2\n", "0\n2\n1 5\n2 5\n",
-        "0\n1\n1\n", "0\n-1\n",
+        "x",         "0\n",        "0\n1\n",  "0\n2\n1 1\n", "0\n1\n1 1\n2 2\n", "0\n2\n1 5\n2 5\n",
+        "0\n1\n1\n", "0\n1\n1 12", "0\n-1\n",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_int_equal(disk_replace_file(disk, "/epochs", bad[i], strlen(bad[i])), 0);
