@@ -49,7 +49,7 @@ static void print_api(const struct api *api, their_api *theirs, int16_t key)
         printf(" to %d", theirs->max_version);
     if (api == NULL)
         return;
-    const char *why;
+    const char *why = "";
     int usable = usable_version(api, theirs, &why);
     if (usable < 0)
         printf(" [unusable: %s]", why);
@@ -59,7 +59,7 @@ static void print_api(const struct api *api, their_api *theirs, int16_t key)
 
 static json_t *json_of_api(const struct api *api, their_api *theirs, int16_t key)
 {
-    const char *why;
+    const char *why = "";
     int usable = api && theirs ? usable_version(api, theirs, &why) : -1;
     json_t *object = json_object();
     json_object_set_new(object, "key", json_integer(key));

@@ -64,7 +64,7 @@ static int claim(struct log_manager *m, const struct log_manager_log_args *args,
            managed->opening)
         pthread_cond_wait(&m->opened, &m->mutex);
     if (managed == NULL) {
-        size_t dir;
+        size_t dir = 0;
         rv = choose_dir(m, args->directory_id, &dir);
         if (rv == 0)
             managed = log_manager_add(m, dir, args->topic, args->partition);

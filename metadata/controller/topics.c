@@ -97,7 +97,7 @@ static struct api_error plan_given(const struct creation *creation, const new_to
                                    struct plan *ret_plan)
 {
     struct arena *arena = creation->arena;
-    struct plan plan;
+    struct plan plan = {0};
     if (topic->replication_factor != -1)
         return api_error(arena, KAFKA_ERROR_INVALID_REQUEST,
                          "A manual partition assignment was specified, but replication factor was "
@@ -155,7 +155,7 @@ static struct api_error plan_placed(const struct creation *creation, const new_t
     int32_t factor = topic->replication_factor == -1 ? config->default_replication_factor
                                                      : topic->replication_factor;
     int32_t *ids;
-    struct plan plan;
+    struct plan plan = {0};
     plan_init(&plan, partitions_of(creation->c, topic), arena);
     struct api_error error = assignments_place(creation->c, plan.count, factor, arena, &ids);
     if (api_failed(error))
@@ -257,7 +257,7 @@ static struct api_error check_configs(const struct creation *creation, const new
 
 static void create_one(struct creation *creation, const new_topic *topic, topic_result *result)
 {
-    struct plan plan;
+    struct plan plan = {0};
     struct api_error error = check_name(creation, topic->name);
     if (!api_failed(error))
         error = check_configs(creation, topic);
