@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #define SUFFIX       ".checkpoint"
-#define READ_BYTES   ((size_t)1 << 20)
 #define OFFSET_CHARS 20
 #define EPOCH_CHARS  10
 
@@ -36,7 +35,8 @@ bool quorum_checkpoint_parse_name(const char *name, struct quorum_checkpoint_id 
     return true;
 }
 
-static char *path_of(const char *directory, struct quorum_checkpoint_id id, const char *more)
+char *quorum_checkpoint_path(const char *directory, struct quorum_checkpoint_id id,
+                             const char *more)
 {
     char name[QUORUM_CHECKPOINT_NAME_MAX];
     quorum_checkpoint_name(id, name);
@@ -97,7 +97,8 @@ int quorum_checkpoint_list(struct disk *disk, const char *directory, bool tidy,
 int quorum_checkpoint_delete(struct disk *disk, const char *directory,
                              struct quorum_checkpoint_id id)
 {
-    char *path = path_of(directory, id, ""), *deleted = path_of(directory, id, ".deleted");
+    char *path = quorum_checkpoint_path(directory, id, ""),
+         *deleted = quorum_checkpoint_path(directory, id, ".deleted");
     int rv = disk->ops->rename(disk, path, deleted);
     if (rv == 0)
         rv = disk->ops->unlink(disk, deleted);
@@ -140,7 +141,7 @@ int quorum_checkpoint_create(struct disk *disk, const char *directory,
     writer->directory = mem_strdup(directory);
     writer->id = id;
     writer->timestamp_ms = header->timestamp_ms;
-    char *part = path_of(directory, id, ".part");
+    char *part = quorum_checkpoint_path(directory, id, ".part");
     int rv = disk_open(disk, part, DISK_WRITE | DISK_CREATE | DISK_TRUNCATE, &writer->file);
     free(part);
     if (rv != 0) {
@@ -197,8 +198,8 @@ int quorum_checkpoint_finish(struct quorum_checkpoint_writer *writer)
     bytebuf_release(&footer);
     if (rv == 0)
         rv = disk->ops->fsync(writer->file);
-    char *part = path_of(writer->directory, writer->id, ".part");
-    char *path = path_of(writer->directory, writer->id, "");
+    char *part = quorum_checkpoint_path(writer->directory, writer->id, ".part");
+    char *path = quorum_checkpoint_path(writer->directory, writer->id, "");
     if (rv == 0)
         rv = disk->ops->rename(disk, part, path);
     if (rv == 0)
@@ -213,121 +214,8 @@ void quorum_checkpoint_abort(struct quorum_checkpoint_writer *writer)
 {
     if (!writer)
         return;
-    char *part = path_of(writer->directory, writer->id, ".part");
+    char *part = quorum_checkpoint_path(writer->directory, writer->id, ".part");
     writer->disk->ops->unlink(writer->disk, part);
     free(part);
     writer_free(writer);
-}
-
-struct reader {
-    struct disk_file *file;
-    int64_t position, size;
-    struct bytebuf window; /* bytes from `position` on */
-    int64_t next_offset;
-    bool header_seen, footer_seen;
-    struct quorum_checkpoint_info info;
-};
-
-static int read_control(struct reader *r, const struct record_batch *batch)
-{
-    struct quorum_control control;
-    int rv = quorum_control_parse(batch, &control);
-    if (rv != 0)
-        return rv;
-    if (!r->header_seen) {
-        r->header_seen = control.header;
-        r->info.last_contained_ms = control.last_contained_ms;
-        r->info.kraft_version = control.kraft_version > 0 ? control.kraft_version : 0;
-        r->info.voters = control.voters;
-        return control.header ? 0 : -EBADMSG;
-    }
-    quorum_voters_unref(control.voters);
-    r->footer_seen = control.footer;
-    return control.footer ? 0 : -EBADMSG;
-}
-
-static int check_batch(struct reader *r, const struct record_batch *batch)
-{
-    if (!record_batch_crc_ok(batch) || batch->header.base_offset != r->next_offset ||
-        r->footer_seen)
-        return -EBADMSG;
-    r->next_offset = record_batch_next_offset(&batch->header);
-    if (batch->header.attributes & RECORD_BATCH_CONTROL)
-        return read_control(r, batch);
-    return r->header_seen ? 0 : -EBADMSG;
-}
-
-/* Hands the whole batches of the window on; sets *ret_used to what they take. */
-static int read_window(struct reader *r, int (*each)(void *, struct bytes), void *ctx,
-                       size_t *ret_used)
-{
-    struct record_batches run =
-        record_batches_of((struct bytes){r->window.data, (int32_t)r->window.len});
-    struct record_batch batch;
-    const uint8_t *data = NULL, *end = r->window.data;
-    int rv;
-    while ((rv = record_batches_next(&run, &batch)) == 1) {
-        rv = check_batch(r, &batch);
-        if (rv != 0)
-            return rv;
-        bool control = batch.header.attributes & RECORD_BATCH_CONTROL;
-        if (data && control && each &&
-            (rv = each(ctx, (struct bytes){data, (int32_t)(end - data)})) != 0)
-            return rv;
-        data = control ? NULL : data ? data : batch.bytes.data;
-        end = batch.bytes.data + batch.bytes.len;
-    }
-    if (rv < 0 && rv != -EAGAIN)
-        return -EBADMSG;
-    if (data && each && (rv = each(ctx, (struct bytes){data, (int32_t)(end - data)})) != 0)
-        return rv;
-    *ret_used = (size_t)(end - r->window.data);
-    return 0;
-}
-
-static int read_all(struct reader *r, int (*each)(void *, struct bytes), void *ctx)
-{
-    while (r->position + (int64_t)r->window.len < r->size) {
-        if (r->window.len > QUORUM_CHECKPOINT_BATCH_MAX)
-            return -EBADMSG;
-        size_t more = r->window.len + READ_BYTES; /* a larger batch doubles the window */
-        uint8_t *room = bytebuf_reserve(&r->window, more);
-        ssize_t got = disk_pread(r->file, room, more, r->position + (int64_t)r->window.len);
-        if (got < 0)
-            return (int)got;
-        if (got == 0)
-            return -EBADMSG;
-        r->window.len += (size_t)got;
-        size_t used = 0;
-        int rv = read_window(r, each, ctx, &used);
-        if (rv != 0)
-            return rv;
-        memmove(r->window.data, r->window.data + used, r->window.len - used);
-        r->window.len -= used;
-        r->position += (int64_t)used;
-    }
-    return r->window.len == 0 && r->footer_seen ? 0 : -EBADMSG;
-}
-
-int quorum_checkpoint_read(struct disk *disk, const char *directory, struct quorum_checkpoint_id id,
-                           int (*each)(void *ctx, struct bytes batches), void *ctx,
-                           struct quorum_checkpoint_info *ret_info)
-{
-    struct reader r = {0};
-    char *path = path_of(directory, id, "");
-    int rv = disk_open(disk, path, DISK_READ, &r.file);
-    free(path);
-    if (rv != 0)
-        return rv;
-    r.size = disk->ops->size(r.file);
-    bytebuf_init(&r.window);
-    rv = r.size < 0 ? (int)r.size : read_all(&r, each, ctx);
-    bytebuf_release(&r.window);
-    disk_file_unref(r.file);
-    r.info.size_bytes = r.size;
-    if (rv == 0 && ret_info)
-        *ret_info = r.info;
-    else
-        quorum_voters_unref(r.info.voters);
-    return rv;
 }

@@ -31,6 +31,9 @@ struct quorum_checkpoint_id {
 #define QUORUM_CHECKPOINT_BOOTSTRAP ((struct quorum_checkpoint_id){0, 0})
 
 void quorum_checkpoint_name(struct quorum_checkpoint_id id, char name[QUORUM_CHECKPOINT_NAME_MAX]);
+/* directory/name and what stands behind it; fresh memory. */
+char *quorum_checkpoint_path(const char *directory, struct quorum_checkpoint_id id,
+                             const char *suffix);
 /* False for any other name (.part and .deleted too). */
 bool quorum_checkpoint_parse_name(const char *name, struct quorum_checkpoint_id *ret_id);
 
@@ -68,15 +71,24 @@ void quorum_checkpoint_abort(struct quorum_checkpoint_writer *writer);
 struct quorum_checkpoint_info {
     int64_t last_contained_ms;
     int kraft_version;            /* 0 where it does not say */
-    struct quorum_voters *voters; /* one reference, or NULL */
+    struct quorum_voters *voters; /* NULL: none */
     int64_t size_bytes;
 };
 
-/*
- * Reads it from end to end: every checksum, header first, footer last. `each` (may be NULL) gets
- * the metadata batches in runs of whole batches; non-zero ends it and is returned. ret_info may be
- * NULL.
- */
+/* Reads from end to end: every checksum, header first, footer last. */
+struct quorum_checkpoint_reader;
+
+int quorum_checkpoint_open(struct disk *disk, const char *directory, struct quorum_checkpoint_id id,
+                           struct quorum_checkpoint_reader **ret_reader);
+/* 1 and a run of whole metadata batches, which live until the next call; 0 behind the last. */
+int quorum_checkpoint_next(struct quorum_checkpoint_reader *reader, struct bytes *ret_batches);
+/* What the header says; known after the first call of next. Lives as long as the reader. */
+const struct quorum_checkpoint_info *
+quorum_checkpoint_info(const struct quorum_checkpoint_reader *reader);
+void quorum_checkpoint_close(struct quorum_checkpoint_reader *reader); /* NULL is fine */
+
+/* All at once. `each` (may be NULL) ends it by an error of its own. ret_info may be NULL; its
+ * voters are one reference for the caller. */
 int quorum_checkpoint_read(struct disk *disk, const char *directory, struct quorum_checkpoint_id id,
                            int (*each)(void *ctx, struct bytes batches), void *ctx,
                            struct quorum_checkpoint_info *ret_info);
