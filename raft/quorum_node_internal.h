@@ -1,0 +1,174 @@
+/*
+ * The quorum node's state and what its files share. quorum_node.c: life and proposals;
+ * quorum_open.c: the log from the disk, on a worker; quorum_run.c: carrying out the core's actions;
+ * quorum_give.c: checkpoints and committed batches to the handler; quorum_keep.c: new checkpoints
+ * and what they make superfluous.
+ */
+#ifndef KRAFTD_RAFT_QUORUM_NODE_INTERNAL_H
+#define KRAFTD_RAFT_QUORUM_NODE_INTERNAL_H
+
+#include "common/base/check.h"
+#include "common/base/logger.h"
+#include "common/base/mem.h"
+#include "common/storage/log_flush.h"
+#include "common/storage/log_retention.h"
+#include "raft/quorum_node.h"
+#include "raft/quorum_state.h"
+
+#define QUORUM_SENTENCE_MAX 512
+/* What the durable end of the log is, at least: written when so much more has become durable. */
+#define QUORUM_MARK_BYTES ((int64_t)1 << 20)
+
+enum quorum_phase { QUORUM_NEW, QUORUM_OPENING, QUORUM_RUNNING, QUORUM_STOPPING, QUORUM_STOPPED };
+
+struct quorum_kept {
+    struct quorum_checkpoint_id id;
+    int64_t size_bytes, last_contained_ms;
+};
+
+struct quorum_kept_list {
+    struct quorum_kept *items; /* ascending */
+    size_t count, capacity;
+};
+
+/* Opening the log: filled in on the loop, run on a worker, taken over by the loop. */
+struct quorum_opening {
+    struct work work;
+    struct quorum_node *node; /* the loop's; the worker looks at its config only */
+    struct env *env;
+    const struct quorum_node_config *config;
+    unsigned seed;
+    int64_t wall_ms;
+    int rv;
+    char sentence[QUORUM_SENTENCE_MAX];
+    struct quorum_core *core;
+    struct log *log;
+    struct quorum_kept_list kept;
+    struct quorum_voters *bootstrap_voters, *snapshot_voters;
+    struct bytebuf bootstrap; /* metadata batches of the bootstrap checkpoint */
+    bool has_snapshot, has_log_files;
+    bool voters_recorded; /* a VotersRecord stands in the log or in a checkpoint of ours */
+    int32_t last_epoch;
+    int64_t mark;
+};
+
+/* The one thing that actions behind it wait for. */
+enum quorum_job_kind {
+    QUORUM_JOB_STATE,
+    QUORUM_JOB_BOOTSTRAP,
+    QUORUM_JOB_TRUNCATE,
+    QUORUM_JOB_CLOSE,
+};
+
+struct quorum_job {
+    struct work work;
+    enum quorum_job_kind kind;
+    bool in_flight, done;
+    int rv;
+    struct quorum_state state;
+    const struct quorum_voters *voters; /* of the bootstrap; the action holds them */
+    int64_t offset, mark, wall_ms;
+    bool clean;
+};
+
+struct quorum_node {
+    struct loop *loop;
+    struct env *env;
+    struct disk *disk;
+    struct quorum_node_config config;
+    char *directory;
+    const struct quorum_handler *handler;
+    void *ctx;
+    enum quorum_phase phase;
+    bool failed;
+    char failure[QUORUM_SENTENCE_MAX];
+    struct quorum_opening *opening;
+    struct quorum_core *core;
+    struct log *log;
+    bool voters_recorded;
+
+    struct task pump;
+    bool pump_posted;
+    struct timer timer;
+    struct quorum_action action; /* taken, not carried out yet */
+    bool has_action;
+    struct quorum_job job;
+
+    struct work flush_work;
+    struct log_flush *flush;
+    uint64_t flush_write_id, written_id, durable_id;
+    int64_t mark, new_mark; /* new_mark: written beside the sync in flight; -1: none */
+    int64_t bytes_since_mark;
+    int mark_rv;
+
+    bool loading; /* the newest checkpoint is being given out */
+    bool loaded_told;
+    struct quorum_checkpoint_reader *reader;
+    struct work load_work;
+    struct bytes load_run;
+    int load_rv;
+    struct quorum_checkpoint_id load_id;
+    int64_t given_out, high_watermark;
+    int64_t start_end; /* what was there at the start: given out up to here means loaded */
+    struct work warm_work;
+    struct log_warm *warm;
+    uint8_t *chunk;
+    size_t chunk_capacity;
+    int64_t bytes_since_snapshot;
+
+    enum quorum_role role;
+    int32_t epoch, leader_id;
+    int64_t barrier_offset; /* of our LeaderChange */
+    int32_t barrier_epoch;
+    bool active;
+    struct list proposals;
+
+    struct quorum_kept_list kept;
+    struct quorum_snapshot *snapshot;
+    struct work snapshot_work;
+    struct quorum_checkpoint_id snapshot_id;
+    struct quorum_voters *snapshot_voters; /* the worker's own copy */
+    bool snapshot_kraft_version;
+    int64_t snapshot_wall_ms, snapshot_size;
+    int snapshot_rv;
+    struct work clean_work;
+    struct log_deletion *deletion;
+    struct quorum_kept_list doomed;
+    bool cleaning;
+
+    void (*stopped)(void *ctx);
+    void *stopped_ctx;
+};
+
+/* quorum_node.c */
+__attribute__((format(printf, 2, 3))) void node_fail(struct quorum_node *node, const char *format,
+                                                     ...);
+void node_schedule(struct quorum_node *node);
+void node_end_proposals(struct quorum_node *node, int64_t up_to, int status);
+bool node_in_flight(const struct quorum_node *node);
+void node_close_if_idle(struct quorum_node *node);
+/* It may still act: neither failed nor stopping. */
+static inline bool node_alive(const struct quorum_node *node)
+{
+    return node->phase == QUORUM_RUNNING && !node->failed;
+}
+
+/* quorum_open.c; run is for the worker. */
+void opening_run(struct work *work);
+void opening_free(struct quorum_opening *opening);
+int quorum_mark_read(struct disk *disk, const char *directory, int64_t *ret_offset);
+int quorum_mark_write(struct disk *disk, const char *directory, int64_t offset);
+
+/* quorum_run.c */
+void run_actions(struct quorum_node *node);
+void run_flush(struct quorum_node *node);
+void job_init(struct quorum_node *node);
+
+/* quorum_give.c */
+void give_start(struct quorum_node *node, struct quorum_opening *opening);
+void give_out(struct quorum_node *node);
+
+/* quorum_keep.c */
+void kept_push(struct quorum_kept_list *list, const struct quorum_kept *kept);
+
+#endif

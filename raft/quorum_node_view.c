@@ -1,0 +1,71 @@
+#include "raft/quorum_node_view.h"
+
+#include "raft/quorum_node_internal.h"
+
+const struct quorum_core *quorum_node_core(const struct quorum_node *node)
+{
+    return node->core;
+}
+
+bool quorum_node_is_active(const struct quorum_node *node)
+{
+    return node->active;
+}
+
+int32_t quorum_node_epoch(const struct quorum_node *node)
+{
+    return node->epoch;
+}
+
+int32_t quorum_node_leader_id(const struct quorum_node *node)
+{
+    return node->leader_id;
+}
+
+int64_t quorum_node_log_start(const struct quorum_node *node)
+{
+    return log_start_offset(node->log);
+}
+
+int64_t quorum_node_log_end(const struct quorum_node *node)
+{
+    return log_end_offset(node->log);
+}
+
+int64_t quorum_node_high_watermark(const struct quorum_node *node)
+{
+    return node->high_watermark;
+}
+
+int64_t quorum_node_given_out(const struct quorum_node *node)
+{
+    return node->given_out;
+}
+
+int64_t quorum_node_bytes_since_snapshot(const struct quorum_node *node)
+{
+    return node->bytes_since_snapshot;
+}
+
+bool quorum_node_newest_snapshot(const struct quorum_node *node,
+                                 struct quorum_checkpoint_id *ret_id)
+{
+    if (node->kept.count == 0 || node->kept.items[node->kept.count - 1].id.end_offset == 0)
+        return false;
+    *ret_id = node->kept.items[node->kept.count - 1].id;
+    return true;
+}
+
+int quorum_node_read_log(struct quorum_node *node, int64_t offset, int64_t end_offset,
+                         int32_t max_bytes, struct log_read_result *ret)
+{
+    struct log_read_args args = {
+        .offset = offset, .upper_offset = end_offset, .max_bytes = max_bytes, .min_one = true};
+    return log_read(node->log, &args, ret);
+}
+
+int quorum_node_read(struct quorum_node *node, int64_t offset, int32_t max_bytes,
+                     struct log_read_result *ret)
+{
+    return quorum_node_read_log(node, offset, node->high_watermark, max_bytes, ret);
+}

@@ -1,0 +1,345 @@
+/*
+ * The quorum's directory, as it is opened:
+ *
+ *   00000000000000000000.log, .index, ...       segments of the metadata log
+ *   <end offset>-<epoch>.checkpoint             quorum_checkpoint.h
+ *   quorum-state                                quorum_state.h
+ *   recovery-point-offset-checkpoint            in Kafka's form: all of the log below is durable
+ *
+ * What a restart may believe: every checksum is looked at. Above the recovery point a torn last
+ * batch is cut off; damage below it, or before a whole batch, means that this disk has lost what it
+ * had acknowledged, and the node does not start. What lies above the recovery point may be in the
+ * page cache only (after kill -9, and even after a sync that failed): it is written once more, as
+ * it is, and synced before libraft hears of it.
+ */
+#include "common/protocol/record_batch.h"
+#include "common/storage/checkpoint_file.h"
+#include "common/storage/log_scan.h"
+#include "common/storage/log_truncate.h"
+#include "raft/quorum_node_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TOPIC     STR("__cluster_metadata")
+#define PARTITION 0
+
+__attribute__((format(printf, 3, 4))) static int refuse(struct quorum_opening *o, int rv,
+                                                        const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(o->sentence, sizeof(o->sentence), format, args);
+    va_end(args);
+    return rv;
+}
+
+static int refuse_disk(struct quorum_opening *o, int rv, const char *what)
+{
+    return refuse(o, rv, "cannot %s in %s: %s", what, o->config->directory, strerror(-rv));
+}
+
+int quorum_mark_read(struct disk *disk, const char *directory, int64_t *ret_offset)
+{
+    struct offset_checkpoint checkpoint;
+    offset_checkpoint_init(&checkpoint);
+    char *path = mem_printf("%s/" CHECKPOINT_RECOVERY_POINT, directory);
+    int rv = offset_checkpoint_load(&checkpoint, disk, path);
+    free(path);
+    if (rv == 0)
+        *ret_offset = offset_checkpoint_get(&checkpoint, TOPIC, PARTITION, 0);
+    offset_checkpoint_release(&checkpoint);
+    return rv;
+}
+
+int quorum_mark_write(struct disk *disk, const char *directory, int64_t offset)
+{
+    struct checkpoint_writer writer;
+    checkpoint_writer_init(&writer);
+    checkpoint_writer_add(&writer, TOPIC, PARTITION, offset);
+    char *path = mem_printf("%s/" CHECKPOINT_RECOVERY_POINT, directory);
+    int rv = checkpoint_writer_save(&writer, disk, path, true);
+    free(path);
+    checkpoint_writer_release(&writer);
+    return rv;
+}
+
+static int collect_bootstrap(void *ctx, struct bytes batches)
+{
+    struct quorum_opening *o = ctx;
+    bytebuf_append(&o->bootstrap, batches.data, (size_t)batches.len);
+    return 0;
+}
+
+/* The newest whole checkpoint stays the last of the list; what is damaged is not in it. */
+static int look_at_checkpoint(struct quorum_opening *o, struct quorum_checkpoint_id id)
+{
+    bool bootstrap = id.end_offset == 0;
+    struct quorum_checkpoint_info info;
+    int rv = quorum_checkpoint_read(o->env->disk, o->config->directory, id,
+                                    bootstrap ? collect_bootstrap : NULL, o, &info);
+    if (rv == -EBADMSG && !bootstrap)
+        return 0;
+    if (rv == -EBADMSG)
+        return refuse(o, rv,
+                      "the bootstrap checkpoint in %s is damaged; format the directory again",
+                      o->config->directory);
+    if (rv != 0)
+        return refuse_disk(o, rv, "read a checkpoint");
+    struct quorum_kept kept = {id, info.size_bytes, info.last_contained_ms};
+    kept_push(&o->kept, &kept);
+    if (bootstrap) {
+        o->bootstrap_voters = info.voters;
+        return 0;
+    }
+    quorum_voters_unref(o->snapshot_voters);
+    o->snapshot_voters = info.voters;
+    o->has_snapshot = true;
+    return 0;
+}
+
+static int open_checkpoints(struct quorum_opening *o)
+{
+    struct quorum_checkpoint_id *ids;
+    size_t count;
+    int rv = quorum_checkpoint_list(o->env->disk, o->config->directory, true, &ids, &count);
+    if (rv != 0)
+        return refuse_disk(o, rv, "list the checkpoints");
+    for (size_t i = 0; i < count && rv == 0; i++)
+        rv = look_at_checkpoint(o, ids[i]);
+    free(ids);
+    return rv;
+}
+
+static int find_log_file(void *ctx, const char *name)
+{
+    bool *found = ctx;
+    *found |= str_ends_with(str_of(name), STR(".log"));
+    return 0;
+}
+
+static const struct quorum_kept *newest(const struct quorum_opening *o)
+{
+    return o->has_snapshot ? &o->kept.items[o->kept.count - 1] : NULL;
+}
+
+static int open_log(struct quorum_opening *o)
+{
+    struct disk *disk = o->env->disk;
+    const char *directory = o->config->directory;
+    int rv = disk->ops->list(disk, directory, find_log_file, &o->has_log_files);
+    if (rv != 0)
+        return refuse_disk(o, rv, "list the files");
+    rv = quorum_mark_read(disk, directory, &o->mark);
+    if (rv != 0 && rv != -ENOENT)
+        return refuse_disk(o, rv, "read " CHECKPOINT_RECOVERY_POINT);
+    const struct quorum_kept *snapshot = newest(o);
+    struct log_open_args args = {
+        .disk = disk,
+        .path = directory,
+        .config = &o->config->log,
+        .trust = LOG_TRUST_NONE,
+        .create = true,
+        .strict = true,
+        .check_all = true,
+        .recovery_point = o->has_log_files ? o->mark : 0,
+        .log_start_offset = snapshot && !o->has_log_files ? snapshot->id.end_offset : 0,
+        .topic_id = UUID_METADATA_TOPIC,
+        .seed = o->seed,
+        .now_ms = o->wall_ms,
+    };
+    struct log_recovery recovery = {0};
+    rv = log_open(&args, &o->log, &recovery);
+    if (rv == -EBADMSG)
+        return refuse(o, rv,
+                      "the metadata log in %s is damaged at offset %" PRId64
+                      " (%s), where it was whole before: this disk has lost committed metadata. "
+                      "Bring the directory back from a copy; a voter of several may instead be "
+                      "started with an empty directory",
+                      directory, recovery.cut_offset, recovery.damage ? recovery.damage : "short");
+    return rv != 0 ? refuse_disk(o, rv, "open the metadata log") : 0;
+}
+
+static int load_batch(void *ctx, const struct log_scan_batch *scanned)
+{
+    struct quorum_opening *o = ctx;
+    const struct record_batch_header *header = scanned->header;
+    struct record_batch batch = {.bytes = scanned->bytes, .header = *header};
+    struct quorum_control control;
+    int rv = quorum_control_parse(&batch, &control);
+    if (rv != 0)
+        return refuse(o, rv, "the control batch at offset %" PRId64 " in %s cannot be read",
+                      header->base_offset, o->config->directory);
+    rv = -EINVAL;
+    if (header->partition_leader_epoch >= 0)
+        rv = quorum_core_load_batch(o->core, quorum_index_of(header->base_offset),
+                                    (uint32_t)header->last_offset_delta + 1,
+                                    quorum_term_of(header->partition_leader_epoch), control.voters);
+    o->voters_recorded |= control.voters != NULL;
+    o->last_epoch = header->partition_leader_epoch;
+    quorum_voters_unref(control.voters);
+    if (rv != 0)
+        return refuse(o, -EBADMSG, "the batch at offset %" PRId64 " in %s does not follow",
+                      header->base_offset, o->config->directory);
+    return 0;
+}
+
+static int refuse_without_voters(struct quorum_opening *o)
+{
+    return refuse(o, -EINVAL,
+                  "the metadata log in %s names no voters (kraft.version 0) and none are "
+                  "configured: set controller.quorum.voters as it was",
+                  o->config->directory);
+}
+
+static int load_core(struct quorum_opening *o)
+{
+    const struct quorum_kept *snapshot = newest(o);
+    struct quorum_voters *first = o->bootstrap_voters ? o->bootstrap_voters : o->config->voters;
+    int64_t start = log_start_offset(o->log), end = log_end_offset(o->log);
+    o->last_epoch = o->kept.count > 0 || first ? 0 : -1;
+    if (snapshot) {
+        struct quorum_voters *voters = o->snapshot_voters ? o->snapshot_voters : o->config->voters;
+        if (!voters)
+            return refuse_without_voters(o);
+        quorum_core_load_snapshot(o->core, quorum_index_of(snapshot->id.end_offset - 1),
+                                  quorum_term_of(snapshot->id.epoch), voters);
+        o->voters_recorded = o->snapshot_voters != NULL;
+        o->last_epoch = snapshot->id.epoch;
+    } else if (end > start && !first) {
+        return refuse_without_voters(o);
+    } else if (start > 0) {
+        return refuse(o, -EINVAL,
+                      "the metadata log in %s begins at offset %" PRId64
+                      " and there is no checkpoint of what was before",
+                      o->config->directory, start);
+    }
+    int rv = 0;
+    if (start == 0 && first)
+        rv = quorum_core_load_batch(o->core, QUORUM_INDEX_BOOTSTRAP, 1, QUORUM_TERM_BOOTSTRAP,
+                                    first);
+    CHECK(rv == 0);
+    rv = end > start ? log_scan(o->log, start, true, load_batch, o) : 0;
+    if (rv != 0 && o->sentence[0] == '\0')
+        return refuse_disk(o, rv, "read the metadata log");
+    return rv;
+}
+
+static int load_state(struct quorum_opening *o)
+{
+    struct quorum_state state;
+    const char *what = "";
+    char *path = mem_printf("%s/" QUORUM_STATE_FILE, o->config->directory);
+    int rv = quorum_state_load(o->env->disk, path, &state, &what);
+    free(path);
+    if (rv == -EBADMSG)
+        return refuse(o, rv, "%s in %s is damaged (%s): how this node voted is not known",
+                      QUORUM_STATE_FILE, o->config->directory, what);
+    if (rv != 0 && rv != -ENOENT)
+        return refuse_disk(o, rv, "read " QUORUM_STATE_FILE);
+    uint64_t term, vote;
+    quorum_state_import(rv == 0 ? &state : NULL, o->last_epoch, o->config->node_id,
+                        o->config->directory_id, quorum_core_voters(o->core), &term, &vote);
+    quorum_core_load_state(o->core, term, vote);
+    return 0;
+}
+
+/* Dirties the pages of what may not be on the disk, with what they hold. */
+static int write_again(void *ctx, const struct log_scan_batch *batch)
+{
+    struct quorum_opening *o = ctx;
+    char *path =
+        mem_printf("%s/%020" PRId64 ".log", o->config->directory, batch->segment_base_offset);
+    struct disk_file *file;
+    int rv = disk_open(o->env->disk, path, DISK_WRITE, &file);
+    free(path);
+    if (rv != 0)
+        return rv;
+    rv = disk_pwrite(file, batch->bytes.data, (size_t)batch->bytes.len, batch->position);
+    disk_file_unref(file);
+    return rv;
+}
+
+static int make_durable(struct quorum_opening *o)
+{
+    int64_t end = log_end_offset(o->log), from = MAX(o->mark, log_start_offset(o->log));
+    int rv = from < end ? log_scan(o->log, from, true, write_again, o) : 0;
+    if (rv == 0)
+        rv = log_flush_now(o->log, true, o->wall_ms);
+    if (rv == 0 && (o->mark != end || !o->has_log_files))
+        rv = quorum_mark_write(o->env->disk, o->config->directory, end);
+    if (rv != 0)
+        return refuse_disk(o, rv, "make the metadata log durable");
+    o->mark = end;
+    return 0;
+}
+
+static int start_core(struct quorum_opening *o)
+{
+    int rv = quorum_core_start(o->core, env_now_ms(o->env));
+    if (rv != 0)
+        return refuse(o, rv,
+                      "the metadata log in %s begins at offset %" PRId64
+                      ", behind its newest whole checkpoint: what was between is lost",
+                      o->config->directory, log_start_offset(o->log));
+    if (!quorum_core_log_forgotten(o->core))
+        return 0;
+    int64_t offset = newest(o)->id.end_offset;
+    rv = quorum_mark_write(o->env->disk, o->config->directory, 0);
+    if (rv == 0)
+        rv = log_truncate_fully(o->log, offset, offset, o->wall_ms);
+    if (rv == 0)
+        rv = quorum_mark_write(o->env->disk, o->config->directory, offset);
+    o->mark = offset;
+    return rv != 0 ? refuse_disk(o, rv, "empty the metadata log") : 0;
+}
+
+static int open_all(struct quorum_opening *o)
+{
+    int rv = disk_make_path(o->env->disk, o->config->directory);
+    if (rv != 0)
+        return refuse_disk(o, rv, "make the directory of the metadata log");
+    struct quorum_core_config core = {
+        .node_id = o->config->node_id,
+        .directory_id = o->config->directory_id,
+        .election_timeout_ms = o->config->election_timeout_ms,
+        .heartbeat_ms = o->config->heartbeat_ms,
+        .install_timeout_ms = 30000,
+        .seed = o->seed,
+        .guards_off = o->config->guards_off,
+    };
+    o->core = quorum_core_new(&core);
+    rv = open_checkpoints(o);
+    if (rv == 0)
+        rv = open_log(o);
+    if (rv == 0)
+        rv = load_core(o);
+    if (rv == 0)
+        rv = load_state(o);
+    if (rv == 0)
+        rv = make_durable(o);
+    return rv == 0 ? start_core(o) : rv;
+}
+
+void opening_run(struct work *work)
+{
+    struct quorum_opening *o = CONTAINER_OF(work, struct quorum_opening, work);
+    o->rv = open_all(o);
+}
+
+void opening_free(struct quorum_opening *o)
+{
+    if (!o)
+        return;
+    quorum_core_free(o->core);
+    if (o->log)
+        log_close(o->log, false);
+    quorum_voters_unref(o->bootstrap_voters);
+    quorum_voters_unref(o->snapshot_voters);
+    bytebuf_release(&o->bootstrap);
+    free(o->kept.items);
+    free(o);
+}

@@ -1,0 +1,314 @@
+/*
+ * Carrying out the core's actions, one after the other. Term and vote, and a truncation, are jobs
+ * of the quorum's worker: everything behind them waits. Appends go to the page cache; a sync in
+ * flight covers what was appended before it began, and the next one all that came meanwhile.
+ */
+#include "raft/quorum_node_internal.h"
+
+#include "common/protocol/record_batch_fields.h"
+#include "common/storage/log_truncate.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* Index 1 is a file of its own: a blank node learns the voters before it has a log. */
+static int write_bootstrap(const struct quorum_node *node)
+{
+    struct quorum_checkpoint_header header = {
+        .timestamp_ms = node->job.wall_ms,
+        .last_contained_ms = node->job.wall_ms,
+        .with_kraft_version = true,
+        .voters = node->job.voters,
+    };
+    struct quorum_checkpoint_writer *writer;
+    int rv = quorum_checkpoint_create(node->disk, node->directory, QUORUM_CHECKPOINT_BOOTSTRAP,
+                                      &header, &writer);
+    return rv == 0 ? quorum_checkpoint_finish(writer) : rv;
+}
+
+static void job_run(struct work *work)
+{
+    struct quorum_job *job = CONTAINER_OF(work, struct quorum_job, work);
+    struct quorum_node *node = CONTAINER_OF(job, struct quorum_node, job);
+    if (job->kind == QUORUM_JOB_STATE) {
+        char *path = mem_printf("%s/" QUORUM_STATE_FILE, node->directory);
+        job->rv = quorum_state_store(node->disk, path, &job->state);
+        free(path);
+    } else if (job->kind == QUORUM_JOB_BOOTSTRAP) {
+        job->rv = write_bootstrap(node);
+    } else if (job->kind == QUORUM_JOB_TRUNCATE) {
+        /* A log that ends below its recovery point would count as damaged. */
+        job->rv = job->offset < job->mark
+                      ? quorum_mark_write(node->disk, node->directory, job->offset)
+                      : 0;
+        if (job->rv == 0)
+            job->rv = log_truncate_to(node->log, job->offset, job->wall_ms);
+    } else if (node->log) {
+        int64_t end = log_end_offset(node->log);
+        job->rv = log_close(node->log, job->clean);
+        if (job->rv == 0 && job->clean)
+            job->rv = quorum_mark_write(node->disk, node->directory, end);
+    }
+}
+
+static void job_done(struct work *work)
+{
+    struct quorum_job *job = CONTAINER_OF(work, struct quorum_job, work);
+    struct quorum_node *node = CONTAINER_OF(job, struct quorum_node, job);
+    job->in_flight = false;
+    job->done = true;
+    if (job->kind == QUORUM_JOB_CLOSE) {
+        node->log = NULL;
+        node->phase = QUORUM_STOPPED;
+        node->stopped(node->stopped_ctx);
+        return;
+    }
+    static const char *const what[] = {
+        [QUORUM_JOB_STATE] = QUORUM_STATE_FILE,
+        [QUORUM_JOB_BOOTSTRAP] = "the bootstrap checkpoint",
+        [QUORUM_JOB_TRUNCATE] = "the metadata log",
+    };
+    if (job->rv != 0)
+        node_fail(node, "cannot write %s in %s: %s", what[job->kind], node->directory,
+                  strerror(-job->rv));
+    node_schedule(node);
+    node_close_if_idle(node);
+}
+
+void job_init(struct quorum_node *node)
+{
+    node->job.work = (struct work){.run = job_run, .done = job_done, .loop = node->loop};
+}
+
+static void job_submit(struct quorum_node *node, enum quorum_job_kind kind)
+{
+    CHECK(!node->job.in_flight);
+    node->job.kind = kind;
+    node->job.in_flight = true;
+    node->job.done = false;
+    node->job.wall_ms = env_wall_ms(node->env);
+    work_submit(&node->job.work, WORK_QUORUM);
+}
+
+/* The job of the action at hand has ended. */
+static bool job_was_done(struct quorum_node *node)
+{
+    bool done = node->job.done;
+    node->job.done = false;
+    return done;
+}
+
+/* False: the action waits. */
+static bool store_state(struct quorum_node *node, const struct quorum_action *action)
+{
+    if (job_was_done(node))
+        return true;
+    if (node->job.in_flight)
+        return false;
+    node->job.state = QUORUM_STATE_INIT;
+    node->job.state.leader_epoch = quorum_epoch_of(action->state.term);
+    if (action->state.voted.raft_id) {
+        node->job.state.voted_id = action->state.voted.node_id;
+        node->job.state.voted_directory_id = action->state.voted.directory_id;
+    }
+    job_submit(node, QUORUM_JOB_STATE);
+    return false;
+}
+
+static bool truncate_log(struct quorum_node *node, const struct quorum_action *action)
+{
+    if (job_was_done(node)) {
+        node->mark = MIN(node->mark, node->job.offset);
+        return true;
+    }
+    /* Nobody else may touch the log meanwhile. */
+    if (node->job.in_flight || log_busy(node->log))
+        return false;
+    node->job.offset = quorum_offset_of(action->index);
+    node->job.mark = node->mark;
+    job_submit(node, QUORUM_JOB_TRUNCATE);
+    return false;
+}
+
+static bool append_bootstrap(struct quorum_node *node, const struct quorum_action *action)
+{
+    if (job_was_done(node)) {
+        node->written_id = action->append.write_id;
+        return true;
+    }
+    if (node->job.in_flight)
+        return false;
+    node->job.voters = action->append.batch.voters;
+    job_submit(node, QUORUM_JOB_BOOTSTRAP);
+    return false;
+}
+
+static void append_batch(struct quorum_node *node, const struct quorum_action *action)
+{
+    const struct quorum_batch *batch = &action->append.batch;
+    node->written_id = action->append.write_id;
+    struct bytebuf own;
+    bytebuf_init(&own);
+    struct bytes bytes = BYTES_NULL;
+    int64_t offset = quorum_offset_of(batch->base);
+    int32_t epoch = quorum_epoch_of(batch->term);
+    if (batch->bytes.buf) {
+        bytes =
+            (struct bytes){batch->bytes.buf->data + batch->bytes.offset, (int32_t)batch->bytes.len};
+    } else {
+        CHECK(batch->kind == QUORUM_BARRIER);
+        struct quorum_control_place place = {offset, epoch, env_wall_ms(node->env)};
+        quorum_control_leader_change(&place, node->config.node_id, action->append.voters,
+                                     action->append.granted, &own);
+        bytes = (struct bytes){own.data, (int32_t)own.len};
+        node->barrier_offset = offset;
+        node->barrier_epoch = epoch;
+    }
+    struct log_append_args args = {
+        .batches = bytes,
+        .origin = LOG_APPEND_RAFT,
+        .leader_epoch = epoch,
+
+        .now_ms = env_wall_ms(node->env),
+    };
+    struct log_append_info info;
+    int rv = log_append(node->log, &args, &info);
+    int64_t bytes_len = bytes.len;
+    bytebuf_release(&own);
+    if (rv != 0) {
+        node_fail(node, "cannot write the metadata log in %s: %s", node->directory, strerror(-rv));
+        return;
+    }
+    CHECK(info.first_offset == offset &&
+          info.last_offset == quorum_offset_of(quorum_batch_end(batch)));
+    node->bytes_since_mark += bytes_len;
+}
+
+/* A change of role, term or leader; proposals belong to one term. */
+static void change_role(struct quorum_node *node, const struct quorum_action *action)
+{
+    int32_t epoch = quorum_epoch_of(action->role.term);
+    bool leads = action->role.role == QUORUM_LEADER;
+    int32_t leader = action->role.leader.raft_id ? action->role.leader.node_id : -1;
+    bool same = leads && node->role == QUORUM_LEADER && epoch == node->epoch;
+    bool known =
+        node->epoch == epoch && node->leader_id == leader && node->role == action->role.role;
+    node->role = action->role.role;
+    node->epoch = epoch;
+    node->leader_id = leader;
+    if (same)
+        return;
+    node->active = false;
+    node_end_proposals(node, INT64_MAX, -ECANCELED);
+    if (!leads && !known && !node->failed)
+        node->handler->on_follower(node->ctx, epoch, leader);
+}
+
+/* False: it waits for the disk. */
+static bool carry_out(struct quorum_node *node, struct quorum_action *action)
+{
+    switch (action->type) {
+    case QUORUM_STORE_STATE:
+        return store_state(node, action);
+    case QUORUM_TRUNCATE:
+        return truncate_log(node, action);
+    case QUORUM_APPEND_BATCH:
+        if (action->append.batch.base == QUORUM_INDEX_BOOTSTRAP)
+            return append_bootstrap(node, action);
+        append_batch(node, action);
+        return true;
+    case QUORUM_SEND:
+        if (node->config.transport)
+            node->config.transport->send(node->config.transport->ctx, &action->message);
+        return true;
+    case QUORUM_ROLE:
+        change_role(node, action);
+        return true;
+    case QUORUM_COMMIT:
+        node->high_watermark = quorum_offset_of(action->index) + 1;
+        log_set_high_watermark(node->log, node->high_watermark);
+        return true;
+    case QUORUM_INSTALL_SNAPSHOT:
+        node_fail(node,
+                  "the leader asks for the checkpoint at offset %" PRId64
+                  " to be installed, and this node has no transport to fetch it",
+                  quorum_offset_of(action->install.index) + 1);
+        return true;
+    case QUORUM_FAIL:
+        node_fail(node, "the quorum stops: %s", action->reason);
+        return true;
+    }
+    UNREACHABLE();
+}
+
+void run_actions(struct quorum_node *node)
+{
+    while (node_alive(node)) {
+        if (!node->has_action)
+            node->has_action = quorum_core_take(node->core, &node->action);
+        if (!node->has_action || !carry_out(node, &node->action))
+            return;
+        node->has_action = false;
+        quorum_action_release(&node->action);
+    }
+}
+
+static void flush_run(struct work *work)
+{
+    struct quorum_node *node = CONTAINER_OF(work, struct quorum_node, flush_work);
+    log_flush_run(node->flush);
+    if (node->new_mark >= 0)
+        node->mark_rv = quorum_mark_write(node->disk, node->directory, node->new_mark);
+}
+
+static void flush_done(struct work *work)
+{
+    struct quorum_node *node = CONTAINER_OF(work, struct quorum_node, flush_work);
+    int rv = log_flush_end(node->log, node->flush);
+    node->flush = NULL;
+    if (node->new_mark >= 0) {
+        node->mark = node->new_mark;
+        rv = rv != 0 ? rv : node->mark_rv;
+    }
+    if (rv != 0) {
+        node_fail(node, "cannot sync the metadata log in %s: %s", node->directory, strerror(-rv));
+    } else if (!node->failed) {
+        node->durable_id = node->flush_write_id;
+        quorum_core_persisted(node->core, node->durable_id, env_now_ms(node->env));
+    }
+    node_schedule(node);
+    node_close_if_idle(node);
+}
+
+/* The bootstrap entry is durable when it is written, the log is not concerned. */
+static bool log_is_durable(const struct quorum_node *node)
+{
+    return log_durable_end_offset(node->log) == log_end_offset(node->log);
+}
+
+void run_flush(struct quorum_node *node)
+{
+    /* While the log is being cut nothing else may happen to it. */
+    if (!node_alive(node) || node->flush || node->written_id == node->durable_id ||
+        (node->job.in_flight && node->job.kind == QUORUM_JOB_TRUNCATE))
+        return;
+    node->flush_write_id = node->written_id;
+    node->flush = log_flush_begin(node->log, false, env_wall_ms(node->env));
+    node->new_mark = -1;
+    if (node->flush && node->bytes_since_mark >= QUORUM_MARK_BYTES) {
+        /* What the syncs before this one made durable. */
+        node->new_mark = log_durable_end_offset(node->log);
+        node->bytes_since_mark = 0;
+    }
+    if (node->flush) {
+        node->flush_work = (struct work){.run = flush_run, .done = flush_done, .loop = node->loop};
+        work_submit(&node->flush_work, WORK_QUORUM);
+    } else if (log_is_durable(node)) {
+        node->durable_id = node->flush_write_id;
+        quorum_core_persisted(node->core, node->durable_id, env_now_ms(node->env));
+        node_schedule(node);
+    } else {
+        node_fail(node, "cannot sync the metadata log in %s", node->directory);
+    }
+}
