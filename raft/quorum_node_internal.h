@@ -13,44 +13,13 @@
 #include "common/storage/log_flush.h"
 #include "common/storage/log_retention.h"
 #include "raft/quorum_node.h"
+#include "raft/quorum_opening.h"
 #include "raft/quorum_state.h"
 
-#define QUORUM_SENTENCE_MAX 512
 /* What the durable end of the log is, at least: written when so much more has become durable. */
 #define QUORUM_MARK_BYTES ((int64_t)1 << 20)
 
 enum quorum_phase { QUORUM_NEW, QUORUM_OPENING, QUORUM_RUNNING, QUORUM_STOPPING, QUORUM_STOPPED };
-
-struct quorum_kept {
-    struct quorum_checkpoint_id id;
-    int64_t size_bytes, last_contained_ms;
-};
-
-struct quorum_kept_list {
-    struct quorum_kept *items; /* ascending */
-    size_t count, capacity;
-};
-
-/* Opening the log: filled in on the loop, run on a worker, taken over by the loop. */
-struct quorum_opening {
-    struct work work;
-    struct quorum_node *node; /* the loop's; the worker looks at its config only */
-    struct env *env;
-    const struct quorum_node_config *config;
-    unsigned seed;
-    int64_t wall_ms;
-    int rv;
-    char sentence[QUORUM_SENTENCE_MAX];
-    struct quorum_core *core;
-    struct log *log;
-    struct quorum_kept_list kept;
-    struct quorum_voters *bootstrap_voters, *snapshot_voters;
-    struct bytebuf bootstrap; /* metadata batches of the bootstrap checkpoint */
-    bool has_snapshot, has_log_files;
-    bool voters_recorded; /* a VotersRecord stands in the log or in a checkpoint of ours */
-    int32_t last_epoch;
-    int64_t mark;
-};
 
 /* The one thing that actions behind it wait for. */
 enum quorum_job_kind {
@@ -153,12 +122,6 @@ static inline bool node_alive(const struct quorum_node *node)
     return node->phase == QUORUM_RUNNING && !node->failed;
 }
 
-/* quorum_open.c; run is for the worker. */
-void opening_run(struct work *work);
-void opening_free(struct quorum_opening *opening);
-int quorum_mark_read(struct disk *disk, const char *directory, int64_t *ret_offset);
-int quorum_mark_write(struct disk *disk, const char *directory, int64_t offset);
-
 /* quorum_run.c */
 void run_actions(struct quorum_node *node);
 void run_flush(struct quorum_node *node);
@@ -167,8 +130,5 @@ void job_init(struct quorum_node *node);
 /* quorum_give.c */
 void give_start(struct quorum_node *node, struct quorum_opening *opening);
 void give_out(struct quorum_node *node);
-
-/* quorum_keep.c */
-void kept_push(struct quorum_kept_list *list, const struct quorum_kept *kept);
 
 #endif

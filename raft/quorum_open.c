@@ -16,7 +16,11 @@
 #include "common/storage/checkpoint_file.h"
 #include "common/storage/log_scan.h"
 #include "common/storage/log_truncate.h"
-#include "raft/quorum_node_internal.h"
+#include "common/base/check.h"
+#include "common/base/mem.h"
+#include "common/storage/log_flush.h"
+#include "raft/quorum_opening.h"
+#include "raft/quorum_state.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -76,30 +76,6 @@ static void clean_shutdown(void **state)
     assert_int_equal(clean_shutdown_read(disk, "/c", &epoch), -ENOENT);
 }
 
-static void quorum_state_as_kafka_writes_it(void **state)
-{
-    static const char *const texts[] = {
-        "{\"clusterId\":\"\",\"leaderId\":1,\"leaderEpoch\":2,\"votedId\":-1,\"appliedOffset\":0,"
-        "\"currentVoters\":[{\"voterId\":1},{\"voterId\":3}],\"data_version\":0}",
-        "{\"leaderId\":1,\"leaderEpoch\":5,\"votedId\":2,"
-        "\"votedDirectoryId\":\"i4qBvjwvT8m91b4_Npx97A\",\"data_version\":1}",
-    };
-    struct disk *disk = sim_disk_base(*state);
-    struct quorum_state q;
-    for (int i = 0; i < 2; i++) {
-        put(disk, "/q", texts[i]);
-        assert_int_equal(quorum_state_read(disk, "/q", &q), 0);
-        assert_int_equal(q.data_version, i);
-        assert_int_equal(quorum_state_write(disk, "/r", &q), 0);
-        expect(disk, "/r", texts[i]);
-    }
-    assert_int_equal(q.voted_id, 2);
-    put(disk, "/q", "{\"leaderId\":1}");
-    assert_int_equal(quorum_state_read(disk, "/q", &q), -EBADMSG);
-    put(disk, "/q", "garbage");
-    assert_int_equal(quorum_state_read(disk, "/q", &q), -EBADMSG);
-}
-
 static void meta_properties(void **state)
 {
     struct disk *disk = sim_disk_base(*state);
@@ -157,8 +133,10 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(partition_metadata), T(clean_shutdown),     T(quorum_state_as_kafka_writes_it),
-        T(meta_properties),    T(offset_checkpoints),
+        T(partition_metadata),
+        T(clean_shutdown),
+        T(meta_properties),
+        T(offset_checkpoints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,51 @@
+/*
+ * Opening a quorum's directory: filled in on the loop, run on a worker, taken over by the loop
+ * (quorum_open.c). The recovery point of the log is kept in a file of Kafka's form: a mark, below
+ * which all is durable.
+ */
+#ifndef KRAFTD_RAFT_QUORUM_OPENING_H
+#define KRAFTD_RAFT_QUORUM_OPENING_H
+
+#include "raft/quorum_node.h"
+
+#define QUORUM_SENTENCE_MAX 512
+
+struct quorum_kept {
+    struct quorum_checkpoint_id id;
+    int64_t size_bytes, last_contained_ms;
+};
+
+struct quorum_kept_list {
+    struct quorum_kept *items; /* ascending */
+    size_t count, capacity;
+};
+
+struct quorum_opening {
+    struct work work;
+    struct quorum_node *node; /* the loop's; the worker looks at its config only */
+    struct env *env;
+    const struct quorum_node_config *config;
+    unsigned seed;
+    int64_t wall_ms;
+    int rv;
+    char sentence[QUORUM_SENTENCE_MAX];
+    struct quorum_core *core;
+    struct log *log;
+    struct quorum_kept_list kept;
+    struct quorum_voters *bootstrap_voters, *snapshot_voters;
+    struct bytebuf bootstrap; /* metadata batches of the bootstrap checkpoint */
+    bool has_snapshot, has_log_files;
+    bool voters_recorded; /* a VotersRecord stands in the log or in a checkpoint of ours */
+    int32_t last_epoch;
+    int64_t mark;
+};
+
+void kept_push(struct quorum_kept_list *list, const struct quorum_kept *kept);
+
+void opening_run(struct work *work); /* on a worker */
+/* With core and log, where they were not taken over. NULL is fine. */
+void opening_free(struct quorum_opening *opening);
+int quorum_mark_read(struct disk *disk, const char *directory, int64_t *ret_offset);
+int quorum_mark_write(struct disk *disk, const char *directory, int64_t offset);
+
+#endif
