@@ -145,6 +145,7 @@ void image_chain_rollback(struct image_chain *chain)
 const struct image_delta *image_chain_publish(struct image_chain *chain, int64_t offset)
 {
     struct link *last = NULL;
+    image_chain_reclaim(chain);
     LIST_FOR_EACH (node, &chain->proposed) {
         struct link *link = LIST_ITEM(node, struct link, in_chain);
         if (link->image->offset > offset)

@@ -64,6 +64,18 @@ static void make_hosted_key(int32_t broker, struct uuid topic_id, uint8_t key[20
     memcpy(key + 4, topic_id.b, 16);
 }
 
+int32_t hosted_image_broker(const struct hosted_image *hosted)
+{
+    return get_i32(hosted->key);
+}
+
+struct uuid hosted_image_topic_id(const struct hosted_image *hosted)
+{
+    struct uuid id;
+    memcpy(id.b, hosted->key + 4, sizeof(id.b));
+    return id;
+}
+
 void topics_image_hosted(const struct topics_image *topics, int32_t broker,
                          struct pmap_iter *ret_iter)
 {
@@ -95,8 +107,6 @@ static void set_hosted(struct topics_image *topics, struct pmap_edit *edit, int3
     int32_t count = old_count + (hosts ? 1 : -1);
     struct hosted_image *hosted =
         pmap_edit_new(edit, sizeof(*hosted) + (size_t)count * sizeof(int32_t));
-    hosted->broker = broker;
-    hosted->topic_id = topic_id;
     memcpy(hosted->key, key_bytes, sizeof(key_bytes));
     hosted->count = count;
     int32_t behind = old_count - at - (hosts ? 0 : 1);

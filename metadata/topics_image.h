@@ -18,15 +18,17 @@ struct topic_image {
     char name_data[];
 };
 
-/* The partitions of one topic that have a replica on one broker. */
+/* The partitions of one topic that have a replica on one broker. There are as many of these as
+ * topics times brokers, so it is kept small. */
 struct hosted_image {
     uint64_t version;
-    int32_t broker;
+    uint8_t key[4 + 16]; /* broker, topic id */
     int32_t count;
-    struct uuid topic_id;
-    uint8_t key[4 + 16];  /* broker, topic id */
     int32_t partitions[]; /* ascending */
 };
+
+int32_t hosted_image_broker(const struct hosted_image *hosted);
+struct uuid hosted_image_topic_id(const struct hosted_image *hosted);
 
 struct topics_image {
     struct pmap by_name; /* struct topic_image, owned; in order of names */

@@ -78,9 +78,10 @@ static void for_each_hosted(const struct controller *c, int32_t broker,
     struct pmap_iter iter;
     topics_image_hosted(topics, broker, &iter);
     for (const struct hosted_image *hosted; (hosted = pmap_iter_next(&iter)) != NULL;) {
-        if (hosted->broker != broker)
+        if (hosted_image_broker(hosted) != broker)
             return;
-        const struct topic_image *topic = topics_image_find_id(topics, hosted->topic_id);
+        const struct topic_image *topic =
+            topics_image_find_id(topics, hosted_image_topic_id(hosted));
         CHECK(topic != NULL);
         for (int32_t i = 0; i < hosted->count; i++) {
             const struct partition_image *p = topic_image_partition(topic, hosted->partitions[i]);
