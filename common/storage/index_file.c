@@ -165,11 +165,10 @@ int index_file_push(struct index_file *index, const struct log_place *place)
     int32_t size = index_entry_size(index->kind);
     rv = disk_pwrite(index->slot.file, index->tail, (size_t)index->tail_count * (size_t)size,
                      (int64_t)(index->count - index->tail_count) * size);
-    if (rv != 0)
-        return rv;
-    index->tail_count = 0;
-    mark_dirty(index, place);
-    return 0;
+    mark_dirty(index, place); /* a part may be written in any case */
+    if (rv == 0)
+        index->tail_count = 0;
+    return rv;
 }
 
 int index_file_append(struct index_file *index, const struct log_place *place,

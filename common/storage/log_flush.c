@@ -70,6 +70,9 @@ static void add_path(struct log_flush *flush, char *path)
 static int add_index(struct log *log, struct log_flush *flush, struct index_file *index)
 {
     int rv = index_file_push(index, &log->place);
+    /* Entries that find no room stay in memory: recovery does without them. */
+    if (rv == -ENOSPC || rv == -EDQUOT)
+        rv = 0;
     if (rv != 0 || !index->dirty)
         return rv;
     rv = index_file_open(index, &log->place);

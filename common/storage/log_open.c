@@ -294,7 +294,8 @@ static void distrust(struct log *log, struct segment *s)
     s->offset_index.dirty = s->offset_index.exists;
     s->time_index.dirty = s->time_index.exists;
     s->txn_index.dirty = s->txn_index.exists;
-    log->dir_dirty = log->epochs_dirty = log->metadata_dirty = log->snapshot_dirty = true;
+    log->dir_dirty = log->parent_dirty = true;
+    log->epochs_dirty = log->metadata_dirty = log->snapshot_dirty = true;
 }
 
 /* Where a log with these segments starts and what is known to be durable. */

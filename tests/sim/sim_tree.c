@@ -361,6 +361,8 @@ static void write_back(struct sim_inode *inode, size_t count)
         apply_to_platter(inode, &inode->changes[i]);
         free(inode->changes[i].data);
     }
+    if (count == 0)
+        return;
     inode->change_count -= count;
     memmove(inode->changes, inode->changes + count, inode->change_count * sizeof(*inode->changes));
 }
