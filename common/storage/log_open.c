@@ -355,6 +355,7 @@ static int load(struct log *log, const struct log_open_args *args, struct log_re
         rv = log_new_segment(log, args->log_start_offset, args->now_ms);
     if (rv == 0)
         rv = load_epochs(log, &listing, &rebuild_epochs);
+    log->start_offset = args->log_start_offset;
     if (rv == 0)
         rv = log_recover(log, args, report);
     if (rv == 0 && rebuild_epochs)

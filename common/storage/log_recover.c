@@ -253,6 +253,24 @@ static size_t first_unsafe_segment(const struct recover *r)
     return log_segment_at(r->log, MAX(r->args->recovery_point - 1, 0));
 }
 
+static int sync_index(struct log *log, struct index_file *index)
+{
+    int rv = index->dirty ? index_file_open(index, &log->place) : 0;
+    if (rv == 0 && index->dirty)
+        rv = log->place.disk->ops->fsync(index->slot.file);
+    if (rv == 0)
+        index->dirty = false;
+    return rv;
+}
+
+/* Indexes that were made again for a segment which is believed: no flush comes by here, and half of
+ * one would be believed, too. */
+static int sync_indexes(struct log *log, struct segment *s)
+{
+    int rv = sync_index(log, &s->time_index);
+    return rv == 0 ? sync_index(log, &s->offset_index) : rv;
+}
+
 /* Reads segment `at` again, from its start or from where its indexes can be believed. */
 static int check_segment(struct recover *r, size_t at, enum check check)
 {
@@ -286,7 +304,9 @@ static int check_segment(struct recover *r, size_t at, enum check check)
     rv = check_batches(r, s, position, &damage);
     if (rv == 0 && damage >= 0)
         rv = cut(r, at, damage);
-    return rv == 0 && s != log_active(log) ? segment_finish(s, &log->place) : rv;
+    if (rv == 0 && s != log_active(log))
+        rv = segment_finish(s, &log->place);
+    return rv == 0 && at < first_unsafe_segment(r) ? sync_indexes(log, s) : rv;
 }
 
 static int choose(struct recover *r, size_t at, size_t first_unsafe, enum check *ret_check)

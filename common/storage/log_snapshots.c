@@ -134,6 +134,11 @@ int log_producers_advance(struct log *log, int64_t offset)
             rv = apply_segment(log, log->segments[at], &reader, offset);
     }
     batch_reader_release(&reader);
+    /* Records below the log start need not be readable: nobody syncs them for their own sake. */
+    if (rv == -EBADMSG && log->producers.end_offset < log->start_offset) {
+        producer_state_clear(&log->producers, offset);
+        rv = 0;
+    }
     if (rv == 0)
         log->producers.end_offset = offset;
     return rv;

@@ -42,7 +42,12 @@ static int read_trust(struct log_app *app, enum log_trust *ret_trust)
     else if (disk_read_file(disk, BOOT_FILE, 100, &boot, &len) == 0 && strcmp(boot, boot_id) == 0)
         *ret_trust = LOG_TRUST_SAME_BOOT;
     free(boot);
-    return clean_shutdown_remove(disk, LOG_APP_DIR "/" FILE_CLEAN_SHUTDOWN);
+    int rv = clean_shutdown_remove(disk, LOG_APP_DIR "/" FILE_CLEAN_SHUTDOWN);
+    if (rv != 0 || *ret_trust != LOG_TRUST_NONE)
+        return rv;
+    /* A recovery that is cut short must be begun again in full. */
+    rv = disk->ops->unlink(disk, BOOT_FILE);
+    return rv == -ENOENT ? 0 : rv;
 }
 
 /* Only once all logs are recovered: a process that dies before leaves them unchecked. */
@@ -269,6 +274,21 @@ bool log_app_settled(struct sim_node *node)
             return false;
     }
     return true;
+}
+
+void log_app_fail_unsettled(struct sim_node *node)
+{
+    struct log_app *app = sim_node_program(node);
+    struct sim *sim = sim_node_sim(node);
+    for (int i = 0; app && i < LOG_APP_PARTITIONS; i++) {
+        struct part *part = &app->parts[i];
+        if (!log_app_part_idle(part) || part->model->durable_end != part->model->end)
+            sim_fail(sim,
+                     "%s does not come to rest: flushing %d, deleting %d, durable %lld of %lld",
+                     part->model->name, part->flushing, part->deleting,
+                     (long long)part->model->durable_end, (long long)part->model->end);
+    }
+    sim_fail(sim, "the process does not come up, state %d", app ? (int)app->state : -1);
 }
 
 void *log_app_boot(struct env *env, void *ctx)

@@ -36,5 +36,7 @@ void *log_app_boot(struct env *env, void *world);
 void log_app_stop(struct sim_node *node);
 /* Every log is open and all that was appended is durable. */
 bool log_app_settled(struct sim_node *node);
+/* Fails the run, saying why it is not. */
+void log_app_fail_unsettled(struct sim_node *node);
 
 #endif

@@ -287,6 +287,7 @@ void log_app_part_begin(struct task *task)
         return;
     log_model_check_recovered(part->model, part->log, sim_node_power_cuts(world->node));
     part->model->leader_epoch++;
+    log_set_high_watermark(part->log, log_end_offset(part->log));
     log_app_part_publish(part);
     if (check(part, "a new epoch", log_assign_epoch(part->log, part->model->leader_epoch)))
         timer_start_in_ms(&part->tick, 1);

@@ -114,12 +114,16 @@ void log_model_truncating(struct log_model *m, int64_t offset)
     int64_t end = batch ? batch->first : offset;
     m->durable_end = MIN(m->durable_end, end);
     m->confirmed_end = MIN(m->confirmed_end, end);
+    m->durable_start = MIN(m->durable_start, end);
+    m->truncating = true;
 }
 
 void log_model_truncated(struct log_model *m, int64_t offset)
 {
     drop_from(m, offset);
     m->confirmed_end = m->end;
+    m->start = MIN(m->start, m->end);
+    m->truncating = false;
 }
 
 void log_model_start_set(struct log_model *m, int64_t offset)
@@ -331,6 +335,7 @@ void log_model_check_recovered(struct log_model *m, struct log *log, int power_c
         fail(m, "its batches end at %" PRId64 ", it says %" PRId64, walk.next, end);
     drop_from(m, end);
     m->end = m->confirmed_end = end;
+    m->truncating = false;
     m->start = start;
     log_model_durable(m, log_durable_end_offset(log));
     for (int i = 0; i < 10 && !sim_failure(m->sim); i++)

@@ -44,6 +44,7 @@ struct log_model {
     int64_t start;         /* log start offset as set */
     int64_t durable_start; /* as checkpointed */
     int64_t highest_start; /* that it ever had */
+    bool truncating;       /* log_truncate_to was called and has not succeeded */
     int32_t leader_epoch;
     int power_cuts; /* of the node, when the process last ran */
     struct model_producer producers[LOG_MODEL_PRODUCERS];

@@ -67,11 +67,19 @@ static void next(struct nemesis *n)
     later(n, n->pause_ms / 4, n->pause_ms * 7 / 4, strike);
 }
 
+static void start_node(struct nemesis *n)
+{
+    if (sim_node_is_up(n->node))
+        return;
+    if (n->before_start)
+        n->before_start(n->ctx);
+    sim_node_start(n->node);
+}
+
 static void start(void *ctx)
 {
     struct nemesis *n = ctx;
-    if (!sim_node_is_up(n->node))
-        sim_node_start(n->node);
+    start_node(n);
     if (n->again_with_power && !n->ended) {
         later(n, 50, 3000, recover);
         return;
@@ -140,14 +148,14 @@ static void apply(struct nemesis *n)
         return;
     case NEMESIS_KILL_IN_CALL:
     case NEMESIS_POWER_IN_CALL:
-        n->incarnation = sim_node_incarnation(n->node);
         sim_node_die_at_disk_call(n->node, draw(n, 1, draw(n, 0, 1) ? 20 : 400),
                                   n->fault == NEMESIS_POWER_IN_CALL);
         later(n, 0, 100, watch_death);
         return;
     case NEMESIS_STOP:
-        n->incarnation = sim_node_incarnation(n->node);
-        n->stop(n->ctx);
+        n->stops = n->faults;
+        if (sim_node_is_up(n->node))
+            n->stop(n->ctx);
         later(n, 15000, 15000, watch_stop);
         return;
     case NEMESIS_FREEZE:
@@ -255,12 +263,11 @@ static void recover(void *ctx)
     later(n, 0, 1000, start);
 }
 
-/* A stop that does not come to its end. */
+/* A stop that does not come to its end, or found nothing to stop. */
 static void watch_stop(void *ctx)
 {
     struct nemesis *n = ctx;
-    if (n->busy && n->fault == NEMESIS_STOP && n->incarnation == sim_node_incarnation(n->node) &&
-        sim_node_is_up(n->node))
+    if (n->busy && n->faults == n->stops)
         nemesis_stopped(n);
 }
 
@@ -274,9 +281,7 @@ void nemesis_begin(struct nemesis *n)
 
 static void revive(void *ctx)
 {
-    struct nemesis *n = ctx;
-    if (!sim_node_is_up(n->node))
-        sim_node_start(n->node);
+    start_node(ctx);
 }
 
 void nemesis_end(struct nemesis *n)

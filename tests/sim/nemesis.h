@@ -35,6 +35,8 @@ struct nemesis {
     bool wanted[NEMESIS_FAULT_COUNT];
     /* Stops the process in order; calls nemesis_stopped when it is down (NULL: no NEMESIS_STOP). */
     void (*stop)(void *ctx);
+    /* The process is about to start; may cut the power first. May be NULL. */
+    void (*before_start)(void *ctx);
     void *ctx;
     /* A process may be started again on a kernel whose page cache lost what an fsync failed on. */
     bool restart_after_failed_fsync;
@@ -43,7 +45,7 @@ struct nemesis {
     /* Inside. */
     bool ended, busy, strike_pending;
     bool again_with_power; /* the second half of NEMESIS_KILL_THEN_POWER */
-    int incarnation;       /* that is to die */
+    int stops;             /* the number of the fault that is a stop */
     enum nemesis_fault fault;
 };
 
