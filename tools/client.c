@@ -129,6 +129,16 @@ static bool unsupported(const struct api *api, struct failure *failure)
                        name);
 }
 
+bool client_version(struct client_op *op, int32_t node, enum api_key key, int16_t *ret_version,
+                    struct failure *failure)
+{
+    const struct api *api = api_find(key);
+    struct peer *peer;
+    if (!client_peer(op, node, &peer, failure))
+        return false;
+    return peer_version(peer, api, INT16_MAX, ret_version) == 0 || unsupported(api, failure);
+}
+
 bool client_exchange(struct client_op *op, struct peer *peer, const struct api *api,
                      const void *request, void *ret_response, struct failure *failure)
 {
@@ -177,7 +187,7 @@ bool client_call(struct client_op *op, int32_t node, enum api_key key, const voi
 bool client_retry(struct client_op *op, int16_t error, struct str message, struct failure *failure)
 {
     op->tries++;
-    if (!kafka_error_retriable(error) && error != KAFKA_ERROR_NOT_CONTROLLER)
+    if (!kafka_error_retriable(error))
         return failure_set_error(failure, error, message);
     client_forget_nodes(op->client);
     return client_backoff(op) || client_timed_out(op, failure);

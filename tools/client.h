@@ -65,6 +65,14 @@ bool client_call(struct client_op *op, int32_t node, enum api_key key, const voi
  */
 bool client_retry(struct client_op *op, int16_t error, struct str message, struct failure *failure);
 
+/* The version that a call to this node would use, for requests that differ between versions. */
+bool client_version(struct client_op *op, int32_t node, enum api_key key, int16_t *ret_version,
+                    struct failure *failure);
+
+/* What is left of the operation's time, at most limit_ms; 0: nothing. For the time-outs that
+ * requests carry. */
+int client_time_left(const struct client_op *op, int64_t limit_ms);
+
 /* The connection to a node, opened where there is none: to send several requests before waiting. */
 bool client_peer(struct client_op *op, int32_t node, struct peer **ret_peer,
                  struct failure *failure);

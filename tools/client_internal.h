@@ -25,8 +25,6 @@ struct client {
 };
 
 int64_t client_now_ms(void);
-/* What is left of the operation's time, at most limit_ms; 0: nothing. */
-int client_time_left(const struct client_op *op, int64_t limit_ms);
 /* Waits before the next try. False: the time is up. */
 bool client_backoff(struct client_op *op);
 bool client_timed_out(const struct client_op *op, struct failure *failure);
