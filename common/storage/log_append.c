@@ -273,7 +273,10 @@ static int append_batches(struct append *a)
     log->producers.end_offset = a->next_offset;
     log->size_bytes += a->bytes;
     log->unflushed_bytes += a->bytes;
+    if (log->unchecked_bytes == 0)
+        log->first_unchecked_ms = a->args->now_ms;
     log->unchecked_bytes += a->bytes;
+    log->bytes_since_snapshot += a->bytes;
     s->modified_ms = a->args->now_ms;
     log_publish(log);
     if (log->epochs.changed)

@@ -8,6 +8,7 @@
 #include "common/base/mem.h"
 #include "common/base/mutation.h"
 #include "common/storage/log_internal.h"
+#include "common/storage/producer_snapshot.h"
 #include "common/storage/small_files.h"
 
 #include <errno.h>
@@ -23,8 +24,16 @@ struct log_flush {
     int64_t end_offset;
     int64_t first_base; /* of the segments that take part */
     bool checkpoint;
+    struct bytebuf snapshot; /* of the producers at end_offset */
+    char *snapshot_path;     /* NULL: none is due */
+    char *old_snapshot_path; /* that it replaces, or NULL */
+    int64_t old_snapshot;
+    int snapshot_rv;
     int rv;
 };
+
+/* A start reads headers from the newest snapshot on: a few milliseconds for so many bytes. */
+enum { SNAPSHOT_EVERY_BYTES = 32 << 20 };
 
 bool log_flush_due(const struct log *log, int64_t now_ms)
 {
@@ -50,6 +59,12 @@ int64_t log_unflushed_bytes(const struct log *log)
 int64_t log_unchecked_bytes(const struct log *log)
 {
     return log->unchecked_bytes;
+}
+
+bool log_checkpoint_due(const struct log *log, int64_t bytes, int64_t ms, int64_t now_ms)
+{
+    return log->unchecked_bytes > 0 &&
+           (log->unchecked_bytes >= bytes || now_ms - log->first_unchecked_ms >= ms);
 }
 
 bool log_busy(const struct log *log)
@@ -125,7 +140,7 @@ static void add_names(struct log *log, struct log_flush *flush)
                           log->snapshots[log->snapshot_count - 1], LOG_FILE_LIVE))
             add_path(flush, mem_strdup(path));
     }
-    if (log->dir_dirty || log->parent_dirty)
+    if (log->dir_dirty || log->parent_dirty || flush->snapshot_path != NULL)
         flush->directory = mem_strdup(log->place.path);
     if (log->parent_dirty) {
         const char *slash = strrchr(log->place.path, '/');
@@ -137,6 +152,25 @@ static void add_names(struct log *log, struct log_flush *flush)
     log->metadata_dirty = log->dir_dirty = log->parent_dirty = false;
     if (flush->checkpoint)
         log->epochs_dirty = log->snapshot_dirty = false;
+}
+
+/* As at a roll, but within a segment. The one before it, if it was such a one, is given up: Kafka
+ * keeps only the newest and those of the segments' starts. */
+static void add_snapshot(struct log *log, struct log_flush *flush)
+{
+    char path[PATH_MAX];
+    int64_t newest =
+        log->snapshot_count > 0 ? log->snapshots[log->snapshot_count - 1] : log->end_offset;
+    if (log->bytes_since_snapshot < SNAPSHOT_EVERY_BYTES || newest > log->end_offset ||
+        !log_file_path(path, log->place.path, LOG_FILE_SNAPSHOT, log->end_offset, LOG_FILE_LIVE))
+        return;
+    flush->snapshot_path = mem_strdup(path);
+    producer_snapshot_encode(&log->producers, &flush->snapshot);
+    if (newest > log_active(log)->base_offset && newest < log->end_offset &&
+        log_file_path(path, log->place.path, LOG_FILE_SNAPSHOT, newest, LOG_FILE_LIVE)) {
+        flush->old_snapshot_path = mem_strdup(path);
+        flush->old_snapshot = newest;
+    }
 }
 
 /* Also of a segment below what is durable: it was closed or cut since. */
@@ -160,6 +194,7 @@ struct log_flush *log_flush_begin(struct log *log, bool checkpoint, int64_t now_
         .first_base = INT64_MAX,
         .checkpoint = checkpoint,
     };
+    bytebuf_init(&flush->snapshot);
     for (size_t i = log->segment_count; i-- > 0 && flush->rv == 0;) {
         if (i + 1 < log->segment_count && log_segment_end(log, i) <= from &&
             !wants_flush(log->segments[i], checkpoint))
@@ -167,6 +202,8 @@ struct log_flush *log_flush_begin(struct log *log, bool checkpoint, int64_t now_
         flush->first_base = log->segments[i]->base_offset;
         flush->rv = add_segment(log, flush, log->segments[i]);
     }
+    if (checkpoint)
+        add_snapshot(log, flush);
     add_names(log, flush);
     log->flushing = true;
     log->jobs++;
@@ -191,6 +228,25 @@ static int sync_path(struct disk *disk, const char *path)
     return rv;
 }
 
+/* A disk that is full has no room for it: then the older one serves. */
+static int write_snapshot(struct log_flush *flush)
+{
+    struct disk *disk = flush->disk;
+    struct disk_file *file;
+    int rv = disk_open(disk, flush->snapshot_path, DISK_WRITE | DISK_CREATE | DISK_TRUNCATE, &file);
+    if (rv == 0) {
+        rv = disk_pwrite(file, flush->snapshot.data, flush->snapshot.len, 0);
+        if (rv == 0)
+            rv = disk->ops->fsync(file);
+        disk_file_unref(file);
+    }
+    flush->snapshot_rv = rv;
+    if (rv != -ENOSPC && rv != -EDQUOT)
+        return rv;
+    rv = disk->ops->unlink(disk, flush->snapshot_path);
+    return rv == -ENOENT ? 0 : rv;
+}
+
 void log_flush_run(struct log_flush *flush)
 {
     struct disk *disk = flush->disk;
@@ -199,10 +255,16 @@ void log_flush_run(struct log_flush *flush)
         flush->rv = disk->ops->fsync(flush->files[i]);
     for (size_t i = 0; i < flush->path_count && flush->rv == 0; i++)
         flush->rv = sync_path(disk, flush->paths[i]);
+    if (flush->rv == 0 && flush->snapshot_path != NULL)
+        flush->rv = write_snapshot(flush);
     if (flush->rv == 0 && flush->directory != NULL)
         flush->rv = disk->ops->fsync_dir(disk, flush->directory);
     if (flush->rv == 0 && flush->parent != NULL)
         flush->rv = disk->ops->fsync_dir(disk, flush->parent);
+    if (flush->rv == 0 && flush->old_snapshot_path != NULL && flush->snapshot_rv == 0) {
+        int rv = disk->ops->unlink(disk, flush->old_snapshot_path);
+        flush->rv = rv == -ENOENT ? 0 : rv;
+    }
 }
 
 static void unpin_clean(struct log *log, const struct log_flush *flush)
@@ -233,6 +295,9 @@ static void free_flush(struct log_flush *flush)
     free(flush->paths);
     free(flush->directory);
     free(flush->parent);
+    free(flush->snapshot_path);
+    free(flush->old_snapshot_path);
+    bytebuf_release(&flush->snapshot);
     free(flush);
 }
 
@@ -245,6 +310,11 @@ int log_flush_end(struct log *log, struct log_flush *flush)
         log->durable_end = MAX(log->durable_end, flush->end_offset);
         if (flush->checkpoint)
             log->recovery_point = MAX(log->recovery_point, flush->end_offset);
+        if (flush->snapshot_path != NULL && flush->snapshot_rv == 0) {
+            log_snapshot_replaced(log, flush->old_snapshot_path != NULL ? flush->old_snapshot : -1,
+                                  flush->end_offset);
+            log->bytes_since_snapshot = 0;
+        }
         unpin_clean(log, flush);
         log_publish(log);
     } else {

@@ -24,11 +24,16 @@ int64_t log_flush_due_at_ms(const struct log *log);
 /* Bytes appended since the last flush began; since the last one with checkpoint began. */
 int64_t log_unflushed_bytes(const struct log *log);
 int64_t log_unchecked_bytes(const struct log *log);
+/* The background flusher's policy: a flush with checkpoint is due, because so many bytes were
+ * appended since the last one, or because some were so long ago. It bounds what a recovery reads.
+ */
+bool log_checkpoint_due(const struct log *log, int64_t bytes, int64_t ms, int64_t now_ms);
 
 /*
  * NULL when all is durable already, when a flush is in flight or when the log has failed. With
  * `checkpoint` the indexes are synced as well and the recovery point advances: what the background
- * flusher does. Without, only what acknowledged records need: the durable end advances.
+ * flusher does; now and then a producer snapshot is written, too, so that no start has to read far
+ * back. Without, only what acknowledged records need: the durable end advances.
  */
 struct log_flush *log_flush_begin(struct log *log, bool checkpoint, int64_t now_ms);
 void log_flush_run(struct log_flush *flush);

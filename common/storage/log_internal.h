@@ -50,6 +50,8 @@ struct log {
     int64_t size_bytes;
     int64_t unflushed_bytes;        /* appended since the last flush began */
     int64_t unchecked_bytes;        /* appended since the last flush with checkpoint began */
+    int64_t first_unchecked_ms;     /* when the first of them were appended */
+    int64_t bytes_since_snapshot;   /* appended since the newest producer snapshot */
     int64_t flush_requested_offset; /* all below is covered by a flush that ended or is in flight */
     int64_t first_unflushed_ms;     /* when the oldest record behind it was appended */
     struct epoch_cache epochs;
@@ -101,6 +103,8 @@ void log_forget_hints(struct log *log);
 
 /* log_snapshots.c: the producer snapshots of the directory */
 void log_snapshot_found(struct log *log, int64_t offset);
+/* One was written elsewhere, and `old` (-1: none) unlinked. */
+void log_snapshot_replaced(struct log *log, int64_t old, int64_t offset);
 /* Writes one for the end offset, if it is not there. */
 int log_snapshot_take(struct log *log);
 /* Loads the newest readable snapshot at or below `limit`, or an empty state for the start of the
@@ -110,6 +114,8 @@ int log_producers_load(struct log *log, int64_t limit, int64_t now_ms);
 int log_producers_advance(struct log *log, int64_t offset);
 /* Both: the state at `offset`. */
 int log_producers_rebuild(struct log *log, int64_t offset, int64_t now_ms);
+/* Removes those that belong to no segment's start, but the newest: left by stops and flushes. */
+int log_snapshots_prune(struct log *log);
 /* Removes the snapshots above `above` and below `below`. */
 int log_snapshots_drop(struct log *log, int64_t above, int64_t below);
 

@@ -88,7 +88,6 @@ struct log_manager_entry {
     struct str topic;
     int32_t partition;
     size_t dir;
-    bool future; /* a replica on its way between directories, as Kafka left it */
     int64_t size_bytes;
 };
 

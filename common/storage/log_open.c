@@ -334,6 +334,8 @@ static int settle(struct log *log, const struct log_open_args *args)
             distrust(log, log->segments[i]);
     }
     log->unflushed_bytes = log->unchecked_bytes;
+    log->first_unchecked_ms = args->now_ms;
+    log->bytes_since_snapshot = log_active(log)->size_bytes;
     log_publish(log);
     return 0;
 }

@@ -459,5 +459,7 @@ int log_recover(struct log *log, const struct log_open_args *args, struct log_re
     rv = log_snapshots_drop(log, log->end_offset, 0);
     if (rv == 0 && log->producers.end_offset != log->end_offset)
         rv = log_producers_rebuild(log, log->end_offset, args->now_ms);
+    if (rv == 0)
+        rv = log_snapshots_prune(log);
     return rv;
 }

@@ -39,9 +39,12 @@ void log_doom_path(struct log *log, char *path, int64_t due_ms)
         (struct log_doomed){path, due_ms};
 }
 
-/* The files that belong to a segment and to nothing else; which of them exist is not known here. */
+/* The files of a segment; which of them exist is not known here. */
 static const enum log_file_kind segment_kinds[] = {
-    LOG_FILE_LOG, LOG_FILE_INDEX, LOG_FILE_TIME_INDEX, LOG_FILE_TXN_INDEX, LOG_FILE_SNAPSHOT,
+    LOG_FILE_LOG,
+    LOG_FILE_INDEX,
+    LOG_FILE_TIME_INDEX,
+    LOG_FILE_TXN_INDEX,
 };
 
 /* Renames to .deleted; *ret_path is the new name, NULL when there was no such file. */
@@ -63,8 +66,6 @@ int log_doom_segment(struct log *log, struct segment *segment, int64_t due_ms)
     segment_free(segment, &log->place);
     log->dir_dirty = true;
     for (size_t i = 0; i < ARRAY_LEN(segment_kinds); i++) {
-        if (segment_kinds[i] == LOG_FILE_SNAPSHOT)
-            continue; /* log_snapshots_drop knows which must go */
         char *path;
         int rv = rename_deleted(log->place.disk, log->place.path, segment_kinds[i], base, &path);
         if (rv != 0)
@@ -118,19 +119,21 @@ static int count_due(struct log *log, int64_t now_ms, size_t *ret_count)
     return 0;
 }
 
+static void add_doomed(struct log *log, struct log_deletion *job, enum log_file_kind kind,
+                       int64_t offset, int64_t due_ms)
+{
+    char path[PATH_MAX];
+    CHECK(log_file_path(path, log->place.path, kind, offset, LOG_FILE_LIVE));
+    VEC_PUSH(job->files, job->file_count, job->file_capacity) =
+        (struct log_doomed){mem_strdup(path), due_ms};
+}
+
 static void take_out(struct log *log, struct log_deletion *job, size_t count, int64_t due_ms)
 {
     for (size_t i = 0; i < count; i++) {
         struct segment *s = log->segments[i];
-        for (size_t k = 0; k < ARRAY_LEN(segment_kinds); k++) {
-            char *path = mem_alloc(PATH_MAX);
-            if (log_file_path(path, log->place.path, segment_kinds[k], s->base_offset,
-                              LOG_FILE_LIVE))
-                VEC_PUSH(job->files, job->file_count, job->file_capacity) =
-                    (struct log_doomed){mem_realloc(path, strlen(path) + 1), due_ms};
-            else
-                free(path);
-        }
+        for (size_t k = 0; k < ARRAY_LEN(segment_kinds); k++)
+            add_doomed(log, job, segment_kinds[k], s->base_offset, due_ms);
         job->segments++;
         job->bytes += s->size_bytes;
         log->size_bytes -= s->size_bytes;
@@ -138,12 +141,15 @@ static void take_out(struct log *log, struct log_deletion *job, size_t count, in
     }
     log->segment_count -= count;
     memmove(log->segments, log->segments + count, log->segment_count * sizeof(*log->segments));
-    /* Snapshots go with the segments that begin there. */
+    /* Snapshots of what is gone are of no use. */
     int64_t first = log->segments[0]->base_offset;
     size_t kept = 0;
-    for (size_t i = 0; i < log->snapshot_count; i++)
+    for (size_t i = 0; i < log->snapshot_count; i++) {
         if (log->snapshots[i] >= first)
             log->snapshots[kept++] = log->snapshots[i];
+        else
+            add_doomed(log, job, LOG_FILE_SNAPSHOT, log->snapshots[i], due_ms);
+    }
     log->snapshot_count = kept;
     log->start_offset = MAX(log->start_offset, first);
     log->durable_end = MAX(log->durable_end, first);

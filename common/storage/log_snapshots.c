@@ -22,6 +22,16 @@ void log_snapshot_found(struct log *log, int64_t offset)
     log->snapshots[at] = offset;
 }
 
+void log_snapshot_replaced(struct log *log, int64_t old, int64_t offset)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < log->snapshot_count; i++)
+        if (log->snapshots[i] != old && log->snapshots[i] != offset)
+            log->snapshots[kept++] = log->snapshots[i];
+    log->snapshot_count = kept;
+    log_snapshot_found(log, offset);
+}
+
 int log_snapshot_take(struct log *log)
 {
     int64_t offset = log->producers.end_offset;
@@ -34,6 +44,7 @@ int log_snapshot_take(struct log *log)
     if (rv != 0)
         return rv;
     log_snapshot_found(log, offset);
+    log->bytes_since_snapshot = 0;
     log->snapshot_dirty = true;
     log->dir_dirty = true;
     return 0;
@@ -58,6 +69,21 @@ int log_snapshots_drop(struct log *log, int64_t above, int64_t below)
 {
     for (size_t i = log->snapshot_count; i-- > 0;) {
         if (log->snapshots[i] <= above && log->snapshots[i] >= below)
+            continue;
+        int rv = remove_snapshot(log, i);
+        if (rv != 0)
+            return rv;
+    }
+    return 0;
+}
+
+int log_snapshots_prune(struct log *log)
+{
+    for (size_t i = log->snapshot_count; i-- > 0;) {
+        int64_t offset = log->snapshots[i];
+        const struct segment *s = log->segments[log_segment_at(log, offset)];
+        bool newest = i + 1 == log->snapshot_count;
+        if (s->base_offset == offset || (newest && offset >= log->segments[0]->base_offset))
             continue;
         int rv = remove_snapshot(log, i);
         if (rv != 0)

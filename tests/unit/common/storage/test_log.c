@@ -243,6 +243,44 @@ static void a_flush_makes_durable_what_was_there(void **state)
     assert_int_equal(f->files.pinned_count, 0);
 }
 
+static void a_flush_now_and_then_takes_a_snapshot(void **state)
+{
+    struct fixture *f = *state;
+    f->config.max_message_bytes = 100 << 20;
+    fixture_open(f, LOG_TRUST_CLEAN, 0);
+    fixture_append(f, 1, NOW_MS, 20 << 20);
+    assert_int_equal(log_flush_now(f->log, true, NOW_MS), 0);
+    assert_int_equal(fixture_size(f, "00000000000000000001.snapshot"), -ENOENT);
+    fixture_append(f, 1, NOW_MS, 20 << 20);
+    assert_int_equal(log_flush_now(f->log, true, NOW_MS), 0);
+    assert_int_equal(fixture_size(f, "00000000000000000002.snapshot"), 10);
+    fixture_append(f, 1, NOW_MS, 40 << 20);
+    assert_int_equal(log_flush_now(f->log, true, NOW_MS), 0);
+    assert_int_equal(fixture_size(f, "00000000000000000003.snapshot"), 10);
+    assert_int_equal(fixture_size(f, "00000000000000000002.snapshot"), -ENOENT);
+    fixture_append(f, 1, NOW_MS, 10);
+    fixture_stop(f);
+    assert_int_equal(fixture_size(f, "00000000000000000004.snapshot"), 10);
+    fixture_open(f, LOG_TRUST_CLEAN, 0); /* only the newest is of use */
+    assert_int_equal(fixture_size(f, "00000000000000000003.snapshot"), -ENOENT);
+    assert_int_equal(fixture_size(f, "00000000000000000004.snapshot"), 10);
+}
+
+static void a_checkpoint_is_due_by_bytes_or_age(void **state)
+{
+    struct fixture *f = *state;
+    fixture_open(f, LOG_TRUST_CLEAN, 0);
+    assert_false(log_checkpoint_due(f->log, 0, 0, NOW_MS));
+    fixture_append(f, 1, NOW_MS, 1000);
+    assert_false(log_checkpoint_due(f->log, 2000, 500, NOW_MS + 499));
+    assert_true(log_checkpoint_due(f->log, 2000, 500, NOW_MS + 500));
+    assert_true(log_checkpoint_due(f->log, 1000, 500, NOW_MS));
+    assert_int_equal(log_flush_now(f->log, false, NOW_MS), 0);
+    assert_true(log_checkpoint_due(f->log, 1000, 500, NOW_MS)); /* another kind of flush */
+    assert_int_equal(log_flush_now(f->log, true, NOW_MS), 0);
+    assert_false(log_checkpoint_due(f->log, 1000, 500, NOW_MS + 5000));
+}
+
 static void segments_roll_by_time_and_index_size(void **state)
 {
     struct fixture *f = *state;
@@ -376,6 +414,8 @@ int main(void)
         T(damage_in_the_middle_ends_the_log_there),
         T(lost_indexes_are_made_again),
         T(a_flush_makes_durable_what_was_there),
+        T(a_flush_now_and_then_takes_a_snapshot),
+        T(a_checkpoint_is_due_by_bytes_or_age),
         T(segments_roll_by_time_and_index_size),
         T(a_replica_keeps_offsets_and_epochs),
         T(log_append_time_is_sealed),
