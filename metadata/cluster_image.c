@@ -42,7 +42,8 @@ const struct endpoint_image *broker_image_endpoint(const struct broker_image *br
 
 bool broker_image_has_directory(const struct broker_image *broker, struct uuid directory)
 {
-    if (uuid_is_zero(directory) || uuid_eq(directory, UUID_DIRECTORY_MIGRATING))
+    if (broker->directory_count == 0 || uuid_is_zero(directory) ||
+        uuid_eq(directory, UUID_DIRECTORY_MIGRATING))
         return true;
     for (int32_t i = 0; i < broker->directory_count; i++) {
         if (uuid_eq(broker->directories[i], directory))

@@ -59,8 +59,8 @@ const struct controller_image *cluster_image_controller(const struct cluster_ima
 /* NULL when it has no such listener. */
 const struct endpoint_image *broker_image_endpoint(const struct broker_image *broker,
                                                    struct str listener);
-/* Whether a replica there is online: a known directory, or one of the reserved ids that do not mean
- * LOST (KIP-858). */
+/* Whether a replica there is online (KIP-858): a directory the broker has, or a reserved id other
+ * than LOST. A broker that did not name its directories has them all. */
 bool broker_image_has_directory(const struct broker_image *broker, struct uuid directory);
 /* False when the node does not know the feature at all. */
 bool feature_range_find(const struct feature_range *features, int32_t count, struct str name,

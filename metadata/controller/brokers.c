@@ -26,13 +26,18 @@ struct uuid brokers_default_directory(const struct controller *c, int32_t id)
     return broker->directory_count == 1 ? broker->directories[0] : UUID_ZERO;
 }
 
-static bool is_cordoned(const struct broker_image *broker, struct uuid directory)
+static bool has_id(const struct uuid *ids, int32_t count, struct uuid id)
 {
-    for (int32_t i = 0; i < broker->cordoned_count; i++) {
-        if (uuid_eq(broker->cordoned[i], directory))
+    for (int32_t i = 0; i < count; i++) {
+        if (uuid_eq(ids[i], id))
             return true;
     }
     return false;
+}
+
+static bool is_cordoned(const struct broker_image *broker, struct uuid directory)
+{
+    return has_id(broker->cordoned, broker->cordoned_count, directory);
 }
 
 bool broker_image_takes_replicas(const struct broker_image *broker)
@@ -106,7 +111,8 @@ static enum broker_state next_state(const struct controller *c, const struct bro
 {
     switch (state_of(broker)) {
     case BROKER_FENCED:
-        if (request->want_shut_down)
+        /* Who began to stop comes back with a new registration only. */
+        if (request->want_shut_down || broker->in_controlled_shutdown)
             return BROKER_SHUTDOWN_NOW;
         /* It must know its own registration before anybody may rely on it. */
         if (request->want_fence || request->current_metadata_offset < broker->epoch)
@@ -128,16 +134,11 @@ static enum broker_state next_state(const struct controller *c, const struct bro
     }
 }
 
-static bool same_ids(const struct uuid *sorted, int32_t sorted_count, const struct uuid *ids,
-                     int32_t count)
+static bool same_ids(const struct uuid *a, int32_t a_count, const struct uuid *b, int32_t b_count)
 {
-    bool same = sorted_count == count;
-    for (int32_t i = 0; same && i < count; i++) {
-        bool found = false;
-        for (int32_t k = 0; !found && k < sorted_count; k++)
-            found = uuid_eq(sorted[k], ids[i]);
-        same = found;
-    }
+    bool same = a_count == b_count;
+    for (int32_t i = 0; same && i < b_count; i++)
+        same = has_id(a, a_count, b[i]);
     return same;
 }
 
@@ -154,6 +155,29 @@ static void update_cordoned(struct controller *c, const struct broker_image *bro
     struct broker_registration_change_record *record = add_change(broker, 3, arena, records);
     record->cordoned_log_dirs = request->cordoned_log_dirs;
     record->cordoned_log_dirs_count = request->cordoned_log_dirs_count;
+}
+
+/* Directories that failed since the broker registered. */
+static void update_directories(struct controller *c, const struct broker_image *broker,
+                               const struct broker_heartbeat_request *request, struct arena *arena,
+                               struct metadata_records *records)
+{
+    struct uuid *left = ARENA_ARRAY(arena, struct uuid, broker->directory_count);
+    int32_t count = 0;
+    for (int32_t i = 0; i < broker->directory_count; i++) {
+        if (!has_id(request->offline_log_dirs, request->offline_log_dirs_count,
+                    broker->directories[i]))
+            left[count++] = broker->directories[i];
+    }
+    /* A broker without any directory stops by itself; an empty list would say "no change". */
+    if (count == broker->directory_count || count == 0 ||
+        controller_metadata_version(c) < METADATA_VERSION_DIRECTORIES)
+        return;
+    struct broker_registration_change_record *record = add_change(broker, 2, arena, records);
+    record->log_dirs = left;
+    record->log_dirs_count = count;
+    partitions_directories_lost(c, broker->id, request->offline_log_dirs,
+                                request->offline_log_dirs_count, arena, records);
 }
 
 static void change_state(struct controller *c, const struct broker_image *broker,
@@ -200,6 +224,9 @@ CONTROLLER_API(broker_heartbeat)
     struct metadata_records *records = &ret_result->records;
     enum broker_state next = next_state(c, broker, heartbeat, request);
     change_state(c, broker, next, arena, records);
+    /* What fencing did to its partitions covers the failed directories too. */
+    if (next == BROKER_UNFENCED && state_of(broker) == BROKER_UNFENCED)
+        update_directories(c, broker, request, arena, records);
     update_cordoned(c, broker, request, arena, records);
     if (next == BROKER_CONTROLLED_SHUTDOWN && records->count > 0)
         heartbeat->shutdown_offset = ctx->next_offset + (int64_t)records->count - 1;

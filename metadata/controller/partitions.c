@@ -5,6 +5,7 @@
 
 struct leaders {
     const struct cluster_image *cluster;
+    const struct partition_image *partition;
     int32_t leaving; /* -1: nobody */
     int32_t coming;  /* unfenced in the image that the records make; -1: nobody */
 };
@@ -12,12 +13,11 @@ struct leaders {
 static bool may_lead(void *ctx, int32_t node)
 {
     const struct leaders *leaders = ctx;
-    if (node == leaders->leaving)
-        return false;
-    if (node == leaders->coming)
-        return true;
     const struct broker_image *broker = cluster_image_broker(leaders->cluster, node);
-    return broker && !broker->fenced && !broker->in_controlled_shutdown;
+    if (!broker || node == leaders->leaving ||
+        !broker_image_has_directory(broker, partition_directory_of(leaders->partition, node)))
+        return false;
+    return node == leaders->coming || (!broker->fenced && !broker->in_controlled_shutdown);
 }
 
 int32_t partitions_min_isr(const struct controller *c, struct str topic, int32_t replicas)
@@ -42,10 +42,12 @@ struct pass {
     int32_t broker;
     int32_t unclean_broker;
     bool (*concerns)(const struct partition_image *p, int32_t broker);
+    const struct uuid *directories; /* NULL: all */
+    int32_t directory_count;
     bool leaves_isr;
 };
 
-static void change_partition(const struct pass *pass, const struct topic_image *topic,
+static void change_partition(struct pass *pass, const struct topic_image *topic,
                              const struct partition_image *p)
 {
     struct controller *c = pass->controller;
@@ -53,8 +55,9 @@ static void change_partition(const struct pass *pass, const struct topic_image *
     struct partition_change_record record;
     partition_change_init(&change, topic->id, p);
     change.election = election_of(c, topic_name(topic));
+    pass->leaders.partition = p;
     change.may_lead = may_lead;
-    change.may_lead_ctx = (void *)(uintptr_t)&pass->leaders;
+    change.may_lead_ctx = &pass->leaders;
     change.min_isr = partitions_min_isr(c, topic_name(topic), p->replica_count);
     change.elr_enabled = controller_elr_enabled(c);
     change.metadata_version = controller_metadata_version(c);
@@ -92,11 +95,20 @@ static void for_each_hosted(const struct controller *c, int32_t broker,
     }
 }
 
+static bool is_in_directories(const struct pass *pass, const struct partition_image *p)
+{
+    struct uuid directory = partition_directory_of(p, pass->broker);
+    bool found = pass->directories == NULL;
+    for (int32_t i = 0; !found && i < pass->directory_count; i++)
+        found = uuid_eq(pass->directories[i], directory);
+    return found;
+}
+
 static bool visit_in_pass(void *ctx, const struct topic_image *topic,
                           const struct partition_image *p)
 {
-    const struct pass *pass = ctx;
-    if (pass->concerns(p, pass->broker))
+    struct pass *pass = ctx;
+    if (pass->concerns(p, pass->broker) && is_in_directories(pass, p))
         change_partition(pass, topic, p);
     return true;
 }
@@ -164,6 +176,25 @@ void partitions_broker_lost_data(struct controller *c, int32_t broker, struct ar
         .unclean_broker = broker,
         .leaders = {.leaving = broker, .coming = -1},
         .concerns = is_in_isr_or_elr,
+        .leaves_isr = true,
+    };
+    run_pass(&pass);
+}
+
+void partitions_directories_lost(struct controller *c, int32_t broker,
+                                 const struct uuid *directories, int32_t count, struct arena *arena,
+                                 struct metadata_records *records)
+{
+    struct pass pass = {
+        .controller = c,
+        .arena = arena,
+        .records = records,
+        .broker = broker,
+        .unclean_broker = -1,
+        .leaders = {.leaving = broker, .coming = -1},
+        .concerns = is_in_isr_or_leads,
+        .directories = directories,
+        .directory_count = count,
         .leaves_isr = true,
     };
     run_pass(&pass);

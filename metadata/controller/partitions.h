@@ -18,6 +18,10 @@ void partitions_broker_unfenced(struct controller *controller, int32_t broker, s
  * replica any more either. */
 void partitions_broker_lost_data(struct controller *controller, int32_t broker, struct arena *arena,
                                  struct metadata_records *records);
+/* Some of its log directories failed: their replicas leave every ISR and lead nothing. */
+void partitions_directories_lost(struct controller *controller, int32_t broker,
+                                 const struct uuid *directories, int32_t count, struct arena *arena,
+                                 struct metadata_records *records);
 /* Whether it leads a partition. */
 bool partitions_broker_leads(const struct controller *controller, int32_t broker);
 

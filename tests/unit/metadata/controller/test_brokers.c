@@ -309,6 +309,74 @@ static void cordoned_directories_take_no_replicas(void **state)
     harness_release(&h);
 }
 
+static void set_directory(struct harness *h, const char *topic, int32_t id, struct uuid directory)
+{
+    h->result = (struct controller_result){0};
+    struct partition_change_record *change = METADATA_RECORD_ADD(
+        &h->result.records, &h->arena, partition_change_record, PARTITION_CHANGE, 2);
+    change->topic_id = topics_image_find(&harness_image(h)->topics, str_of(topic))->id;
+    change->partition_id = id;
+    change->directories = ARENA_NEW(&h->arena, struct uuid);
+    change->directories[0] = directory;
+    change->directories_count = 1;
+    harness_commit(h);
+}
+
+/* A failed directory takes its partitions offline, the others of the broker stay. */
+static void directories_fail(void **state)
+{
+    struct harness h;
+    harness_init(&h);
+    harness_add_broker(&h, 1, 2, NULL);
+    assert_int_equal(harness_create_topic(&h, "t", 2, 1, NULL), 0);
+    set_directory(&h, "t", 0, harness_directory(1, 0));
+    set_directory(&h, "t", 1, harness_directory(1, 1));
+    struct broker_heartbeat_request request;
+    struct broker_heartbeat_response response;
+    message_init(&broker_heartbeat_request_desc, &request);
+    request.broker_id = 1;
+    request.broker_epoch = broker(&h, 1)->epoch;
+    request.current_metadata_offset = h.ctx.next_offset;
+    struct uuid failed[] = {harness_directory(1, 0), harness_directory(1, 1)};
+    request.offline_log_dirs = failed;
+    request.offline_log_dirs_count = 1;
+    controller_broker_heartbeat(h.c, &h.ctx, &request, &h.arena, &response, &h.result);
+    harness_commit(&h);
+    assert_int_equal(h.last.count, 2);
+    assert_int_equal(h.last.items[0].version, 2);
+    assert_int_equal(broker(&h, 1)->directory_count, 1);
+    assert_int_equal(harness_partition(&h, "t", 0)->leader, -1);
+    ASSERT_IDS(partition_elr(harness_partition(&h, "t", 0)), 1);
+    assert_int_equal(harness_partition(&h, "t", 1)->leader, 1);
+    controller_broker_heartbeat(h.c, &h.ctx, &request, &h.arena, &response, &h.result);
+    assert_int_equal(h.result.records.count, 0);
+    /* What is gone does not lead, however often the broker comes and goes. */
+    harness_heartbeat(&h, 1, true, false);
+    assert_int_equal(harness_partition(&h, "t", 1)->leader, -1);
+    harness_heartbeat(&h, 1, false, false);
+    assert_int_equal(harness_partition(&h, "t", 0)->leader, -1);
+    assert_int_equal(harness_partition(&h, "t", 1)->leader, 1);
+    /* The last directory is the broker's end, which it brings about itself. */
+    request.offline_log_dirs_count = 2;
+    controller_broker_heartbeat(h.c, &h.ctx, &request, &h.arena, &response, &h.result);
+    assert_int_equal(h.result.records.count, 0);
+    harness_release(&h);
+}
+
+/* Who began to stop and was fenced needs a new registration to come back. */
+static void a_stopped_broker_does_not_come_back_by_heartbeat(void **state)
+{
+    struct harness h;
+    harness_init(&h);
+    harness_add_broker(&h, 1, 1, NULL);
+    assert_int_equal(harness_create_topic(&h, "t", 1, 1, NULL), 0);
+    harness_heartbeat(&h, 1, false, true);
+    assert_true(harness_heartbeat(&h, 1, false, true).should_shut_down);
+    assert_true(harness_heartbeat(&h, 1, false, false).should_shut_down);
+    assert_true(broker(&h, 1)->fenced);
+    harness_release(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +389,8 @@ int main(void)
         cmocka_unit_test(controlled_shutdown_waits_for_the_others),
         cmocka_unit_test(unregistered_brokers_are_gone),
         cmocka_unit_test(cordoned_directories_take_no_replicas),
+        cmocka_unit_test(directories_fail),
+        cmocka_unit_test(a_stopped_broker_does_not_come_back_by_heartbeat),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
