@@ -1,6 +1,7 @@
 #include "metadata/cluster_image.h"
 
 #include "common/protocol/codec.h"
+#include "common/protocol/endian.h"
 #include "metadata/feature.h"
 
 #include <errno.h>
@@ -140,9 +141,16 @@ static int by_feature_name(const void *a, const void *b)
                    ((const struct feature_range *)b)->name);
 }
 
+/* As Kafka orders ids: as two signed numbers. */
 static int by_id(const void *a, const void *b)
 {
-    return memcmp(a, b, sizeof(struct uuid));
+    const struct uuid *x = a, *y = b;
+    for (int half = 0; half < 16; half += 8) {
+        int64_t m = get_i64(x->b + half), n = get_i64(y->b + half);
+        if (m != n)
+            return m < n ? -1 : 1;
+    }
+    return 0;
 }
 
 static struct uuid *sorted_ids(struct arena *arena, const struct uuid *ids, int32_t count)

@@ -30,8 +30,8 @@ struct broker_image {
     struct str rack; /* null: none */
     const struct endpoint_image *endpoints;
     const struct feature_range *features; /* by name */
-    const struct uuid *directories;       /* ascending; none when an old record did not say */
-    const struct uuid *cordoned;          /* ascending */
+    const struct uuid *directories;       /* in Kafka's order; none: not said */
+    const struct uuid *cordoned;          /* in the same order */
     int32_t endpoint_count, feature_count, directory_count, cordoned_count;
 };
 
