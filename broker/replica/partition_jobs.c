@@ -1,0 +1,196 @@
+#include "broker/replica/partition_internal.h"
+#include "common/base/check.h"
+#include "common/base/mem.h"
+#include "common/storage/log_flush.h"
+#include "common/storage/log_retention.h"
+#include "common/storage/log_txn.h"
+
+#include <stdlib.h>
+
+static void partition_free(struct partition *p)
+{
+    free((void *)(uintptr_t)p->topic.data);
+    free(p);
+}
+
+static void open_run(struct work *work)
+{
+    struct partition *p = CONTAINER_OF(work, struct partition, log_work);
+    p->log_work_status = p->host->open_log(p->host->owner, p->host->files, p->topic, p->topic_id,
+                                           p->index, &p->config, &p->log);
+}
+
+static void open_done(struct work *work)
+{
+    struct partition *p = CONTAINER_OF(work, struct partition, log_work);
+    p->log_work_running = false;
+    if (p->state == PARTITION_CLOSING)
+        partition_close_step(p);
+    else
+        partition_opened(p, p->log_work_status);
+}
+
+struct partition *partition_new(const struct partition_new_args *args)
+{
+    struct partition *p = mem_calloc(1, sizeof(*p));
+    p->host = args->host;
+    p->topic =
+        str_from(mem_strndup(args->topic.data, (size_t)args->topic.len), (size_t)args->topic.len);
+    p->topic_id = args->topic_id;
+    p->index = args->index;
+    p->role = *args->role;
+    p->led_epoch = -1;
+    list_init(&p->ack_waits);
+    list_init(&p->data_waits);
+    partition_set_config(p, args->config);
+    p->log_work_running = true;
+    p->log_work = (struct work){.run = open_run, .done = open_done, .loop = p->host->loop};
+    work_submit(&p->log_work, WORK_DISK);
+    return p;
+}
+
+static void warm_run(struct work *work)
+{
+    log_warm_run(CONTAINER_OF(work, struct partition, warm_work)->warm);
+}
+
+static void warm_done(struct work *work)
+{
+    struct partition *p = CONTAINER_OF(work, struct partition, warm_work);
+    struct log_warm *warm = p->warm;
+    p->warm = NULL;
+    /* What could not be warmed, the read itself will meet. */
+    log_warm_end(p->log, warm);
+    partition_run_calls(p, &p->warming_calls);
+    if (p->state == PARTITION_CLOSING)
+        partition_close_step(p);
+}
+
+bool partition_warm(struct partition *p, int64_t offset, int32_t max_bytes, struct shard_call *call)
+{
+    if (p->state != PARTITION_ONLINE || log_is_warm(p->log, offset, max_bytes))
+        return true;
+    partition_keep_call(&p->warming_calls, call);
+    if (p->warm != NULL)
+        return false;
+    p->warm = log_warm_begin(p->log, offset, max_bytes);
+    p->warm_work = (struct work){.run = warm_run, .done = warm_done, .loop = p->host->loop};
+    work_submit(&p->warm_work, WORK_DISK);
+    return false;
+}
+
+static void deletion_run(struct work *work)
+{
+    log_deletion_run(CONTAINER_OF(work, struct partition, deletion_work)->deletion);
+}
+
+static void deletion_done(struct work *work)
+{
+    struct partition *p = CONTAINER_OF(work, struct partition, deletion_work);
+    struct log_deletion *deletion = p->deletion;
+    p->deletion = NULL;
+    int rv = log_deletion_end(p->log, deletion);
+    if (p->state == PARTITION_CLOSING)
+        partition_close_step(p);
+    else if (rv != 0)
+        partition_fail(p, rv);
+}
+
+static void start_deletion(struct partition *p, struct log_deletion *deletion)
+{
+    if (deletion == NULL)
+        return;
+    p->deletion = deletion;
+    p->deletion_work =
+        (struct work){.run = deletion_run, .done = deletion_done, .loop = p->host->loop};
+    work_submit(&p->deletion_work, WORK_DISK);
+}
+
+void partition_tick(struct partition *p, bool retention)
+{
+    if (p->state != PARTITION_ONLINE)
+        return;
+    int64_t now_ms = env_wall_ms(p->host->env);
+    if (log_flush_due(p->log, now_ms))
+        partition_start_flush(p, false);
+    if (retention)
+        log_expire_producers(p->log, now_ms);
+    if (p->deletion != NULL)
+        return;
+    if (retention)
+        start_deletion(p, log_retention_begin(p->log, now_ms));
+    if (p->deletion == NULL && log_unlink_due_at_ms(p->log) <= now_ms)
+        start_deletion(p, log_unlink_begin(p->log, now_ms));
+}
+
+void partition_checkpoint_flush(struct partition *p, int64_t above_bytes)
+{
+    if (p->state == PARTITION_ONLINE && log_unflushed_bytes(p->log) > above_bytes)
+        partition_start_flush(p, true);
+}
+
+enum kafka_error partition_delete_records(struct partition *p, int64_t offset,
+                                          int64_t *ret_low_watermark)
+{
+    enum kafka_error error = partition_check_leader(p, -1);
+    if (error != KAFKA_ERROR_NONE)
+        return error;
+    if (offset == -1)
+        offset = log_high_watermark(p->log);
+    if (offset < 0)
+        return KAFKA_ERROR_OFFSET_OUT_OF_RANGE;
+    error = log_increment_start_offset(p->log, offset);
+    if (error != KAFKA_ERROR_NONE)
+        return error;
+    *ret_low_watermark = log_start_offset(p->log);
+    if (p->deletion == NULL)
+        start_deletion(p, log_retention_begin(p->log, env_wall_ms(p->host->env)));
+    return KAFKA_ERROR_NONE;
+}
+
+static void close_run(struct work *work)
+{
+    struct partition *p = CONTAINER_OF(work, struct partition, log_work);
+    p->log_work_status =
+        p->host->close_log(p->host->owner, p->log, p->close_clean, p->close_remove);
+}
+
+static void close_done(struct work *work)
+{
+    struct partition *p = CONTAINER_OF(work, struct partition, log_work);
+    void (*closed)(void *) = p->closed;
+    void *ctx = p->closed_ctx;
+    if (p->log_work_status != 0)
+        p->host->log_failed(p->host->owner, p, p->log_work_status);
+    partition_free(p);
+    closed(ctx);
+}
+
+void partition_close_step(struct partition *p)
+{
+    if (p->log_work_running || p->flush != NULL || p->deletion != NULL || p->warm != NULL)
+        return;
+    p->log_work_running = true;
+    p->log_work_status = 0;
+    if (p->log == NULL) { /* it never opened: nothing on the disk to end */
+        void (*closed)(void *) = p->closed;
+        void *ctx = p->closed_ctx;
+        partition_free(p);
+        closed(ctx);
+        return;
+    }
+    p->log_work = (struct work){.run = close_run, .done = close_done, .loop = p->host->loop};
+    work_submit(&p->log_work, WORK_DISK);
+}
+
+void partition_close(struct partition *p, bool clean, bool remove, void (*closed)(void *ctx),
+                     void *ctx)
+{
+    CHECK(p->state != PARTITION_CLOSING);
+    p->closed = closed;
+    p->closed_ctx = ctx;
+    p->close_clean = clean && p->state == PARTITION_ONLINE;
+    p->close_remove = remove;
+    partition_dismiss_waiters(p);
+    partition_close_step(p);
+}

@@ -1,0 +1,35 @@
+/*
+ * What a partition needs from the node around it: loop, clocks, directories, and whom to tell.
+ * One per loop, filled by the shard; constant but for what the log manager guards itself.
+ */
+#ifndef KRAFTD_BROKER_REPLICA_REPLICA_HOST_H
+#define KRAFTD_BROKER_REPLICA_REPLICA_HOST_H
+
+#include "common/base/env.h"
+#include "common/base/str.h"
+
+struct file_cache;
+struct log;
+struct log_config;
+struct log_recovery;
+struct partition;
+
+struct replica_host {
+    struct env *env;
+    struct loop *loop;
+    int32_t node_id;
+    struct file_cache *files;
+    void *owner;
+    /* On a worker: opens or creates the log of a partition. 0, or an errno: the partition is
+     * offline. */
+    int (*open_log)(void *owner, struct file_cache *files, struct str topic, struct uuid topic_id,
+                    int32_t index, const struct log_config *config, struct log **ret_log);
+    /* On a worker: closes the log; with `remove` renames its directory away for deletion. */
+    int (*close_log)(void *owner, struct log *log, bool clean, bool remove);
+    /* On the loop: the partition's log failed with this errno; its directory goes offline. */
+    void (*log_failed)(void *owner, struct partition *p, int status);
+    /* On the loop: it is open (0) or offline (errno). */
+    void (*opened)(void *owner, struct partition *p, int status);
+};
+
+#endif
