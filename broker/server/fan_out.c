@@ -1,0 +1,94 @@
+#include "broker/server/fan_out.h"
+
+#include "broker/server/shard.h"
+#include "broker/server/shard_topics.h"
+#include "common/base/check.h"
+
+struct fan_out_group {
+    struct shard_call call;
+    struct fan_out *fan;
+    struct shard *owner;
+    struct fan_out_item **items;
+    int32_t count, capacity;
+};
+
+void fan_out_resolve(struct request *request, struct str topic, int32_t partition,
+                     struct fan_out_item *item)
+{
+    struct topic_ref ref;
+    item->partition = partition;
+    if (!shard_topic_by_name(request->shard, topic, &ref) || partition < 0 ||
+        partition >= ref.partition_count) {
+        item->error = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        return;
+    }
+    item->topic_id = ref.id;
+}
+
+static struct partition *item_partition(const struct fan_out_group *group, int32_t i)
+{
+    return shard_partition(group->owner, group->items[i]->topic_id, group->items[i]->partition);
+}
+
+static void group_run(struct shard_call *call)
+{
+    struct fan_out_group *group = CONTAINER_OF(call, struct fan_out_group, call);
+    for (int32_t i = 0; i < group->count; i++) {
+        struct partition *p = item_partition(group, i);
+        if (p != NULL && !partition_wait_open(p, call))
+            return;
+    }
+    for (int32_t i = 0; i < group->count; i++)
+        group->fan->handle(group->fan, group->items[i], item_partition(group, i));
+    shard_call_answer(call);
+}
+
+static void one_done(struct fan_out *fan)
+{
+    if (--fan->outstanding == 0)
+        fan->done(fan);
+}
+
+static void group_done(struct shard_call *call)
+{
+    one_done(CONTAINER_OF(call, struct fan_out_group, call)->fan);
+}
+
+static void group_add(struct fan_out_group *group, struct fan_out_item *item, struct arena *arena)
+{
+    if (group->count == group->capacity) {
+        int32_t capacity = group->capacity ? group->capacity * 2 : 16;
+        struct fan_out_item **items = ARENA_ARRAY(arena, struct fan_out_item *, capacity);
+        if (group->count > 0)
+            memcpy(items, group->items, (size_t)group->count * sizeof(struct fan_out_item *));
+        group->items = items;
+        group->capacity = capacity;
+    }
+    group->items[group->count++] = item;
+}
+
+void fan_out_start(struct fan_out *fan)
+{
+    struct shard *shard = fan->request->shard;
+    struct arena *arena = &fan->request->arena;
+    int loops = shard_count(shard->node);
+    struct fan_out_group *groups = ARENA_ARRAY(arena, struct fan_out_group, loops);
+    for (int32_t i = 0; i < fan->count; i++) {
+        if (fan->items[i].error != KAFKA_ERROR_NONE)
+            continue;
+        struct shard *owner =
+            shard_of(shard->node, fan->items[i].topic_id, fan->items[i].partition);
+        groups[owner->index].owner = owner;
+        group_add(&groups[owner->index], &fan->items[i], arena);
+    }
+    fan->outstanding = 1; /* until all are sent */
+    for (int g = 0; g < loops; g++)
+        fan->outstanding += groups[g].count > 0;
+    for (int g = 0; g < loops; g++) {
+        if (groups[g].count == 0)
+            continue;
+        groups[g].fan = fan;
+        shard_call_send(&groups[g].call, shard->loop, groups[g].owner->loop, group_run, group_done);
+    }
+    one_done(fan);
+}

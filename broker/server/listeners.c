@@ -1,0 +1,191 @@
+#include "broker/server/listeners.h"
+
+#define LOG_MODULE "listeners"
+
+#include "broker/server/node.h"
+#include "broker/server/request.h"
+#include "broker/server/shard.h"
+#include "common/base/check.h"
+#include "common/base/logger.h"
+#include "common/base/mem.h"
+#include "common/net/acceptor.h"
+#include "metadata/config/server_config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Requests of one connection that may be outstanding, and what they and their answers may hold. */
+#define IN_FLIGHT_MAX      64
+#define BUFFERED_MAX_BYTES ((size_t)16 << 20)
+/* Where the configuration sets no bound for a loop's requests: memory must stay bounded. */
+#define GROUP_MAX_BYTES ((int64_t)256 << 20)
+
+struct listeners {
+    struct node *node;
+    struct acceptor *acceptor;
+    struct listener_info *infos;
+    struct acceptor_override *overrides;
+    int count;
+    void (*drained)(void *ctx);
+    void *drained_ctx;
+};
+
+static struct shard *shard_of_group(const struct connection *connection)
+{
+    struct listener_info *info = connection_group_of(connection)->ctx;
+    return node_shard(info->node, connection_group_of(connection)->loop->index);
+}
+
+static void on_request(struct connection *connection, struct request_slot *slot, struct buf *frame)
+{
+    const struct listener_info *info = connection_group_of(connection)->ctx;
+    request_receive(shard_of_group(connection), slot, frame, info, STR("User:ANONYMOUS"),
+                    str_of(connection_peer(connection)->host));
+}
+
+static void on_closed(struct connection *connection)
+{
+}
+
+static const struct connection_handler handler = {.on_request = on_request, .on_closed = on_closed};
+
+static const char *advice(int status)
+{
+    switch (status) {
+    case -EADDRINUSE:
+        return "another process listens there: stop it or choose another port in `listeners`";
+    case -EACCES:
+        return "ports below 1024 need root: choose a higher one in `listeners`";
+    case -EADDRNOTAVAIL:
+    case -ENOENT:
+        return "this machine has no such address: correct the host in `listeners`";
+    default:
+        return strerror(-status);
+    }
+}
+
+static int open_one(struct listeners *listeners, const struct server_listener *config)
+{
+    const struct server_config *server = node_config(listeners->node);
+    struct listener_info *info = &listeners->infos[listeners->count];
+    *info = (struct listener_info){
+        .node = listeners->node,
+        .name = config->name,
+        .api_mask = config->is_controller ? API_ON_CONTROLLER : API_ON_BROKER,
+    };
+    int64_t queued = server_config_integer(server, CONFIG_BROKER_QUEUED_MAX_REQUEST_BYTES);
+    struct acceptor_listener_options options = {
+        .name = str_dup_z(config->name),
+        .endpoint = config->bind,
+        .backlog = (int)server_config_integer(server, CONFIG_BROKER_SOCKET_LISTEN_BACKLOG_SIZE),
+        .essential = config->is_controller || config == server->inter_broker,
+        .connection_limits =
+            {
+                .request_max_bytes =
+                    (int32_t)server_config_integer(server, CONFIG_BROKER_SOCKET_REQUEST_MAX_BYTES),
+                .in_flight_max = IN_FLIGHT_MAX,
+                .buffered_max_bytes = BUFFERED_MAX_BYTES,
+                .idle_max_ms = server_config_integer(server, CONFIG_BROKER_CONNECTIONS_MAX_IDLE_MS),
+                .group_max_bytes = queued > 0 ? queued : GROUP_MAX_BYTES,
+            },
+        .handler = &handler,
+        .ctx = info,
+    };
+    int index;
+    int rv = acceptor_listen(listeners->acceptor, &options, &index);
+    free((char *)(uintptr_t)options.name);
+    if (rv != 0) {
+        char where[HOST_MAX + 16];
+        endpoint_format(&config->bind, where);
+        log_error(node_env(listeners->node)->logger, "Cannot listen on %.*s://%s: %s",
+                  STR_FMT(config->name), where, advice(rv));
+        return rv;
+    }
+    listeners->count++;
+    return 0;
+}
+
+struct listeners *listeners_new(struct node *node)
+{
+    const struct server_config *config = node_config(node);
+    struct listeners *listeners = mem_calloc(1, sizeof(*listeners));
+    listeners->node = node;
+    listeners->infos = mem_calloc((size_t)config->listeners_count, sizeof(struct listener_info));
+    listeners->overrides =
+        mem_calloc((size_t)config->ip_limits_count, sizeof(struct acceptor_override));
+    for (int i = 0; i < config->ip_limits_count; i++)
+        listeners->overrides[i] =
+            (struct acceptor_override){.address = str_dup_z(config->ip_limits[i].host),
+                                       .connections_max = config->ip_limits[i].connections};
+    struct acceptor_limits limits = {
+        .connections_max = (int)server_config_integer(config, CONFIG_BROKER_MAX_CONNECTIONS),
+        .connections_per_address_max =
+            (int)server_config_integer(config, CONFIG_BROKER_MAX_CONNECTIONS_PER_IP),
+        .creations_per_s_max =
+            (int)server_config_integer(config, CONFIG_BROKER_MAX_CONNECTION_CREATION_RATE),
+        .overrides = listeners->overrides,
+        .override_count = (size_t)config->ip_limits_count,
+    };
+    listeners->acceptor = acceptor_new(node_env(node)->loops[0], &limits);
+    return listeners;
+}
+
+int listeners_open(struct listeners *listeners)
+{
+    const struct server_config *config = node_config(listeners->node);
+    for (int i = 0; i < config->listeners_count; i++) {
+        int rv = open_one(listeners, &config->listeners[i]);
+        if (rv != 0)
+            return rv;
+    }
+    return 0;
+}
+
+static void acceptor_closed(void *ctx)
+{
+    struct listeners *listeners = ctx;
+    listeners->acceptor = NULL;
+    listeners->drained(listeners->drained_ctx);
+}
+
+static void acceptor_drained(void *ctx)
+{
+    struct listeners *listeners = ctx;
+    acceptor_close(listeners->acceptor, "the node stops", acceptor_closed, listeners);
+}
+
+void listeners_drain(struct listeners *listeners, void (*drained)(void *ctx), void *ctx)
+{
+    listeners->drained = drained;
+    listeners->drained_ctx = ctx;
+    acceptor_drain(listeners->acceptor, "the node stops", acceptor_drained, listeners);
+}
+
+void listeners_free(struct listeners *listeners)
+{
+    if (listeners == NULL)
+        return;
+    CHECK(listeners->acceptor == NULL);
+    for (int i = 0; i < node_config(listeners->node)->ip_limits_count; i++)
+        free((char *)(uintptr_t)listeners->overrides[i].address);
+    free(listeners->overrides);
+    free(listeners->infos);
+    free(listeners);
+}
+
+uint16_t listeners_port(const struct listeners *listeners, const char *name)
+{
+    for (int i = 0; i < listeners->count; i++)
+        if (strcmp(acceptor_listener_name(listeners->acceptor, i), name) == 0)
+            return acceptor_port(listeners->acceptor, i);
+    return 0;
+}
+
+int64_t listeners_connection_count(const struct listeners *listeners)
+{
+    int64_t count = 0;
+    for (int i = 0; i < listeners->count; i++)
+        for (int loop = 0; loop < node_env(listeners->node)->loop_count; loop++)
+            count += acceptor_group(listeners->acceptor, i, loop)->stats.open_count;
+    return count;
+}

@@ -1,0 +1,25 @@
+/*
+ * The node's listeners: opens what `listeners` names and turns frames into requests of the shard
+ * whose loop has the connection. Loop 0, but for the frames.
+ */
+#ifndef KRAFTD_BROKER_SERVER_LISTENERS_H
+#define KRAFTD_BROKER_SERVER_LISTENERS_H
+
+#include "common/base/stream.h"
+
+struct listeners;
+struct node;
+
+struct listeners *listeners_new(struct node *node);
+/* All of them, or none: the error was logged with the end point and what to do. */
+int listeners_open(struct listeners *listeners);
+/* Stops accepting, answers what was received, closes; drained comes when no connection is left. */
+void listeners_drain(struct listeners *listeners, void (*drained)(void *ctx), void *ctx);
+/* After drained, or when nothing was opened. NULL is fine. */
+void listeners_free(struct listeners *listeners);
+
+/* The port that a listener of this name got (it may have asked for 0). */
+uint16_t listeners_port(const struct listeners *listeners, const char *name);
+int64_t listeners_connection_count(const struct listeners *listeners);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * The metadata loop: where the quorum node, the loader, the chain of images and the controller
+ * meet. All on loop 0.
+ *
+ * Committed batches become images; every image goes to every shard, in order, and only then are the
+ * requests answered that waited for it. While this node leads the quorum it decides requests and
+ * proposes their records; what was proposed and is not committed when leadership is lost gets
+ * "outcome unknown".
+ *
+ * Invariant: an answer never leaves before its image is on its way to all shards.
+ */
+#ifndef KRAFTD_BROKER_SERVER_METADATA_LOOP_H
+#define KRAFTD_BROKER_SERVER_METADATA_LOOP_H
+
+#include "common/base/str.h"
+#include "common/base/uuid.h"
+
+#include <stdint.h>
+
+struct controller_call;
+struct image;
+struct image_reader;
+struct metadata_loop;
+struct node;
+struct quorum_node;
+struct quorum_node_config;
+
+struct metadata_loop *metadata_loop_new(struct node *node);
+/* NULL is fine. After stopped came, and all readers are gone. */
+void metadata_loop_free(struct metadata_loop *loop);
+
+/* Loads the log and begins to take part in the quorum. `started` (0, or an errno whose reason was
+ * logged) comes when the log on the disk is loaded and the first image went to the shards. */
+void metadata_loop_start(struct metadata_loop *loop, const struct quorum_node_config *config,
+                         void (*started)(void *ctx, int status), void *ctx);
+/* Answers what waits with NOT_CONTROLLER and closes the log. */
+void metadata_loop_stop(struct metadata_loop *loop, void (*stopped)(void *ctx), void *ctx);
+
+/* Decides it now and answers it when its records are committed. */
+void metadata_loop_decide(struct metadata_loop *loop, struct controller_call *call);
+
+struct quorum_node *metadata_loop_quorum(const struct metadata_loop *loop);
+bool metadata_loop_is_active(const struct metadata_loop *loop);
+/* A shard's place in the line of readers; before the loops run. */
+const struct image *metadata_loop_add_reader(struct metadata_loop *loop,
+                                             struct image_reader *reader);
+void metadata_loop_remove_reader(struct metadata_loop *loop, struct image_reader *reader);
+
+#endif

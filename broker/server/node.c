@@ -1,0 +1,304 @@
+#include "broker/server/node.h"
+
+#define LOG_MODULE "node"
+
+#include "broker/server/broker_lifecycle.h"
+#include "broker/server/listeners.h"
+#include "broker/server/metadata_loop.h"
+#include "broker/server/node_internal.h"
+#include "broker/server/request.h"
+#include "common/base/check.h"
+#include "common/base/logger.h"
+#include "common/base/mem.h"
+#include "metadata/config/server_config.h"
+#include "raft/quorum_node.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* How long the controller may take to let this broker go. */
+#define CONTROLLED_SHUTDOWN_MS 5000
+
+static void after_disk(struct work *work);
+static void after_metadata(void *ctx, int status);
+
+static struct logger *logger_of(const struct node *node)
+{
+    return node->env->logger;
+}
+
+struct node *node_new(struct env *env, const struct server_config *config)
+{
+    struct node *node = mem_calloc(1, sizeof(*node));
+    node->env = env;
+    node->config = config;
+    node->state = NODE_NEW;
+    node_checkpoint_init(node);
+    return node;
+}
+
+void node_free(struct node *node)
+{
+    if (node == NULL)
+        return;
+    listeners_free(node->listeners);
+    broker_lifecycle_free(node->lifecycle);
+    for (int i = 0; node->shards != NULL && i < node->env->loop_count; i++) {
+        metadata_loop_remove_reader(node->metadata, &node->shards[i].reader);
+        shard_release(&node->shards[i]);
+        file_cache_release(node->shards[i].host.files);
+        free(node->shards[i].host.files);
+    }
+    free(node->shards);
+    free(node->shard_stops);
+    metadata_loop_free(node->metadata);
+    node_disk_release(&node->disk);
+    free(node);
+}
+
+static void disk_run(struct work *work)
+{
+    struct node *node = CONTAINER_OF(work, struct node, work);
+    node->work_status = node_disk_open(node->env, node->config, &node->disk);
+}
+
+static void start_failed(struct node *node, int status)
+{
+    node->state = NODE_FAILED;
+    void (*started)(void *, int) = node->started;
+    node->started = NULL;
+    if (started != NULL)
+        started(node->started_ctx, status);
+}
+
+void node_start(struct node *node, void (*started)(void *ctx, int status), void *ctx)
+{
+    CHECK(node->state == NODE_NEW);
+    node->state = NODE_STARTING;
+    node->started = started;
+    node->started_ctx = ctx;
+    node->work = (struct work){.run = disk_run, .done = after_disk, .loop = node->env->loops[0]};
+    work_submit(&node->work, WORK_DISK);
+}
+
+static void make_shards(struct node *node)
+{
+    node->metadata = metadata_loop_new(node);
+    node->shards = mem_calloc((size_t)node->env->loop_count, sizeof(struct shard));
+    for (int i = 0; i < node->env->loop_count; i++) {
+        struct shard *shard = &node->shards[i];
+        node_fill_host(node, shard, node->env->loops[i]);
+        shard_init(shard, node, node->env->loops[i],
+                   metadata_loop_add_reader(node->metadata, &shard->reader));
+    }
+}
+
+/* The disks are ours: load the metadata. */
+static void after_disk(struct work *work)
+{
+    struct node *node = CONTAINER_OF(work, struct node, work);
+    const struct server_config *config = node->config;
+    if (node->stop_waits) {
+        node->state = NODE_STOPPING;
+        node_stop_continue(node);
+        return;
+    }
+    if (node->work_status != 0) {
+        log_at(logger_of(node), LOG_FATAL, "%s", node->disk.error);
+        start_failed(node, node->work_status);
+        return;
+    }
+    if (node->disk.formed)
+        log_info(logger_of(node), "Formed a new cluster of this one node cluster.id=%s",
+                 node->disk.cluster_id);
+    make_shards(node);
+    struct log_config log = LOG_CONFIG_DEFAULT;
+    log.segment_bytes =
+        (int32_t)server_config_integer(config, CONFIG_BROKER_METADATA_LOG_SEGMENT_BYTES);
+    log.segment_ms = server_config_integer(config, CONFIG_BROKER_METADATA_LOG_SEGMENT_MS);
+    log.max_message_bytes = INT32_MAX;
+    struct quorum_voters *self = quorum_voters_new();
+    quorum_voters_add(self, config->node_id, node->disk.metadata_directory_id, QUORUM_VOTER);
+    struct quorum_node_config quorum = {
+        .node_id = config->node_id,
+        .directory_id = node->disk.metadata_directory_id,
+        .directory = node->disk.metadata_path,
+        .election_timeout_ms = (unsigned)server_config_integer(
+            config, CONFIG_BROKER_CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS),
+        .heartbeat_ms = 100,
+        .log = log,
+        .retention_bytes =
+            server_config_integer(config, CONFIG_BROKER_METADATA_MAX_RETENTION_BYTES),
+        .retention_ms = server_config_integer(config, CONFIG_BROKER_METADATA_MAX_RETENTION_MS),
+        .voters = self,
+    };
+    metadata_loop_start(node->metadata, &quorum, after_metadata, node);
+    quorum_voters_unref(self);
+}
+
+static void started_run(struct work *work)
+{
+    struct node *node = CONTAINER_OF(work, struct node, work);
+    node->work_status = log_manager_started(node->disk.logs);
+}
+
+static void started_done(struct work *work)
+{
+    struct node *node = CONTAINER_OF(work, struct node, work);
+    node->work_running = false;
+    if (node->work_status != 0)
+        log_warn(logger_of(node), "A log directory cannot be marked as started: %s",
+                 strerror(-node->work_status));
+    node_checkpoint_arm(node);
+    if (node->stop_waits)
+        node_stop_continue(node);
+}
+
+/* Unfenced, and every partition that was there at the start is open. */
+void node_check_ready(struct node *node)
+{
+    if (node->state != NODE_STARTING || !node->unfenced || node->opening_partitions > 0)
+        return;
+    node->state = NODE_RUNNING;
+    atomic_store(&node->ready, true);
+    log_info(logger_of(node), "Ready node.id=%d cluster.id=%s partitions=%lld",
+             node->config->node_id, node->disk.cluster_id, (long long)node->partition_count);
+    node->work_running = true;
+    node->work =
+        (struct work){.run = started_run, .done = started_done, .loop = node->env->loops[0]};
+    work_submit(&node->work, WORK_DISK);
+    void (*started)(void *, int) = node->started;
+    node->started = NULL;
+    if (started != NULL)
+        started(node->started_ctx, 0);
+}
+
+static void now_unfenced(void *ctx)
+{
+    struct node *node = ctx;
+    node->unfenced = true;
+    node_check_ready(node);
+}
+
+/* The log is loaded: listen, and register. */
+static void after_metadata(void *ctx, int status)
+{
+    struct node *node = ctx;
+    if (status == 0) {
+        node->listeners = listeners_new(node);
+        status = listeners_open(node->listeners);
+    }
+    if (status != 0) {
+        start_failed(node, status);
+        return;
+    }
+    node->lifecycle = broker_lifecycle_new(node);
+    broker_lifecycle_start(node->lifecycle, now_unfenced, node);
+}
+
+/* Ending, in this order: controller, listeners, partitions, metadata, disks. Each step calls the
+ * next. */
+static void stop_disk_run(struct work *work)
+{
+    struct node *node = CONTAINER_OF(work, struct node, work);
+    if (node->disk.logs != NULL)
+        node->work_status = log_manager_stop(node->disk.logs, node->stop_epoch);
+}
+
+static void stop_disk_done(struct work *work)
+{
+    struct node *node = CONTAINER_OF(work, struct node, work);
+    if (node->work_status != 0)
+        log_error(logger_of(node), "The log directories were not closed cleanly: %s",
+                  strerror(-node->work_status));
+    node->state = NODE_STOPPED;
+    log_info(logger_of(node), "Stopped node.id=%d", node->config->node_id);
+    node->stopped(node->stopped_ctx);
+}
+
+static void metadata_stopped(void *ctx)
+{
+    struct node *node = ctx;
+    node->work_status = 0;
+    node->work =
+        (struct work){.run = stop_disk_run, .done = stop_disk_done, .loop = node->env->loops[0]};
+    work_submit(&node->work, WORK_DISK);
+}
+
+static void shard_stopped_here(struct task *task)
+{
+    struct node *node = CONTAINER_OF(task, struct node_shard_stop, task)->node;
+    if (--node->stopping_shards > 0)
+        return;
+    metadata_loop_stop(node->metadata, metadata_stopped, node);
+}
+
+static void shard_stopped(struct shard *shard)
+{
+    struct node_shard_stop *stop = &shard->node->shard_stops[shard->index];
+    stop->task.run = shard_stopped_here;
+    loop_post(shard->node->env->loops[0], &stop->task);
+}
+
+static void stop_shard(struct task *task)
+{
+    struct node_shard_stop *stop = CONTAINER_OF(task, struct node_shard_stop, task);
+    shard_stop(&stop->node->shards[stop->index], true, shard_stopped);
+}
+
+static void listeners_drained(void *ctx)
+{
+    struct node *node = ctx;
+    node->stopping_shards = node->env->loop_count;
+    for (int i = 0; i < node->env->loop_count; i++) {
+        node->shard_stops[i] =
+            (struct node_shard_stop){.task.run = stop_shard, .node = node, .index = i};
+        loop_post(node->env->loops[i], &node->shard_stops[i].task);
+    }
+}
+
+static void let_go(void *ctx)
+{
+    struct node *node = ctx;
+    node->stop_epoch = node_broker_epoch(node);
+    if (node->listeners != NULL) {
+        for (int i = 0; i < node->env->loop_count; i++)
+            shard_hurry_fetches(&node->shards[i]);
+        listeners_drain(node->listeners, listeners_drained, node);
+    } else {
+        listeners_drained(node);
+    }
+}
+
+void node_stop_continue(struct node *node)
+{
+    node->stop_waits = node->work_running;
+    if (node->stop_waits)
+        return;
+    if (node->shards == NULL)
+        metadata_stopped(node);
+    else if (node->lifecycle != NULL)
+        broker_lifecycle_stop(node->lifecycle, CONTROLLED_SHUTDOWN_MS, let_go, node);
+    else
+        let_go(node);
+}
+
+void node_stop(struct node *node, void (*stopped)(void *ctx), void *ctx)
+{
+    CHECK(node->state != NODE_STOPPING && node->state != NODE_STOPPED);
+    /* A start that is under way ends first: its work item is ours to wait for. */
+    bool opening = node->state == NODE_STARTING && node->shards == NULL;
+    atomic_store(&node->ready, false);
+    node->stopped = stopped;
+    node->stopped_ctx = ctx;
+    node->shard_stops = node->shard_stops
+                            ? node->shard_stops
+                            : mem_calloc((size_t)node->env->loop_count, sizeof(*node->shard_stops));
+    if (opening) {
+        node->stop_waits = true;
+        return;
+    }
+    node->state = NODE_STOPPING;
+    timer_stop(&node->checkpoint_timer);
+    node_stop_continue(node);
+}

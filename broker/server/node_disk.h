@@ -1,0 +1,33 @@
+/*
+ * The node's disks at start: whose they are, and, where they are blank, making them a new cluster's
+ * of one node. Everything here blocks: on a worker.
+ *
+ * A blank node forms in this order, so that a crash in between leaves it blank: the bootstrap
+ * checkpoint of the metadata log (the voters and the feature levels), then meta.properties in each
+ * directory, the metadata directory's last. Nothing is formed over data: partitions or a metadata
+ * log without meta.properties are refused, and so is a directory of ZooKeeper days, untouched.
+ */
+#ifndef KRAFTD_BROKER_SERVER_NODE_DISK_H
+#define KRAFTD_BROKER_SERVER_NODE_DISK_H
+
+#include "common/base/env.h"
+#include "common/storage/log_manager.h"
+
+struct server_config;
+
+struct node_disk {
+    struct log_manager *logs;
+    struct log_dir *metadata_dir; /* NULL: it is one of log.dirs */
+    char cluster_id[CLUSTER_ID_MAX + 1];
+    struct uuid metadata_directory_id;
+    char *metadata_path; /* of __cluster_metadata-0 */
+    bool formed;         /* just now */
+    char error[LOG_MANAGER_ERROR_LEN];
+};
+
+/* 0, or an errno with a sentence in error; release it either way. */
+int node_disk_open(struct env *env, const struct server_config *config, struct node_disk *ret_disk);
+/* Free what open made. The log manager was stopped, or nothing used it. */
+void node_disk_release(struct node_disk *disk);
+
+#endif

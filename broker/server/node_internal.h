@@ -1,0 +1,81 @@
+/*
+ * Inside of a node: node.c (start and stop), node_storage.c (what partitions need of the disks),
+ * and node_view.c (what others ask).
+ */
+#ifndef KRAFTD_BROKER_SERVER_NODE_INTERNAL_H
+#define KRAFTD_BROKER_SERVER_NODE_INTERNAL_H
+
+#include "broker/server/node.h"
+#include "broker/server/node_disk.h"
+#include "broker/server/shard.h"
+#include "common/storage/file_cache.h"
+
+#include <stdatomic.h>
+
+struct broker_lifecycle;
+struct listeners;
+
+enum node_state {
+    NODE_NEW,
+    NODE_STARTING,
+    NODE_RUNNING,
+    NODE_FAILED, /* only stop is left */
+    NODE_STOPPING,
+    NODE_STOPPED,
+};
+
+struct node_shard_stop {
+    struct task task;
+    struct node *node;
+    int index;
+};
+
+/* An event of a partition on its way from its loop to loop 0. */
+struct node_partition_event {
+    struct task task;
+    struct node *node;
+    bool opened; /* else: its disk failed */
+    size_t dir;  /* that failed */
+    int status;
+};
+
+struct node {
+    struct env *env;
+    const struct server_config *config;
+    enum node_state state;
+    struct node_disk disk;
+    struct shard *shards;
+    struct metadata_loop *metadata;
+    struct listeners *listeners;
+    struct broker_lifecycle *lifecycle;
+
+    bool unfenced;
+    _Atomic bool ready;                 /* /readyz */
+    _Atomic int64_t opening_partitions; /* on workers now */
+    _Atomic int64_t partition_count;
+    struct timer checkpoint_timer;
+    struct work checkpoint_work;
+    bool checkpointing;
+
+    struct work work; /* the step of start or stop that is on a worker */
+    int work_status;
+    bool work_running, stop_waits;
+    int64_t stop_epoch;
+    int stopping_shards;
+    struct node_shard_stop *shard_stops;
+    void (*started)(void *ctx, int status);
+    void *started_ctx;
+    void (*stopped)(void *ctx);
+    void *stopped_ctx;
+    void (*fatal)(void *ctx);
+    void *fatal_ctx;
+};
+
+void node_check_ready(struct node *node);
+void node_stop_continue(struct node *node);
+void node_fill_host(struct node *node, struct shard *shard, struct loop *loop);
+/* Begins to write the checkpoints of the log directories from time to time. */
+void node_checkpoint_init(struct node *node);
+void node_checkpoint_arm(struct node *node);
+
+#endif

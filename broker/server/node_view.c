@@ -1,0 +1,101 @@
+#include "broker/server/broker_lifecycle.h"
+#include "broker/server/listeners.h"
+#include "broker/server/metadata_loop.h"
+#include "broker/server/node_internal.h"
+#include "metadata/config/server_config.h"
+#include "raft/quorum_node.h"
+
+#include <stdlib.h>
+
+int32_t node_id(const struct node *node)
+{
+    return node->config->node_id;
+}
+
+const struct server_config *node_config(const struct node *node)
+{
+    return node->config;
+}
+
+struct env *node_env(const struct node *node)
+{
+    return node->env;
+}
+
+struct str node_cluster_id(const struct node *node)
+{
+    return str_of(node->disk.cluster_id);
+}
+
+int16_t node_kraft_version(const struct node *node)
+{
+    return 1;
+}
+
+uint16_t node_listener_port(const struct node *node, struct str listener)
+{
+    char *name = str_dup_z(listener);
+    uint16_t port = node->listeners ? listeners_port(node->listeners, name) : 0;
+    free(name);
+    return port;
+}
+
+int32_t node_directory_ids(const struct node *node, struct uuid *ret_ids)
+{
+    int32_t count = 0;
+    for (size_t i = 0; i < log_manager_dir_count(node->disk.logs); i++)
+        if (log_manager_dir_status(node->disk.logs, i) == 0)
+            ret_ids[count++] = log_manager_dir(node->disk.logs, i)->meta.directory_id;
+    return count;
+}
+
+int64_t node_previous_broker_epoch(const struct node *node)
+{
+    int64_t epoch = -1;
+    for (size_t i = 0; i < log_manager_dir_count(node->disk.logs); i++) {
+        const struct log_dir *dir = log_manager_dir(node->disk.logs, i);
+        if (log_manager_dir_status(node->disk.logs, i) != 0)
+            continue;
+        if (dir->broker_epoch < 0)
+            return -1; /* one disk that was not closed in order makes it an unclean stop */
+        epoch = dir->broker_epoch;
+    }
+    return epoch;
+}
+
+int64_t node_broker_epoch(const struct node *node)
+{
+    return node->lifecycle ? broker_lifecycle_epoch(node->lifecycle) : -1;
+}
+
+struct metadata_loop *node_metadata_loop(const struct node *node)
+{
+    return node->metadata;
+}
+
+struct shard *node_shard(const struct node *node, int index)
+{
+    return &node->shards[index];
+}
+
+bool node_is_ready(const struct node *node)
+{
+    return atomic_load(&((struct node *)(uintptr_t)node)->ready);
+}
+
+struct log_manager *node_log_manager(const struct node *node)
+{
+    return node->disk.logs;
+}
+
+void node_on_fatal(struct node *node, void (*fatal)(void *ctx), void *ctx)
+{
+    node->fatal = fatal;
+    node->fatal_ctx = ctx;
+}
+
+void node_fatal(struct node *node)
+{
+    if (node->fatal != NULL)
+        node->fatal(node->fatal_ctx);
+}

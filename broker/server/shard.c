@@ -1,0 +1,257 @@
+#include "broker/server/shard.h"
+
+#include "broker/replica/fetch_session.h"
+#include "broker/server/node.h"
+#include "broker/server/request.h"
+#include "broker/server/shard_topics.h"
+#include "common/base/check.h"
+#include "common/base/mem.h"
+#include "metadata/config/server_config.h"
+#include "metadata/delta.h"
+
+#include <stdlib.h>
+
+#define TICK_MS 500
+/* The background flusher: what a partition may have unsynced, in bytes and in time. It bounds what
+ * a recovery has to read. */
+#define FLUSHER_BYTES       ((int64_t)64 << 20)
+#define FLUSHER_INTERVAL_MS 30000
+
+struct shard *shard_of(const struct node *node, struct uuid topic_id, int32_t index)
+{
+    uint64_t hash = hash_u64(hash_bytes(topic_id.b, 16) + (uint32_t)index);
+    return node_shard(node, (int)(hash % (uint64_t)node_env(node)->loop_count));
+}
+
+int shard_count(const struct node *node)
+{
+    return node_env(node)->loop_count;
+}
+
+struct partition *shard_partition(const struct shard *shard, struct uuid topic_id, int32_t index)
+{
+    return map_get(&shard->partitions, map_key_uuid_int(topic_id, index));
+}
+
+static struct partition_role role_of(const struct partition_image *image)
+{
+    return (struct partition_role){
+        .leader_id = image->leader,
+        .leader_epoch = image->leader_epoch,
+        .partition_epoch = image->partition_epoch,
+        .replica_count = image->replica_count,
+        .isr_count = image->isr_count,
+    };
+}
+
+static void check_stopped(struct shard *shard)
+{
+    if (shard->stopping && shard->closing_partitions == 0)
+        shard->stopped(shard);
+}
+
+static void partition_gone(void *ctx)
+{
+    struct shard *shard = ctx;
+    shard->closing_partitions--;
+    node_partition_gone(shard->node);
+    check_stopped(shard);
+}
+
+static void close_partition(struct shard *shard, struct partition *p, bool clean, bool remove)
+{
+    map_remove(&shard->partitions, map_key_uuid_int(partition_topic_id(p), partition_index(p)));
+    shard->closing_partitions++;
+    partition_close(p, clean, remove, partition_gone, shard);
+}
+
+static void add_partition(struct shard *shard, const struct partition_delta *change,
+                          const struct image *image)
+{
+    struct topic_ref topic = {.name = topic_name(change->topic), .id = change->topic->id};
+    struct partition_role role = role_of(change->after);
+    struct topic_settings settings;
+    topic_settings_resolve(node_config(shard->node), image, topic.name, &settings);
+    struct partition_new_args args = {.host = &shard->host,
+                                      .topic = topic.name,
+                                      .topic_id = topic.id,
+                                      .index = change->after->id,
+                                      .role = &role,
+                                      .config = &settings.log};
+    node_partition_opening(shard->node);
+    map_put(&shard->partitions, map_key_uuid_int(topic.id, change->after->id),
+            partition_new(&args));
+}
+
+static void apply_partition(struct shard *shard, const struct partition_delta *change,
+                            const struct image *image)
+{
+    int32_t id = change->after ? change->after->id : change->before->id;
+    if (shard_of(shard->node, change->topic->id, id) != shard)
+        return;
+    bool hosts = change->after != NULL &&
+                 node_list_contains(partition_replicas(change->after), shard->host.node_id);
+    struct partition *p = shard_partition(shard, change->topic->id, id);
+    if (p == NULL && hosts) {
+        add_partition(shard, change, image);
+    } else if (p != NULL && !hosts) {
+        close_partition(shard, p, false, true);
+    } else if (p != NULL) {
+        struct partition_role role = role_of(change->after);
+        partition_apply(p, &role);
+    }
+}
+
+static void forget_settings(struct shard *shard)
+{
+    MAP_FOR_EACH (entry, &shard->topic_settings)
+        free(entry->value);
+    map_clear(&shard->topic_settings);
+}
+
+/* Configuration changed somewhere: partitions whose log settings differ now are told. */
+static void apply_configs(struct shard *shard, const struct image *image)
+{
+    forget_settings(shard);
+    MAP_FOR_EACH (entry, &shard->partitions) {
+        struct partition *p = entry->value;
+        struct topic_settings settings;
+        topic_settings_resolve(node_config(shard->node), image, partition_topic(p), &settings);
+        partition_set_config(p, &settings.log);
+    }
+}
+
+static bool configs_matter(const struct image_delta *delta)
+{
+    for (size_t i = 0; i < delta->configs.count; i++) {
+        const struct config_image *config = delta->configs.items[i].after;
+        if (config == NULL)
+            config = delta->configs.items[i].before;
+        if (config->type == CONFIG_RESOURCE_TOPIC || config->type == CONFIG_RESOURCE_BROKER)
+            return true;
+    }
+    return false;
+}
+
+static void receive_image(struct task *task)
+{
+    struct shard_image *message = CONTAINER_OF(task, struct shard_image, task);
+    struct shard *shard = message->shard;
+    if (!shard->stopping) {
+        for (size_t i = 0; i < message->delta->partitions.count; i++)
+            apply_partition(shard, &message->delta->partitions.items[i], message->image);
+        if (configs_matter(message->delta))
+            apply_configs(shard, message->image);
+    }
+    if (!timer_running(&shard->tick) && !shard->stopping)
+        timer_start_in_ms(&shard->tick, TICK_MS);
+    shard->image = message->image;
+    image_reader_advance(&shard->reader, message->image);
+    free(message);
+}
+
+void shard_send_image(struct shard *shard, const struct image *image,
+                      const struct image_delta *delta)
+{
+    struct shard_image *message = mem_alloc(sizeof(*message));
+    *message = (struct shard_image){
+        .task.run = receive_image, .shard = shard, .image = image, .delta = delta};
+    /* On its own loop the shard has it before anybody is answered. */
+    if (shard->index == 0)
+        receive_image(&message->task);
+    else
+        loop_post(shard->loop, &message->task);
+}
+
+static void tick(struct timer *timer)
+{
+    struct shard *shard = CONTAINER_OF(timer, struct shard, tick);
+    const struct server_config *config = node_config(shard->node);
+    int64_t now_ms = env_now_ms(shard->loop->env);
+    bool retention = now_ms >= shard->retention_due_ms;
+    bool checkpoint = now_ms >= shard->checkpoint_due_ms;
+    if (retention)
+        shard->retention_due_ms =
+            now_ms + server_config_integer(config, CONFIG_BROKER_LOG_RETENTION_CHECK_INTERVAL_MS);
+    if (checkpoint)
+        shard->checkpoint_due_ms = now_ms + FLUSHER_INTERVAL_MS;
+    MAP_FOR_EACH (entry, &shard->partitions) {
+        partition_tick(entry->value, retention);
+        partition_checkpoint_flush(entry->value, checkpoint ? 0 : FLUSHER_BYTES);
+    }
+    timer_start_in_ms(&shard->tick, TICK_MS);
+}
+
+void shard_init(struct shard *shard, struct node *node, struct loop *loop,
+                const struct image *image)
+{
+    const struct server_config *config = node_config(node);
+    shard->node = node;
+    shard->loop = loop;
+    shard->index = loop->index;
+    shard->image = image;
+    map_init(&shard->partitions, MAP_UUID);
+    map_init(&shard->topic_settings, MAP_UUID);
+    map_init(&shard->auto_creating, MAP_STR);
+    producer_ids_init(&shard->producer_ids, shard);
+    list_init(&shard->requests);
+    list_init(&shard->free_requests);
+    list_init(&shard->fetches);
+    int slots = (int)server_config_integer(
+                    config, CONFIG_BROKER_MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS) /
+                loop->env->loop_count;
+    shard->sessions =
+        fetch_session_cache_new(MAX(slots, 1), 120000, loop->index, loop->env->loop_count);
+    record_validator_init(&shard->validator);
+    timer_init(&shard->tick, loop, tick);
+    int64_t now_ms = env_now_ms(loop->env);
+    shard->retention_due_ms =
+        now_ms + server_config_integer(config, CONFIG_BROKER_LOG_INITIAL_TASK_DELAY_MS);
+    shard->checkpoint_due_ms = now_ms + FLUSHER_INTERVAL_MS;
+}
+
+static void wake_fetches(struct task *task)
+{
+    struct shard *shard = CONTAINER_OF(task, struct shard, wake_task);
+    shard->hurry = true;
+    struct list waits;
+    list_init(&waits);
+    while (!list_empty(&shard->fetches))
+        list_push_back(&waits, list_pop_front(&shard->fetches));
+    struct list *node;
+    while ((node = list_pop_front(&waits)) != NULL) {
+        struct shard_hurry *hurried = LIST_ITEM(node, struct shard_hurry, link);
+        hurried->hurry(hurried);
+    }
+}
+
+void shard_hurry_fetches(struct shard *shard)
+{
+    shard->wake_task.run = wake_fetches;
+    loop_post(shard->loop, &shard->wake_task);
+}
+
+void shard_stop(struct shard *shard, bool clean, void (*stopped)(struct shard *))
+{
+    shard->stopping = true;
+    shard->stopped = stopped;
+    timer_stop(&shard->tick);
+    shard->closing_partitions++; /* until all were begun */
+    MAP_FOR_EACH (entry, &shard->partitions)
+        close_partition(shard, entry->value, clean, false);
+    shard->closing_partitions--;
+    check_stopped(shard);
+}
+
+void shard_release(struct shard *shard)
+{
+    CHECK(shard->partitions.count == 0);
+    forget_settings(shard);
+    map_release(&shard->topic_settings);
+    map_release(&shard->auto_creating);
+    producer_ids_release(&shard->producer_ids);
+    map_release(&shard->partitions);
+    request_free_all(shard);
+    fetch_session_cache_free(shard->sessions);
+    record_validator_release(&shard->validator);
+}

@@ -1,0 +1,44 @@
+#include "broker/server/shard_topics.h"
+
+#include "broker/server/node.h"
+#include "broker/server/shard.h"
+#include "common/base/mem.h"
+#include "metadata/image.h"
+
+bool topic_is_internal(struct str name)
+{
+    return str_eq(name, STR("__consumer_offsets")) || str_eq(name, STR("__transaction_state")) ||
+           str_eq(name, STR("__share_group_state"));
+}
+
+static bool describe(const struct topic_image *topic, struct topic_ref *ret_topic)
+{
+    if (topic == NULL)
+        return false;
+    *ret_topic = (struct topic_ref){.name = topic_name(topic),
+                                    .id = topic->id,
+                                    .partition_count = (int32_t)topic->partitions.count};
+    return true;
+}
+
+bool shard_topic_by_name(const struct shard *shard, struct str name, struct topic_ref *ret_topic)
+{
+    return describe(topics_image_find(&shard->image->topics, name), ret_topic);
+}
+
+bool shard_topic_by_id(const struct shard *shard, struct uuid id, struct topic_ref *ret_topic)
+{
+    return describe(topics_image_find_id(&shard->image->topics, id), ret_topic);
+}
+
+const struct topic_settings *shard_topic_settings(struct shard *shard,
+                                                  const struct topic_ref *topic)
+{
+    struct topic_settings *settings = map_get(&shard->topic_settings, map_key_uuid(topic->id));
+    if (settings == NULL) {
+        settings = mem_alloc(sizeof(*settings));
+        topic_settings_resolve(node_config(shard->node), shard->image, topic->name, settings);
+        map_put(&shard->topic_settings, map_key_uuid(topic->id), settings);
+    }
+    return settings;
+}
