@@ -1,0 +1,42 @@
+/*
+ * What is served: key, versions, handler. An API that is not here is not advertised, and a request
+ * for it closes the connection, as in Kafka.
+ */
+#include "broker/handlers/handlers.h"
+#include "broker/server/request.h"
+
+#include <stddef.h>
+
+const struct api_handler api_handlers[] = {
+    {API_PRODUCE, 3, 13, handle_produce},
+    {API_FETCH, 4, 18, handle_fetch},
+    {API_LIST_OFFSETS, 1, 11, handle_list_offsets},
+    {API_METADATA, 0, 13, handle_metadata},
+    {API_API_VERSIONS, 0, 5, handle_api_versions},
+    {API_CREATE_TOPICS, 2, 7, handle_create_topics},
+    {API_DELETE_TOPICS, 1, 6, handle_delete_topics},
+    {API_DELETE_RECORDS, 0, 2, handle_delete_records},
+    {API_INIT_PRODUCER_ID, 0, 5, handle_init_producer_id},
+    {API_OFFSET_FOR_LEADER_EPOCH, 2, 4, handle_offset_for_leader_epoch},
+    {API_DESCRIBE_CONFIGS, 1, 4, handle_describe_configs},
+    {API_ALTER_CONFIGS, 0, 2, handle_alter_configs},
+    {API_CREATE_PARTITIONS, 0, 3, handle_create_partitions},
+    {API_INCREMENTAL_ALTER_CONFIGS, 0, 1, handle_incremental_alter_configs},
+    {API_DESCRIBE_QUORUM, 0, 2, handle_describe_quorum},
+    {API_UPDATE_FEATURES, 0, 2, handle_update_features},
+    {API_DESCRIBE_CLUSTER, 0, 2, handle_describe_cluster},
+    {API_DESCRIBE_PRODUCERS, 0, 0, handle_describe_producers},
+    {API_DESCRIBE_TOPIC_PARTITIONS, 0, 0, handle_describe_topic_partitions},
+    {-1, 0, 0, NULL},
+};
+
+const struct api_handler *api_handler_find(int16_t api_key, uint8_t api_mask)
+{
+    const struct api *api = api_find(api_key);
+    if (api == NULL || (api->listeners & api_mask) == 0)
+        return NULL;
+    for (const struct api_handler *handler = api_handlers; handler->api_key >= 0; handler++)
+        if (handler->api_key == api_key)
+            return handler;
+    return NULL;
+}

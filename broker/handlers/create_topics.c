@@ -1,0 +1,44 @@
+/* CreateTopics: decided by the controller; answered when the topics are committed. */
+#include "broker/handlers/handlers.h"
+#include "broker/server/controller_call.h"
+
+CONTROLLER_DECIDE(create_topics)
+
+static void fail_all(struct request *request, struct create_topics_response *response,
+                     enum kafka_error error)
+{
+    const struct create_topics_request *body = request->body;
+    message_init(&create_topics_response_desc, response);
+    response->topics = MESSAGE_ARRAY(&request->arena, create_topics_response_creatable_topic_result,
+                                     body->topics_count);
+    response->topics_count = body->topics_count;
+    for (int32_t i = 0; i < body->topics_count; i++) {
+        response->topics[i].name = body->topics[i].name;
+        response->topics[i].error_code = (int16_t)error;
+        response->topics[i].num_partitions = -1;
+        response->topics[i].replication_factor = -1;
+    }
+}
+
+static void reply(struct controller_call *call)
+{
+    struct request *request = call->ctx;
+    if (call->error != KAFKA_ERROR_NONE)
+        fail_all(request, call->response, call->error);
+    request_respond(request, call->response);
+}
+
+void handle_create_topics(struct request *request)
+{
+    const struct create_topics_request *body = request->body;
+    if (body->timeout_ms <= 0 && body->topics_count > 0) {
+        struct create_topics_response response;
+        fail_all(request, &response, KAFKA_ERROR_REQUEST_TIMED_OUT);
+        request_respond(request, &response);
+        return;
+    }
+    struct controller_call *call = controller_call_new(request, &create_topics_response_desc);
+    call->decide = decide_create_topics;
+    call->reply = reply;
+    controller_call_start(call);
+}

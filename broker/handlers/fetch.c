@@ -1,0 +1,431 @@
+/*
+ * Fetch: what to read comes from the request and its session; the loops that own the partitions
+ * name the bytes (fetch_read.h); here they are gathered under the request's limits, waited for, and
+ * sent from their files.
+ *
+ *   handle_fetch -> READING -> enough, or no time to wait: respond
+ *                      ^ \-> SETTING (waits are being set) -> WAITING
+ *                      \---------- woken, or time is up ------/
+ */
+#include "broker/handlers/fetch_read.h"
+#include "broker/handlers/handlers.h"
+#include "broker/server/request.h"
+#include "broker/server/shard.h"
+#include "broker/server/shard_topics.h"
+#include "common/base/check.h"
+#include "common/protocol/messages/fetch.h"
+
+#include <stdlib.h>
+
+enum fetch_phase { FETCH_READING, FETCH_SETTING, FETCH_WAITING };
+
+struct fetch_op {
+    struct request *request;
+    const struct fetch_request *body;
+    struct fetch_params params;
+    enum fetch_phase phase;
+    bool incremental, has_session, time_up, woken;
+    int32_t session_id;
+    struct fetch_entry *entries;
+    int32_t count;
+    struct fetch_group *groups;
+    int32_t group_count, outstanding;
+    struct timer timer;
+    struct shard_hurry hurry;
+};
+
+static void op_read(struct fetch_op *op);
+
+static struct fetch_op *op_of(struct fetch_group *group)
+{
+    return group->op;
+}
+
+/* Answers the whole request with one error. */
+static void respond_error(struct request *request, enum kafka_error error)
+{
+    struct fetch_response response;
+    message_init(&fetch_response_desc, &response);
+    response.error_code = (int16_t)error;
+    request_respond(request, &response);
+}
+
+static void from_request(const struct fetch_request_fetch_topic *topic,
+                         const struct fetch_request_fetch_partition *in,
+                         struct fetch_partition *out)
+{
+    *out = (struct fetch_partition){
+        .topic = topic->topic,
+        .topic_id = topic->topic_id,
+        .partition = in->partition,
+        .max_bytes = in->partition_max_bytes,
+        .fetch_offset = in->fetch_offset,
+        .log_start_offset = in->log_start_offset,
+        .current_leader_epoch = in->current_leader_epoch,
+        .last_fetched_epoch = in->last_fetched_epoch,
+        .replica_directory_id = in->replica_directory_id,
+        .follower_high_watermark = in->high_watermark,
+    };
+}
+
+static int32_t request_partitions(const struct fetch_request *body, struct arena *arena,
+                                  struct fetch_partition **ret)
+{
+    int32_t count = 0, at = 0;
+    for (int32_t t = 0; t < body->topics_count; t++)
+        count += MAX(body->topics[t].partitions_count, 0);
+    *ret = ARENA_ARRAY(arena, struct fetch_partition, count);
+    for (int32_t t = 0; t < body->topics_count; t++)
+        for (int32_t i = 0; i < body->topics[t].partitions_count; i++)
+            from_request(&body->topics[t], &body->topics[t].partitions[i], &(*ret)[at++]);
+    return count;
+}
+
+static int32_t request_forgotten(const struct fetch_request *body, struct arena *arena,
+                                 struct fetch_partition **ret)
+{
+    int32_t count = 0, at = 0;
+    for (int32_t t = 0; t < body->forgotten_topics_data_count; t++)
+        count += MAX(body->forgotten_topics_data[t].partitions_count, 0);
+    *ret = ARENA_ARRAY(arena, struct fetch_partition, count);
+    for (int32_t t = 0; t < body->forgotten_topics_data_count; t++) {
+        const struct fetch_request_forgotten_topic *topic = &body->forgotten_topics_data[t];
+        for (int32_t i = 0; i < topic->partitions_count; i++)
+            (*ret)[at++] = (struct fetch_partition){.topic = topic->topic,
+                                                    .topic_id = topic->topic_id,
+                                                    .partition = topic->partitions[i]};
+    }
+    return count;
+}
+
+/* From names to ids or back; what is not known is answered without asking a partition. */
+static void entry_resolve(struct fetch_op *op, struct fetch_entry *entry)
+{
+    bool by_id = op->params.version >= 13;
+    struct topic_ref topic;
+    bool known = by_id ? shard_topic_by_id(op->request->shard, entry->at.topic_id, &topic)
+                       : shard_topic_by_name(op->request->shard, entry->at.topic, &topic);
+    if (!known) {
+        entry->error =
+            by_id ? KAFKA_ERROR_UNKNOWN_TOPIC_ID : KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        return;
+    }
+    entry->at.topic_id = topic.id;
+    if (entry->at.partition < 0 || entry->at.partition >= topic.partition_count)
+        entry->error = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+static struct fetch_group *op_group(struct fetch_op *op, struct shard *owner)
+{
+    for (int32_t g = 0; g < op->group_count; g++)
+        if (op->groups[g].shard == owner)
+            return &op->groups[g];
+    struct fetch_group *group = &op->groups[op->group_count++];
+    group->shard = owner;
+    group->op = op;
+    group->params = &op->params;
+    group->asker = op->request->shard->loop;
+    group->entries = ARENA_ARRAY(&op->request->arena, struct fetch_entry *, op->count);
+    return group;
+}
+
+static void op_route(struct fetch_op *op)
+{
+    struct shard *shard = op->request->shard;
+    op->groups = ARENA_ARRAY(&op->request->arena, struct fetch_group,
+                             MIN(op->count, shard_count(shard->node)));
+    for (int32_t i = 0; i < op->count; i++) {
+        struct fetch_entry *entry = &op->entries[i];
+        list_init(&entry->wait.link);
+        fetch_entry_clear(entry);
+        if (op->params.isolation_level < 0 || op->params.isolation_level > 1 ||
+            op->params.max_bytes < 0)
+            entry->error = KAFKA_ERROR_INVALID_REQUEST;
+        else
+            entry_resolve(op, entry);
+        if (entry->error != KAFKA_ERROR_NONE)
+            continue;
+        struct fetch_group *group =
+            op_group(op, shard_of(shard->node, entry->at.topic_id, entry->at.partition));
+        entry->group = group;
+        group->entries[group->count++] = entry;
+    }
+}
+
+static void op_free(struct fetch_op *op)
+{
+    timer_stop(&op->timer);
+    list_remove(&op->hurry.link);
+    for (int32_t i = 0; i < op->count; i++)
+        fetch_entry_clear(&op->entries[i]);
+}
+
+static void fill_partition(struct fetch_op *op, const struct fetch_entry *entry, int32_t size_bytes,
+                           struct fetch_response_partition_data *out)
+{
+    out->partition_index = entry->at.partition;
+    out->error_code = (int16_t)entry->error;
+    out->high_watermark = entry->high_watermark;
+    out->last_stable_offset = entry->last_stable_offset;
+    out->log_start_offset = entry->log_start_offset;
+    out->diverging_epoch.epoch = entry->diverging_epoch;
+    out->diverging_epoch.end_offset = entry->diverging_end_offset;
+    if (op->params.version >= 16 && entry->leader_epoch >= 0) {
+        out->current_leader.leader_id = entry->leader_id;
+        out->current_leader.leader_epoch = entry->leader_epoch;
+    }
+    /* data NULL: the bytes come from the file, see response_file. */
+    out->records =
+        size_bytes > 0 ? (struct bytes){NULL, size_bytes} : (struct bytes){(const uint8_t *)"", 0};
+    out->aborted_transactions_count = op->params.read_committed ? 0 : -1;
+    if (entry->aborted_count > 0) {
+        out->aborted_transactions = MESSAGE_ARRAY(
+            &op->request->arena, fetch_response_aborted_transaction, (int32_t)entry->aborted_count);
+        out->aborted_transactions_count = (int32_t)entry->aborted_count;
+        for (size_t i = 0; i < entry->aborted_count; i++) {
+            out->aborted_transactions[i].producer_id = entry->aborted[i].producer_id;
+            out->aborted_transactions[i].first_offset = entry->aborted[i].first_offset;
+        }
+    }
+}
+
+/* In an incremental answer only what is new appears; the session takes note of it. */
+static bool session_wants(struct fetch_op *op, const struct fetch_entry *entry, int32_t size_bytes)
+{
+    if (!op->has_session)
+        return true;
+    struct fetch_session_outcome outcome = {.topic = entry->at.topic,
+                                            .topic_id = entry->at.topic_id,
+                                            .partition = entry->at.partition,
+                                            .has_error = entry->error != KAFKA_ERROR_NONE,
+                                            .has_records = size_bytes > 0,
+                                            .must_send = entry->diverging_epoch >= 0,
+                                            .high_watermark = entry->high_watermark,
+                                            .log_start_offset = entry->log_start_offset};
+    bool wanted =
+        fetch_session_includes(op->request->shard->sessions, op->session_id, &outcome, true);
+    return wanted || !op->incremental;
+}
+
+/* How many bytes of this read fit; a batch that does not fit whole is left out, but for the first.
+ */
+static int32_t fitting_bytes(const struct fetch_op *op, const struct fetch_entry *entry,
+                             int64_t sent_bytes)
+{
+    if (entry->read.file == NULL || entry->error != KAFKA_ERROR_NONE)
+        return 0;
+    if (sent_bytes == 0)
+        return entry->read.size_bytes;
+    int64_t left = MAX((int64_t)op->params.max_bytes - sent_bytes, 0);
+    int64_t fits = MIN(MIN((int64_t)entry->read.size_bytes, left), (int64_t)entry->at.max_bytes);
+    return entry->read.first_batch_bytes > fits ? 0 : (int32_t)fits;
+}
+
+static bool same_topic(const struct fetch_op *op, const struct fetch_entry *a,
+                       const struct fetch_entry *b)
+{
+    return op->params.version >= 13 ? uuid_eq(a->at.topic_id, b->at.topic_id)
+                                    : str_eq(a->at.topic, b->at.topic);
+}
+
+static void op_respond(struct fetch_op *op)
+{
+    struct arena *arena = &op->request->arena;
+    struct fetch_response response;
+    message_init(&fetch_response_desc, &response);
+    response.session_id = op->session_id;
+    if (op->params.isolation_level < 0 || op->params.isolation_level > 1)
+        response.error_code = KAFKA_ERROR_INVALID_REQUEST;
+    struct response_file *files = ARENA_ARRAY(arena, struct response_file, op->count);
+    response.responses = MESSAGE_ARRAY(arena, fetch_response_fetchable_topic_response, op->count);
+    struct fetch_response_partition_data *rooms =
+        MESSAGE_ARRAY(arena, fetch_response_partition_data, op->count);
+    int32_t topics = 0, used = 0, file_count = 0;
+    int64_t sent_bytes = 0;
+    const struct fetch_entry *before = NULL;
+    for (int32_t i = 0; i < op->count; i++) {
+        struct fetch_entry *entry = &op->entries[i];
+        int32_t size_bytes = fitting_bytes(op, entry, sent_bytes);
+        if (!session_wants(op, entry, size_bytes))
+            continue;
+        if (before == NULL || !same_topic(op, before, entry)) {
+            response.responses[topics].topic = entry->at.topic;
+            response.responses[topics].topic_id = entry->at.topic_id;
+            response.responses[topics].partitions = &rooms[used];
+            topics++;
+        }
+        before = entry;
+        fill_partition(op, entry, size_bytes, &rooms[used++]);
+        response.responses[topics - 1].partitions_count++;
+        sent_bytes += size_bytes;
+        if (size_bytes > 0) {
+            files[file_count++] =
+                (struct response_file){disk_file_ref(entry->read.file), entry->read.position};
+        }
+    }
+    response.responses_count = topics;
+    struct request *request = op->request;
+    op_free(op);
+    request_respond_files(request, &response, files, file_count);
+}
+
+/* Whether an answer is due now: Kafka's reasons not to wait. */
+static bool op_enough(const struct fetch_op *op)
+{
+    if (op->time_up || op->count == 0 || op->body->max_wait_ms <= 0)
+        return true;
+    int64_t bytes = 0;
+    for (int32_t i = 0; i < op->count; i++) {
+        const struct fetch_entry *entry = &op->entries[i];
+        if (entry->error != KAFKA_ERROR_NONE || entry->diverging_epoch >= 0)
+            return true;
+        bytes += entry->read.size_bytes;
+    }
+    return bytes >= op->body->min_bytes;
+}
+
+static void op_send(struct fetch_op *op, enum fetch_phase phase, void (*run)(struct shard_call *),
+                    void (*done)(struct shard_call *))
+{
+    op->phase = phase;
+    /* One more than there are, so that answers given at once do not end the phase too early. */
+    op->outstanding = op->group_count + 1;
+    for (int32_t g = 0; g < op->group_count; g++)
+        shard_call_send(&op->groups[g].call, op->request->shard->loop, op->groups[g].shard->loop,
+                        run, done);
+}
+
+static void op_after_setting(struct fetch_op *op)
+{
+    if (--op->outstanding > 0)
+        return;
+    op->phase = FETCH_WAITING;
+    if (op->woken || op->time_up)
+        op_read(op);
+}
+
+static void group_waits(struct shard_call *call)
+{
+    op_after_setting(op_of(CONTAINER_OF(call, struct fetch_group, call)));
+}
+
+static void op_after_reading(struct fetch_op *op)
+{
+    if (--op->outstanding > 0)
+        return;
+    if (op_enough(op)) {
+        op_respond(op);
+        return;
+    }
+    op->woken = false;
+    if (!timer_running(&op->timer))
+        timer_start_in_ms(&op->timer, op->body->max_wait_ms);
+    op_send(op, FETCH_SETTING, fetch_group_wait, group_waits);
+    op_after_setting(op);
+}
+
+static void group_read(struct shard_call *call)
+{
+    op_after_reading(op_of(CONTAINER_OF(call, struct fetch_group, call)));
+}
+
+static void op_read(struct fetch_op *op)
+{
+    op_send(op, FETCH_READING, fetch_group_read, group_read);
+    op_after_reading(op);
+}
+
+static void group_wake(struct task *task)
+{
+    struct fetch_op *op = op_of(CONTAINER_OF(task, struct fetch_group, wake));
+    op->woken = true;
+    if (op->phase == FETCH_WAITING)
+        op_read(op);
+}
+
+static void end_waiting(struct fetch_op *op)
+{
+    op->time_up = true;
+    if (op->phase == FETCH_WAITING)
+        op_read(op);
+}
+
+static void time_is_up(struct timer *timer)
+{
+    end_waiting(CONTAINER_OF(timer, struct fetch_op, timer));
+}
+
+static void hurry(struct shard_hurry *hurried)
+{
+    end_waiting(CONTAINER_OF(hurried, struct fetch_op, hurry));
+}
+
+/* The session decides which partitions are read; names are copied, for it may go meanwhile. */
+static enum kafka_error op_plan(struct fetch_op *op)
+{
+    struct request *request = op->request;
+    struct arena *arena = &request->arena;
+    struct fetch_partition *asked, *forgotten;
+    int32_t asked_count = request_partitions(op->body, arena, &asked);
+    uint32_t random;
+    env_random(request->shard->host.env, &random, sizeof(random));
+    struct fetch_session_request session = {
+        .session_id = op->body->session_id,
+        .epoch = op->body->session_epoch,
+        .uses_topic_ids = op->params.version >= 13,
+        .privileged = op->params.replica_id >= 0,
+        .partitions = asked,
+        .partition_count = asked_count,
+        .forgotten_count = request_forgotten(op->body, arena, &forgotten),
+        .forgotten = forgotten,
+        .now_ms = env_now_ms(request->shard->host.env),
+        .random = random,
+    };
+    struct fetch_session_plan plan;
+    enum kafka_error error = fetch_session_begin(request->shard->sessions, &session, &plan);
+    if (error != KAFKA_ERROR_NONE)
+        return error;
+    op->incremental = plan.incremental;
+    op->has_session = plan.session != NULL;
+    op->session_id = plan.answer_session_id;
+    op->count = plan.count;
+    if (plan.session != NULL) {
+        asked = ARENA_ARRAY(arena, struct fetch_partition, plan.count);
+        fetch_session_partitions(plan.session, asked);
+    }
+    op->entries = ARENA_ARRAY(arena, struct fetch_entry, plan.count);
+    for (int32_t i = 0; i < plan.count; i++) {
+        op->entries[i].at = asked[i];
+        op->entries[i].at.topic = arena_str(arena, asked[i].topic);
+    }
+    return KAFKA_ERROR_NONE;
+}
+
+void handle_fetch(struct request *request)
+{
+    const struct fetch_request *body = request->body;
+    struct fetch_op *op = ARENA_NEW(&request->arena, struct fetch_op);
+    op->request = request;
+    op->body = body;
+    op->params = (struct fetch_params){
+        .version = request->header.request_api_version,
+        .replica_id = request->header.request_api_version >= 15 ? body->replica_state.replica_id
+                                                                : body->replica_id,
+        .max_bytes = body->max_bytes,
+        .isolation_level = body->isolation_level,
+        .read_committed = body->isolation_level == 1,
+    };
+    enum kafka_error error = op_plan(op);
+    if (error != KAFKA_ERROR_NONE) {
+        respond_error(request, error);
+        return;
+    }
+    timer_init(&op->timer, request->shard->loop, time_is_up);
+    op->time_up = request->shard->hurry;
+    op->hurry.hurry = hurry;
+    list_push_back(&request->shard->fetches, &op->hurry.link);
+    op_route(op);
+    for (int32_t g = 0; g < op->group_count; g++)
+        op->groups[g].wake.run = group_wake;
+    op_read(op);
+}

@@ -1,0 +1,164 @@
+#include "broker/handlers/fetch_read.h"
+
+#include "broker/server/shard.h"
+#include "common/base/check.h"
+#include "common/storage/log_epochs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void fetch_entry_clear(struct fetch_entry *entry)
+{
+    disk_file_unref(entry->read.file);
+    entry->read = (struct log_read_result){0};
+    free(entry->aborted);
+    entry->aborted = NULL;
+    entry->aborted_count = 0;
+    entry->error = KAFKA_ERROR_NONE;
+    entry->high_watermark = entry->last_stable_offset = entry->log_start_offset = -1;
+    entry->diverging_epoch = -1;
+    entry->diverging_end_offset = -1;
+    entry->leader_id = entry->leader_epoch = -1;
+}
+
+/* The reader's last epoch tells whether its log and ours have parted (KIP-595, KIP-320). True: they
+ * have, or the offset is out of range. */
+static bool check_divergence(struct fetch_entry *entry, const struct log *log)
+{
+    if (entry->at.last_fetched_epoch < 0)
+        return false;
+    struct log_epoch_end end = log_end_offset_for_epoch(log, entry->at.last_fetched_epoch);
+    if (end.epoch < 0 || end.end_offset < 0) {
+        entry->error = KAFKA_ERROR_OFFSET_OUT_OF_RANGE;
+        return true;
+    }
+    if (end.epoch >= entry->at.last_fetched_epoch && end.end_offset >= entry->at.fetch_offset)
+        return false;
+    entry->diverging_epoch = end.epoch;
+    entry->diverging_end_offset = end.end_offset;
+    return true;
+}
+
+static void read_log(struct fetch_entry *entry, struct partition *p,
+                     const struct fetch_params *params)
+{
+    struct log *log = partition_log(p);
+    entry->high_watermark = log_high_watermark(log);
+    entry->last_stable_offset = log_last_stable_offset(log);
+    entry->log_start_offset = log_start_offset(log);
+    if (check_divergence(entry, log)) {
+        if (entry->error != KAFKA_ERROR_NONE)
+            entry->high_watermark = entry->last_stable_offset = entry->log_start_offset = -1;
+        return;
+    }
+    int64_t end = log_end_offset(log);
+    int64_t bound =
+        params->replica_id == -2 ? end : partition_read_bound(p, params->read_committed);
+    if (entry->at.fetch_offset < entry->log_start_offset || entry->at.fetch_offset > end) {
+        entry->error = KAFKA_ERROR_OFFSET_OUT_OF_RANGE;
+        entry->high_watermark = entry->last_stable_offset = entry->log_start_offset = -1;
+        return;
+    }
+    struct log_read_args args = {.offset = entry->at.fetch_offset,
+                                 .upper_offset = bound,
+                                 .max_bytes = MIN(entry->at.max_bytes, params->max_bytes),
+                                 .min_one = true};
+    int rv = entry->at.fetch_offset < bound ? log_read(log, &args, &entry->read) : 0;
+    if (rv == 0 && params->read_committed && entry->read.file != NULL)
+        rv = log_aborted_txns(log, entry->at.fetch_offset, &entry->read, &entry->aborted,
+                              &entry->aborted_count);
+    if (rv != 0)
+        entry->error =
+            rv == -ERANGE ? KAFKA_ERROR_OFFSET_OUT_OF_RANGE : KAFKA_ERROR_KAFKA_STORAGE_ERROR;
+}
+
+static void read_entry(struct fetch_entry *entry, struct shard *shard,
+                       const struct fetch_params *params)
+{
+    struct partition *p = shard_partition(shard, entry->at.topic_id, entry->at.partition);
+    if (p == NULL) {
+        entry->error = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        return;
+    }
+    entry->error = partition_check_leader(p, entry->at.current_leader_epoch);
+    if (entry->error == KAFKA_ERROR_NONE && params->replica_id >= 0)
+        entry->error = KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+    if (entry->error == KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER ||
+        entry->error == KAFKA_ERROR_FENCED_LEADER_EPOCH) {
+        entry->leader_id = partition_get_role(p)->leader_id;
+        entry->leader_epoch = partition_get_role(p)->leader_epoch;
+    }
+    if (entry->error == KAFKA_ERROR_NONE)
+        read_log(entry, p, params);
+}
+
+/* Everything that may have to wait comes first: after it the reads happen in one go. */
+static bool ready_to_read(struct fetch_group *group)
+{
+    for (int32_t i = 0; i < group->count; i++) {
+        struct fetch_entry *entry = group->entries[i];
+        struct partition *p =
+            shard_partition(group->shard, entry->at.topic_id, entry->at.partition);
+        if (p == NULL)
+            continue;
+        if (!partition_wait_open(p, &group->call))
+            return false;
+        if (entry->warmed)
+            continue;
+        entry->warmed = true;
+        if (!partition_warm(p, entry->at.fetch_offset, entry->at.max_bytes, &group->call))
+            return false;
+    }
+    return true;
+}
+
+void fetch_group_read(struct shard_call *call)
+{
+    struct fetch_group *group = CONTAINER_OF(call, struct fetch_group, call);
+    for (int32_t i = 0; i < group->count; i++)
+        list_remove(&group->entries[i]->wait.link);
+    if (!ready_to_read(group))
+        return;
+    for (int32_t i = 0; i < group->count; i++) {
+        fetch_entry_clear(group->entries[i]);
+        group->entries[i]->warmed = false;
+        read_entry(group->entries[i], group->shard, group->params);
+    }
+    group->woken = false;
+    shard_call_answer(call);
+}
+
+static void entry_woken(struct data_wait *wait)
+{
+    struct fetch_group *group = CONTAINER_OF(wait, struct fetch_entry, wait)->group;
+    if (group->woken)
+        return;
+    group->woken = true;
+    loop_post(group->asker, &group->wake);
+}
+
+/* Something came between the read and now: nobody would wake us for that. */
+static bool moved_since_read(const struct fetch_entry *entry, const struct partition *p,
+                             const struct fetch_params *params)
+{
+    return partition_check_leader(p, entry->at.current_leader_epoch) != KAFKA_ERROR_NONE ||
+           partition_read_bound(p, params->read_committed) >
+               (params->read_committed ? entry->last_stable_offset : entry->high_watermark);
+}
+
+void fetch_group_wait(struct shard_call *call)
+{
+    struct fetch_group *group = CONTAINER_OF(call, struct fetch_group, call);
+    for (int32_t i = 0; i < group->count; i++) {
+        struct fetch_entry *entry = group->entries[i];
+        struct partition *p =
+            shard_partition(group->shard, entry->at.topic_id, entry->at.partition);
+        if (p == NULL || moved_since_read(entry, p, group->params)) {
+            entry_woken(&entry->wait);
+            continue;
+        }
+        entry->wait.wake = entry_woken;
+        partition_wait_data(p, &entry->wait);
+    }
+    shard_call_answer(call);
+}

@@ -1,0 +1,64 @@
+/*
+ * Reading for Fetch: the part that runs on the loops that own the partitions. A read names bytes in
+ * a segment, it does not copy them.
+ */
+#ifndef KRAFTD_BROKER_HANDLERS_FETCH_READ_H
+#define KRAFTD_BROKER_HANDLERS_FETCH_READ_H
+
+#include "broker/replica/fetch_session.h"
+#include "broker/replica/partition.h"
+#include "broker/server/shard_call.h"
+#include "common/storage/log_txn.h"
+
+struct fetch_group;
+struct fetch_op;
+struct shard;
+
+/* One partition of a Fetch: what is asked, and what was found at the last read. */
+struct fetch_entry {
+    struct fetch_partition at;
+    struct fetch_group *group; /* NULL: answered without a partition (error below) */
+    struct data_wait wait;
+    bool warmed;
+
+    enum kafka_error error;
+    int64_t high_watermark, last_stable_offset, log_start_offset; /* -1: not known */
+    int32_t diverging_epoch;                                      /* -1: none */
+    int64_t diverging_end_offset;
+    int32_t leader_id, leader_epoch; /* of a partition that is led elsewhere; -1 */
+    struct log_read_result read;     /* holds a reference to the file */
+    struct log_aborted_txn *aborted; /* malloc'd */
+    size_t aborted_count;
+};
+
+/* How the whole request reads. */
+struct fetch_params {
+    int16_t version;
+    int32_t replica_id; /* -1 consumer, -2 debugging consumer */
+    int32_t max_bytes;
+    int8_t isolation_level;
+    bool read_committed;
+};
+
+/* The entries that one loop owns. Between a send and its answer it belongs to that loop. */
+struct fetch_group {
+    struct shard_call call;
+    struct shard *shard; /* the owner */
+    struct fetch_op *op; /* the asker's */
+    const struct fetch_params *params;
+    struct fetch_entry **entries;
+    int32_t count;
+    bool wait;        /* also wait for data at entries that had none */
+    bool woken;       /* owner's: the task below is posted */
+    struct task wake; /* to the asker's loop: something may be there */
+    struct loop *asker;
+};
+
+/* Reads all entries of the group, again after earlier reads; a shard_call's run. */
+void fetch_group_read(struct shard_call *call);
+/* Then: begin (or stop, when wait is false) to wait for data. A shard_call's run. */
+void fetch_group_wait(struct shard_call *call);
+/* Drops the references of the last read. Any loop. */
+void fetch_entry_clear(struct fetch_entry *entry);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * The handlers: one file per API, named after it. Each takes a decoded request on its connection's
+ * loop and ends it (request.h). The table in api_handlers.c says which versions are served.
+ */
+#ifndef KRAFTD_BROKER_HANDLERS_HANDLERS_H
+#define KRAFTD_BROKER_HANDLERS_HANDLERS_H
+
+struct request;
+
+void handle_api_versions(struct request *request);
+void handle_alter_configs(struct request *request);
+void handle_create_partitions(struct request *request);
+void handle_create_topics(struct request *request);
+void handle_delete_records(struct request *request);
+void handle_delete_topics(struct request *request);
+void handle_describe_cluster(struct request *request);
+void handle_describe_configs(struct request *request);
+void handle_describe_log_dirs(struct request *request);
+void handle_describe_producers(struct request *request);
+void handle_describe_quorum(struct request *request);
+void handle_describe_topic_partitions(struct request *request);
+void handle_fetch(struct request *request);
+void handle_incremental_alter_configs(struct request *request);
+void handle_init_producer_id(struct request *request);
+void handle_list_offsets(struct request *request);
+void handle_metadata(struct request *request);
+void handle_offset_for_leader_epoch(struct request *request);
+void handle_produce(struct request *request);
+void handle_update_features(struct request *request);
+
+#endif

@@ -1,0 +1,157 @@
+/*
+ * ListOffsets: offsets by time and the special ones (-1 latest, -2 earliest, -3 record with the
+ * largest timestamp, -4 earliest local, -5 latest tiered, -6 earliest pending upload). A partition
+ * named twice is answered once, with INVALID_REQUEST.
+ */
+#include "broker/handlers/handlers.h"
+#include "broker/server/fan_out.h"
+#include "common/base/check.h"
+#include "common/base/map.h"
+#include "common/protocol/messages/list_offsets.h"
+#include "common/storage/log_epochs.h"
+#include "common/storage/log_offsets.h"
+
+#include <errno.h>
+
+typedef struct list_offsets_request_list_offsets_partition asked_partition;
+typedef struct list_offsets_response_list_offsets_partition_response answered_partition;
+
+struct list_offsets_op {
+    struct fan_out fan;
+    const struct list_offsets_request *body;
+    struct list_offsets_response response;
+};
+
+/* The first version that knows each special timestamp. */
+static bool timestamp_supported(int64_t timestamp, int16_t version)
+{
+    switch (timestamp) {
+    case LOG_TIMESTAMP_MAX:
+        return version >= 7;
+    case LOG_TIMESTAMP_EARLIEST_LOCAL:
+        return version >= 8;
+    case LOG_TIMESTAMP_LATEST_TIERED:
+        return version >= 9;
+    case LOG_TIMESTAMP_EARLIEST_PENDING_UPLOAD:
+        return version >= 11;
+    default:
+        return timestamp >= LOG_TIMESTAMP_EARLIEST;
+    }
+}
+
+static int64_t last_fetchable(const struct list_offsets_request *body, const struct partition *p)
+{
+    if (body->replica_id != -1)
+        return log_end_offset(partition_log(p));
+    return partition_read_bound(p, body->isolation_level == 1);
+}
+
+static void handle_one(struct fan_out *fan, struct fan_out_item *item, struct partition *p)
+{
+    struct list_offsets_op *op = CONTAINER_OF(fan, struct list_offsets_op, fan);
+    const asked_partition *in = item->in;
+    answered_partition *out = item->out;
+    item->error = p == NULL ? KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION
+                            : partition_check_leader(p, in->current_leader_epoch);
+    if (item->error != KAFKA_ERROR_NONE)
+        return;
+    struct log *log = partition_log(p);
+    int64_t bound = last_fetchable(op->body, p);
+    if (in->timestamp == LOG_TIMESTAMP_LATEST) {
+        out->offset = bound;
+        out->leader_epoch = partition_get_role(p)->leader_epoch;
+        return;
+    }
+    struct log_offset_found found;
+    int rv = log_offset_for_timestamp(log, in->timestamp, &found);
+    if (rv != 0) {
+        item->error = KAFKA_ERROR_KAFKA_STORAGE_ERROR;
+        return;
+    }
+    bool earliest =
+        in->timestamp == LOG_TIMESTAMP_EARLIEST || in->timestamp == LOG_TIMESTAMP_EARLIEST_LOCAL;
+    if (found.offset < 0 || (!earliest && found.offset >= bound))
+        return;
+    out->offset = found.offset;
+    out->timestamp = found.timestamp;
+    out->leader_epoch = found.leader_epoch;
+    /* The epoch of an offset that holds nothing yet is the leader's own. */
+    if (earliest && out->leader_epoch < 0)
+        out->leader_epoch = partition_get_role(p)->leader_epoch;
+}
+
+static void done(struct fan_out *fan)
+{
+    struct list_offsets_op *op = CONTAINER_OF(fan, struct list_offsets_op, fan);
+    for (int32_t i = 0; i < fan->count; i++) {
+        answered_partition *out = fan->items[i].out;
+        out->error_code = (int16_t)fan->items[i].error;
+        if (fan->request->header.request_api_version < 4)
+            out->leader_epoch = -1;
+    }
+    request_respond(fan->request, &op->response);
+}
+
+/* What is wrong with one partition of the request before anybody is asked. */
+static void check_one(struct request *request, const struct list_offsets_request *body,
+                      struct str topic, struct fan_out_item *item)
+{
+    const asked_partition *in = item->in;
+    fan_out_resolve(request, topic, in->partition_index, item);
+    if (item->error != KAFKA_ERROR_NONE)
+        return;
+    if (body->isolation_level < 0 || body->isolation_level > 1)
+        item->error = KAFKA_ERROR_INVALID_REQUEST;
+    else if (!timestamp_supported(in->timestamp, request->header.request_api_version))
+        item->error = KAFKA_ERROR_UNSUPPORTED_VERSION;
+}
+
+static void add_topic(struct list_offsets_op *op, int32_t t, struct map *seen)
+{
+    struct request *request = op->fan.request;
+    const struct list_offsets_request_list_offsets_topic *in = &op->body->topics[t];
+    struct list_offsets_response_list_offsets_topic_response *out = &op->response.topics[t];
+    out->name = in->name;
+    out->partitions =
+        MESSAGE_ARRAY(&request->arena, list_offsets_response_list_offsets_partition_response,
+                      in->partitions_count);
+    for (int32_t i = 0; i < in->partitions_count; i++) {
+        struct map_key key = map_key_str_int(in->name, in->partitions[i].partition_index);
+        struct fan_out_item *item = map_get(seen, key);
+        if (item != NULL) {
+            item->error = KAFKA_ERROR_INVALID_REQUEST;
+            continue;
+        }
+        item = &op->fan.items[op->fan.count++];
+        map_put(seen, key, item);
+        item->in = &in->partitions[i];
+        item->out = &out->partitions[out->partitions_count++];
+        ((answered_partition *)item->out)->partition_index = in->partitions[i].partition_index;
+        check_one(request, op->body, in->name, item);
+    }
+}
+
+void handle_list_offsets(struct request *request)
+{
+    const struct list_offsets_request *body = request->body;
+    struct arena *arena = &request->arena;
+    struct list_offsets_op *op = ARENA_NEW(arena, struct list_offsets_op);
+    op->body = body;
+    op->fan.request = request;
+    message_init(&list_offsets_response_desc, &op->response);
+    op->response.topics =
+        MESSAGE_ARRAY(arena, list_offsets_response_list_offsets_topic_response, body->topics_count);
+    op->response.topics_count = body->topics_count;
+    int32_t asked = 0;
+    for (int32_t t = 0; t < body->topics_count; t++)
+        asked += body->topics[t].partitions_count;
+    op->fan.items = ARENA_ARRAY(arena, struct fan_out_item, asked);
+    struct map seen;
+    map_init(&seen, MAP_STR_BORROWED);
+    for (int32_t t = 0; t < body->topics_count; t++)
+        add_topic(op, t, &seen);
+    map_release(&seen);
+    op->fan.handle = handle_one;
+    op->fan.done = done;
+    fan_out_start(&op->fan);
+}
