@@ -1,0 +1,113 @@
+#!/usr/bin/python3
+"""Sends the recorded bad and odd requests and compares the answers with those of Apache Kafka.
+
+usage: test_behaviour.py KRAFTD [--area AREA]... [--list]
+
+The requests and the tables of what Kafka answered are in ../shared/kafka-data/behaviour; without them
+the test is skipped. Error codes, error messages and what happens to the connection must be the same.
+behaviour_exceptions.tsv names each case that differs on purpose, and why; a case that is listed there
+and does not differ is an error, so that the list only shrinks. Cases of APIs that are not served yet are
+left out.
+"""
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+from harness import running
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SHARED = os.path.join(HERE, "..", "..", "..", "shared", "kafka-data", "behaviour")
+AREAS = ["framing", "metadata", "produce", "fetch", "topics", "configs", "more"]
+SERVED = set("""Produce Fetch ListOffsets Metadata ApiVersions CreateTopics DeleteTopics DeleteRecords
+InitProducerId OffsetForLeaderEpoch DescribeConfigs AlterConfigs DescribeLogDirs CreatePartitions
+IncrementalAlterConfigs DescribeQuorum UpdateFeatures DescribeCluster DescribeProducers
+DescribeTopicPartitions -""".split())
+CONFIG = ["num.partitions=1", "offsets.topic.replication.factor=1", "offsets.topic.num.partitions=4",
+          "group.initial.rebalance.delay.ms=0", "socket.request.max.bytes=4194304"]
+# Texts that differ in every run: topic ids, times and the like.
+VOLATILE = [(re.compile(r"\b1[5-9]\d{11}\b"), "<ms>"), (re.compile(r"[A-Za-z0-9_-]{22}"), "<uuid>")]
+
+
+def table(path):
+    """The rows of a table by their number."""
+    with open(path, encoding="utf-8", newline="\n") as f:
+        lines = [x for x in f.read().split("\n") if x]
+    head = lines[0].split("\t")
+    return [dict(zip(head, line.split("\t"))) for line in lines[1:]]
+
+
+def connection(text):
+    if text.startswith("closed"):
+        return "closed"
+    return "silent" if text.startswith("open") else "kept"
+
+
+def plain(text):
+    for pattern, word in VOLATILE:
+        text = pattern.sub(word, text)
+    return text
+
+
+def exceptions():
+    with open(os.path.join(HERE, "behaviour_exceptions.tsv"), encoding="utf-8") as f:
+        rows = [line.rstrip("\n").split("\t") for line in f if line.strip() and line[0] != "#"]
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def run_area(kraftd, area, allowed):
+    """(compared, unexpected differences, exceptions that were not needed)"""
+    wanted = {int(row["n"]): row for row in table(os.path.join(SHARED, area + ".tsv"))}
+    with tempfile.TemporaryDirectory() as out:
+        with running(kraftd, CONFIG) as node:
+            node_env = {**os.environ, "PORT": str(node.port), "CTRLPORT": str(node.controller_port),
+                        "SASLPORT": "1"}
+            probe = subprocess.run([sys.executable, os.path.join(SHARED, "probe.py"), out, area],
+                                   env=node_env, capture_output=True, text=True, timeout=900,
+                                   check=False)
+        path = os.path.join(out, area + ".tsv")
+        got = dict(enumerate(table(path), 1)) if os.path.exists(path) else {}
+    compared, bad, needless = 0, [], []
+    for n, want in sorted(wanted.items()):
+        if want["api"] not in SERVED:
+            continue
+        compared += 1
+        have = got.get(n)
+        same = (have is not None and have["case"] == want["case"]
+                and plain(have["response_errors"]) == plain(want["response_errors"])
+                and connection(have["connection"]) == connection(want["connection"]))
+        key = (area, want["case"])
+        if not same and key not in allowed:
+            bad.append(f"{area} {n} {want['case']}: {want['input'][:100]}\n"
+                       f"   want {want['response_errors'][:300]} | {want['connection'][:40]}\n   got  "
+                       + (f"{have['response_errors'][:300]} | {have['connection'][:40]}" if have
+                          else f"nothing ({probe.stderr[-300:]})"))
+        if same and key in allowed:
+            needless.append(f"{area} {want['case']} does not differ: take it off the list")
+    return compared, bad, needless
+
+
+def main():
+    args = argparse.ArgumentParser(description="recorded bad input")
+    args.add_argument("kraftd")
+    args.add_argument("--area", action="append")
+    args = args.parse_args()
+    if not os.path.exists(os.path.join(SHARED, "probe.py")):
+        print("skipped: the recorded requests are not here")
+        return 77
+    allowed, compared, failed = exceptions(), 0, 0
+    for area in args.area or AREAS:
+        count, bad, needless = run_area(args.kraftd, area, allowed)
+        compared += count
+        failed += len(bad) + len(needless)
+        print(f"{area}: {count} compared, {len(bad)} different", flush=True)
+        for text in bad + needless:
+            print(text, flush=True)
+    print(f"{compared} cases compared, {failed} wrong, {len(allowed)} differ on purpose")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
