@@ -6,8 +6,8 @@
  *   bench_client first   BOOTSTRAP TOPIC          tries until one record is acknowledged
  *   bench_client touch   BOOTSTRAP PREFIX TOPICS PARTITIONS   one record to every partition
  *
- * BYTES is the size of the record's value, BATCH the number of records in one request, SIZE the number of
- * partitions. Prints one line: seconds, records, bytes, requests.
+ * BYTES is the size of the record's value, BATCH the number of records in one request, SIZE the
+ * number of partitions. Prints one line: seconds, records, bytes, requests.
  */
 #include <librdkafka/rdkafka.h>
 
@@ -85,10 +85,9 @@ static rd_kafka_t *new_producer(const char *bootstrap, const char *batch, const 
 static void send_one(rd_kafka_t *rk, const char *topic, int32_t partition, void *value, size_t len)
 {
     for (;;) {
-        rd_kafka_resp_err_t error =
-            rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-                              RD_KAFKA_V_VALUE(value, len),
-                              RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+        rd_kafka_resp_err_t error = rd_kafka_producev(
+            rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+            RD_KAFKA_V_VALUE(value, len), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
         if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
             return;
         if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL)
@@ -216,6 +215,7 @@ int main(int argc, char **argv)
         return first(argv + 2);
     if (argc == 6 && strcmp(argv[1], "touch") == 0)
         return touch(argv + 2);
-    fprintf(stderr, "usage: bench_client produce|consume|first|touch ...; see the head of its source\n");
+    fprintf(stderr,
+            "usage: bench_client produce|consume|first|touch ...; see the head of its source\n");
     return 2;
 }

@@ -1,10 +1,10 @@
 /*
- * What the machine needs at the least for the bytes that scripts/bench moves, beside which the broker's
- * CPU time is put:
+ * What the machine needs at the least for the bytes that scripts/bench moves, beside which the
+ * broker's CPU time is put:
  *
- *   raw_limit receive FILE BYTES CHUNK   receives BYTES over loopback in pieces of CHUNK, CRC32C over each,
- *                                        one write to FILE per piece
- *   raw_limit send FILE                  sends FILE over loopback with sendfile
+ *   raw_limit receive FILE BYTES CHUNK   receives BYTES over loopback in pieces of CHUNK, CRC32C
+ * over each, one write to FILE per piece raw_limit send FILE                  sends FILE over
+ * loopback with sendfile
  *
  * The other end is a child process whose time is not counted. Prints CPU seconds and bytes.
  */
@@ -33,8 +33,8 @@ static int listen_loopback(struct sockaddr_in *address)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     socklen_t len = sizeof(*address);
-    *address = (struct sockaddr_in){.sin_family = AF_INET,
-                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    *address =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     if (fd < 0 || bind(fd, (struct sockaddr *)address, sizeof(*address)) != 0 ||
         listen(fd, 1) != 0 || getsockname(fd, (struct sockaddr *)address, &len) != 0)
         die("listen");

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-/* describe_configs.tsv holds what Apache Kafka answered; the changes in between are those made here. */
+/* describe_configs.tsv holds what Apache Kafka answered; the changes in between are those made
+ * here. */
 static const struct config_setting first[] = {
     {CONFIG_RESOURCE_BROKER, "", "min.insync.replicas", "1"},
     {CONFIG_RESOURCE_TOPIC, "t1", "retention.ms", "5000"},
