@@ -2,6 +2,7 @@
 
 Every node has a directory and ports of its own; its log is printed when a test fails.
 """
+
 import contextlib
 import os
 import random
@@ -39,11 +40,16 @@ class Node:
         self.data = os.path.join(self.folder, "data")
         self.properties = os.path.join(self.folder, "server.properties")
         lines = [
-            "process.roles=broker,controller", "node.id=1",
-            f"listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "process.roles=broker,controller",
+            "node.id=1",
+            f"listeners=PLAINTEXT://127.0.0.1:{self.port},"
+            f"CONTROLLER://127.0.0.1:{self.controller_port}",
             "controller.listener.names=CONTROLLER",
             f"controller.quorum.bootstrap.servers=127.0.0.1:{self.controller_port}",
-            f"log.dirs={self.data}", f"kraftd.admin.listener=127.0.0.1:{self.admin_port}", *config]
+            f"log.dirs={self.data}",
+            f"kraftd.admin.listener=127.0.0.1:{self.admin_port}",
+            *config,
+        ]
         with open(self.properties, "w", encoding="utf-8") as f:
             f.write("\n".join(lines) + "\n")
 
@@ -54,8 +60,9 @@ class Node:
     def start(self, wait_s=30):
         with open(self.log_path, "ab") as log:
             self.log_from = log.tell()
-            self.process = subprocess.Popen([self.kraftd, self.properties], stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(
+                [self.kraftd, self.properties], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
         self.wait_ready(wait_s)
         return self
 

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""Bad input of every kind: each gets an error or a clear sentence; nothing crashes, memory stays bounded,
-and what was acknowledged stays.
+"""Bad input of every kind: each gets an error or a clear sentence; nothing crashes, memory stays
+bounded, and what was acknowledged stays.
 
 usage: test_bad_input.py KRAFTD
 """
+
 import gzip
 import os
 import random
@@ -87,8 +88,12 @@ def garbage(node):
     cases = [
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
         bytes.fromhex("16030100a5010000a10303") + rng.randbytes(160),  # a TLS hello
-        struct.pack(">i", 0x7fffffff), struct.pack(">i", -1), struct.pack(">i", 0),
-        frame(b"\0"), frame(header(999, 0)), frame(header(API_PRODUCE, 99)),
+        struct.pack(">i", 0x7FFFFFFF),
+        struct.pack(">i", -1),
+        struct.pack(">i", 0),
+        frame(b"\0"),
+        frame(header(999, 0)),
+        frame(header(API_PRODUCE, 99)),
         frame(header(API_METADATA, 12) + b"\xff" * 20),
     ]
     cases += [rng.randbytes(rng.randrange(1, 400)) for _ in range(200)]
@@ -123,19 +128,27 @@ def slow_and_many(node):
 def bomb(node):
     """A batch of 1 MB that would be 1 GB: refused, and never held in memory."""
     admin = AdminClient({"bootstrap.servers": node.bootstrap})
-    admin.create_topics(
-        [NewTopic("bomb", 1, 1, config={"compression.type": "lz4"})])["bomb"].result(30)
+    admin.create_topics([NewTopic("bomb", 1, 1, config={"compression.type": "lz4"})])[
+        "bomb"
+    ].result(30)
     packed = gzip.compress(b"\0" * (900 << 20), 9)
     tail = struct.pack(">hiqqqhii", 1, 0, 0, 0, -1, -1, -1, 1) + packed
     batch = struct.pack(">qiibI", 0, 9 + len(tail), -1, 2, crc32c(tail)) + tail
-    body = (header(API_PRODUCE, 3, 7) + struct.pack(">hhi", -1, -1, 10000) + struct.pack(">i", 1)
-            + struct.pack(">h", 4) + b"bomb" + struct.pack(">iii", 1, 0, len(batch)) + batch)
+    body = (
+        header(API_PRODUCE, 3, 7)
+        + struct.pack(">hhi", -1, -1, 10000)
+        + struct.pack(">i", 1)
+        + struct.pack(">h", 4)
+        + b"bomb"
+        + struct.pack(">iii", 1, 0, len(batch))
+        + batch
+    )
     before = memory_mb(node)
     with connect(node) as s:
         s.settimeout(60)
         answer = call(s, body)
     check(answer is not None, "the bomb closed the connection")
-    error = struct.unpack(">h", answer[4 + 4 + 2 + 4 + 4 + 4:][:2])[0]
+    error = struct.unpack(">h", answer[4 + 4 + 2 + 4 + 4 + 4 :][:2])[0]
     check(error != 0, "the bomb was stored")
     grown = memory_mb(node) - before
     check(grown < 700, f"the bomb took {grown:.0f} MB")
@@ -157,19 +170,35 @@ def crc32c(data):
 
 def produce(node, topic, count, timeout_ms=5000):
     acked, failed = [], []
-    producer = Producer({"bootstrap.servers": node.bootstrap, "enable.idempotence": True,
-                         "message.timeout.ms": timeout_ms})
+    producer = Producer(
+        {
+            "bootstrap.servers": node.bootstrap,
+            "enable.idempotence": True,
+            "message.timeout.ms": timeout_ms,
+        }
+    )
     for i in range(count):
-        producer.produce(topic, os.urandom(10000), str(i), partition=0,
-                         on_delivery=lambda e, m: (failed if e else acked).append(int(m.key())))
+        producer.produce(
+            topic,
+            os.urandom(10000),
+            str(i),
+            partition=0,
+            on_delivery=lambda e, m: (failed if e else acked).append(int(m.key())),
+        )
         producer.poll(0)
     producer.flush(60)
     return acked, failed
 
 
 def read_keys(node, topic):
-    consumer = Consumer({"bootstrap.servers": node.bootstrap, "group.id": "x",
-                         "enable.auto.commit": False, "enable.partition.eof": True})
+    consumer = Consumer(
+        {
+            "bootstrap.servers": node.bootstrap,
+            "group.id": "x",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+        }
+    )
     consumer.assign([TopicPartition(topic, 0, 0)])
     keys = []
     while True:
@@ -185,20 +214,31 @@ def read_keys(node, topic):
 def full_disk(kraftd):
     """A small file system that fills up: errors, then service again when there is room."""
     folder = tempfile.mkdtemp(prefix="kraftd-full-")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", folder], check=False,
-                      capture_output=True).returncode != 0:
+    if (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=8m", "none", folder],
+            check=False,
+            capture_output=True,
+        ).returncode
+        != 0
+    ):
         print("full disk: skipped, mounting needs root", flush=True)
         return
     try:
         meta = tempfile.mkdtemp(prefix="kraftd-meta-")
-        node = Node(kraftd, config=[f"metadata.log.dir={meta}", "log.segment.bytes=1048576",
-                                    "log.index.size.max.bytes=4096"])
+        node = Node(
+            kraftd,
+            config=[
+                f"metadata.log.dir={meta}",
+                "log.segment.bytes=1048576",
+                "log.index.size.max.bytes=4096",
+            ],
+        )
         with open(node.properties, "a", encoding="utf-8") as f:
             f.write(f"log.dirs={folder}\n")
         node.start()
         admin = AdminClient({"bootstrap.servers": node.bootstrap})
-    admin.create_topics(
-            [NewTopic("full", 1, 1)])["full"].result(30)
+        admin.create_topics([NewTopic("full", 1, 1)])["full"].result(30)
         acked, failed = produce(node, "full", 1500)
         check(acked and failed, f"{len(acked)} written and {len(failed)} refused on 8 MB")
         serves(node)
@@ -219,8 +259,9 @@ def refused(kraftd, words, folder, lines, *expected):
     path = os.path.join(folder, "bad.properties")
     with open(path, "w", encoding="utf-8") as f:
         f.write("\n".join(lines) + "\n")
-    result = subprocess.run([kraftd, path, *words], capture_output=True, text=True, timeout=30,
-                            check=False)
+    result = subprocess.run(
+        [kraftd, path, *words], capture_output=True, text=True, timeout=30, check=False
+    )
     text = result.stdout + result.stderr
     check(result.returncode not in (0, -6, -11), f"{lines} started or crashed: {text[-500:]}")
     for word in expected:
@@ -234,10 +275,17 @@ def bad_starts(kraftd):
     refused(kraftd, [], folder, [*good, "listeners=PLAINTEXT://127.0.0.1:99999999"], "99999999")
     refused(kraftd, ["--override", "log.retention.ms=x"], folder, good, "log.retention.ms")
     refused(kraftd, [], folder, [*good, "authorizer.class.name=x.Y"], "authorizer.class.name")
-    result = subprocess.run([kraftd, os.path.join(folder, "none.properties")], capture_output=True,
-                            text=True, timeout=30, check=False)
-    check(result.returncode != 0 and "none.properties" in result.stdout + result.stderr,
-          "a missing file is not named")
+    result = subprocess.run(
+        [kraftd, os.path.join(folder, "none.properties")],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    check(
+        result.returncode != 0 and "none.properties" in result.stdout + result.stderr,
+        "a missing file is not named",
+    )
     old = os.path.join(folder, "zk")
     os.makedirs(old)
     with open(os.path.join(old, "meta.properties"), "w", encoding="utf-8") as f:
@@ -248,11 +296,15 @@ def bad_starts(kraftd):
 
 
 def second_process(kraftd, node):
-    result = subprocess.run([kraftd, node.properties], capture_output=True, text=True, timeout=30,
-                            check=False)
+    result = subprocess.run(
+        [kraftd, node.properties], capture_output=True, text=True, timeout=30, check=False
+    )
     text = result.stdout + result.stderr
     check(result.returncode not in (0, -6, -11), "a second process started on the same directory")
-    check(node.data in text or str(node.port) in text, f"it does not say what is in use: {text[-500:]}")
+    check(
+        node.data in text or str(node.port) in text,
+        f"it does not say what is in use: {text[-500:]}",
+    )
     serves(node)
 
 

@@ -3,12 +3,13 @@
 
 usage: test_behaviour.py KRAFTD [--area AREA]... [--list]
 
-The requests and the tables of what Kafka answered are in ../shared/kafka-data/behaviour; without them
-the test is skipped. Error codes, error messages and what happens to the connection must be the same.
-behaviour_exceptions.tsv names each case that differs on purpose, and why; a case that is listed there
-and does not differ is an error, so that the list only shrinks. Cases of APIs that are not served yet are
-left out.
+The requests and the tables of what Kafka answered are in ../shared/kafka-data/behaviour;
+without them the test is skipped. Error codes, error messages and what happens to the
+connection must be the same. behaviour_exceptions.tsv names each case that differs on purpose,
+and why; a case that is listed there and does not differ is an error, so that the list only
+shrinks. Cases of APIs that are not served yet are left out.
 """
+
 import argparse
 import os
 import re
@@ -21,12 +22,19 @@ from harness import running
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHARED = os.path.join(HERE, "..", "..", "..", "shared", "kafka-data", "behaviour")
 AREAS = ["framing", "metadata", "produce", "fetch", "topics", "configs", "more"]
-SERVED = set("""Produce Fetch ListOffsets Metadata ApiVersions CreateTopics DeleteTopics DeleteRecords
+SERVED = set(
+    """Produce Fetch ListOffsets Metadata ApiVersions CreateTopics DeleteTopics DeleteRecords
 InitProducerId OffsetForLeaderEpoch DescribeConfigs AlterConfigs DescribeLogDirs CreatePartitions
 IncrementalAlterConfigs DescribeQuorum UpdateFeatures DescribeCluster DescribeProducers
-DescribeTopicPartitions -""".split())
-CONFIG = ["num.partitions=1", "offsets.topic.replication.factor=1", "offsets.topic.num.partitions=4",
-          "group.initial.rebalance.delay.ms=0", "socket.request.max.bytes=4194304"]
+DescribeTopicPartitions -""".split()
+)
+CONFIG = [
+    "num.partitions=1",
+    "offsets.topic.replication.factor=1",
+    "offsets.topic.num.partitions=4",
+    "group.initial.rebalance.delay.ms=0",
+    "socket.request.max.bytes=4194304",
+]
 # Texts that differ in every run: topic ids, times and the like.
 VOLATILE = [(re.compile(r"\b1[5-9]\d{11}\b"), "<ms>"), (re.compile(r"[A-Za-z0-9_-]{22}"), "<uuid>")]
 
@@ -62,11 +70,20 @@ def run_area(kraftd, area, allowed):
     wanted = {int(row["n"]): row for row in table(os.path.join(SHARED, area + ".tsv"))}
     with tempfile.TemporaryDirectory() as out:
         with running(kraftd, CONFIG) as node:
-            node_env = {**os.environ, "PORT": str(node.port), "CTRLPORT": str(node.controller_port),
-                        "SASLPORT": "1"}
-            probe = subprocess.run([sys.executable, os.path.join(SHARED, "probe.py"), out, area],
-                                   env=node_env, capture_output=True, text=True, timeout=900,
-                                   check=False)
+            node_env = {
+                **os.environ,
+                "PORT": str(node.port),
+                "CTRLPORT": str(node.controller_port),
+                "SASLPORT": "1",
+            }
+            probe = subprocess.run(
+                [sys.executable, os.path.join(SHARED, "probe.py"), out, area],
+                env=node_env,
+                capture_output=True,
+                text=True,
+                timeout=900,
+                check=False,
+            )
         path = os.path.join(out, area + ".tsv")
         got = dict(enumerate(table(path), 1)) if os.path.exists(path) else {}
     compared, bad, needless = 0, [], []
@@ -75,15 +92,23 @@ def run_area(kraftd, area, allowed):
             continue
         compared += 1
         have = got.get(n)
-        same = (have is not None and have["case"] == want["case"]
-                and plain(have["response_errors"]) == plain(want["response_errors"])
-                and connection(have["connection"]) == connection(want["connection"]))
+        same = (
+            have is not None
+            and have["case"] == want["case"]
+            and plain(have["response_errors"]) == plain(want["response_errors"])
+            and connection(have["connection"]) == connection(want["connection"])
+        )
         key = (area, want["case"])
         if not same and key not in allowed:
-            bad.append(f"{area} {n} {want['case']}: {want['input'][:100]}\n"
-                       f"   want {want['response_errors'][:300]} | {want['connection'][:40]}\n   got  "
-                       + (f"{have['response_errors'][:300]} | {have['connection'][:40]}" if have
-                          else f"nothing ({probe.stderr[-300:]})"))
+            bad.append(
+                f"{area} {n} {want['case']}: {want['input'][:100]}\n"
+                f"   want {want['response_errors'][:300]} | {want['connection'][:40]}\n   got  "
+                + (
+                    f"{have['response_errors'][:300]} | {have['connection'][:40]}"
+                    if have
+                    else f"nothing ({probe.stderr[-300:]})"
+                )
+            )
         if same and key in allowed:
             needless.append(f"{area} {want['case']} does not differ: take it off the list")
     return compared, bad, needless

@@ -1,11 +1,14 @@
 #!/usr/bin/python3
-"""Unmodified clients write and read: kcat, kafka-python and confluent-kafka, with every codec, keys,
-headers, timestamps, tombstones and records of 1 MB. What comes back must be equal, byte for byte.
+"""Unmodified clients write and read: kcat, kafka-python and confluent-kafka, with every codec,
+keys, headers, timestamps, tombstones and records of 1 MB. What comes back must be equal, byte
+for byte.
 
 usage: test_clients.py KRAFTD [--megabytes N]
 
---megabytes N also sends a stream of that size through a topic and compares digests (1024 by hand).
+--megabytes N also sends a stream of that size through a topic and compares digests (1024 by
+hand).
 """
+
 import argparse
 import hashlib
 import os
@@ -31,26 +34,49 @@ def records(rng):
     yield b"", b"v", [("h", b""), ("h", b"twice"), ("\u00e9", bytes(range(256)))], BASE_MS + 2
     yield b"\x00\xff", rng.randbytes(1000000), [], BASE_MS + 3
     for i in range(200):
-        yield (str(i).encode(), rng.randbytes(rng.randrange(0, 3000)),
-               [("n", str(i).encode())] if i % 3 else [], BASE_MS + 10 + i)
+        yield (
+            str(i).encode(),
+            rng.randbytes(rng.randrange(0, 3000)),
+            [("n", str(i).encode())] if i % 3 else [],
+            BASE_MS + 10 + i,
+        )
 
 
 def confluent_write(bootstrap, topic, codec, items):
     failed = []
-    producer = confluent_kafka.Producer({
-        "bootstrap.servers": bootstrap, "compression.type": codec, "acks": "all",
-        "message.max.bytes": 2000000, "linger.ms": 5})
+    producer = confluent_kafka.Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "compression.type": codec,
+            "acks": "all",
+            "message.max.bytes": 2000000,
+            "linger.ms": 5,
+        }
+    )
     for key, value, headers, timestamp in items:
-        producer.produce(topic, value, key, partition=0, timestamp=timestamp, headers=headers,
-                         on_delivery=lambda e, m: failed.append(str(e)) if e else None)
+        producer.produce(
+            topic,
+            value,
+            key,
+            partition=0,
+            timestamp=timestamp,
+            headers=headers,
+            on_delivery=lambda e, m: failed.append(str(e)) if e else None,
+        )
         producer.poll(0)
     check(producer.flush(60) == 0 and not failed, f"confluent-kafka could not write: {failed[:3]}")
 
 
 def confluent_read(bootstrap, topic, count):
-    consumer = confluent_kafka.Consumer({
-        "bootstrap.servers": bootstrap, "group.id": "none", "enable.auto.commit": False,
-        "auto.offset.reset": "earliest", "check.crcs": True})
+    consumer = confluent_kafka.Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "none",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "check.crcs": True,
+        }
+    )
     consumer.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
     out = []
     deadline = time.monotonic() + 60
@@ -65,19 +91,29 @@ def confluent_read(bootstrap, topic, count):
 
 
 def python_write(bootstrap, topic, codec, items):
-    producer = kafka.KafkaProducer(bootstrap_servers=bootstrap, acks="all", max_request_size=2000000,
-                                   compression_type=None if codec == "none" else codec)
-    sent = [producer.send(topic, value, key, headers=headers, partition=0, timestamp_ms=timestamp)
-            for key, value, headers, timestamp in items]
+    producer = kafka.KafkaProducer(
+        bootstrap_servers=bootstrap,
+        acks="all",
+        max_request_size=2000000,
+        compression_type=None if codec == "none" else codec,
+    )
+    sent = [
+        producer.send(topic, value, key, headers=headers, partition=0, timestamp_ms=timestamp)
+        for key, value, headers, timestamp in items
+    ]
     for future in sent:
         future.get(60)
     producer.close()
 
 
 def python_read(bootstrap, topic, count):
-    consumer = kafka.KafkaConsumer(bootstrap_servers=bootstrap, consumer_timeout_ms=20000,
-                                   enable_auto_commit=False, auto_offset_reset="earliest",
-                                   check_crcs=True)
+    consumer = kafka.KafkaConsumer(
+        bootstrap_servers=bootstrap,
+        consumer_timeout_ms=20000,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        check_crcs=True,
+    )
     consumer.assign([kafka.TopicPartition(topic, 0)])
     out = []
     for m in consumer:
@@ -89,18 +125,21 @@ def python_read(bootstrap, topic, count):
 
 
 def kcat(bootstrap, *words, stdin=None):
-    result = subprocess.run(["kcat", "-b", bootstrap, "-X", "message.max.bytes=2000000", *words],
-                            input=stdin, capture_output=True, timeout=120, check=False)
+    result = subprocess.run(
+        ["kcat", "-b", bootstrap, "-X", "message.max.bytes=2000000", *words],
+        input=stdin,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
     check(result.returncode == 0, f"kcat {' '.join(words)} failed: {result.stderr.decode()[:500]}")
     return result.stdout
 
 
 def kcat_round_trip(bootstrap, topic, codec):
     lines = b"".join(b"%d\tvalue %d\n" % (i, i) for i in range(500))
-    kcat(bootstrap, "-P", "-t", topic, "-p", "0", "-K", "\t", "-z", codec, "-H", "a=b",
-         stdin=lines)
-    back = kcat(bootstrap, "-C", "-t", topic, "-p", "0", "-o", "beginning", "-e", "-q",
-                "-K", "\t")
+    kcat(bootstrap, "-P", "-t", topic, "-p", "0", "-K", "\t", "-z", codec, "-H", "a=b", stdin=lines)
+    back = kcat(bootstrap, "-C", "-t", topic, "-p", "0", "-o", "beginning", "-e", "-q", "-K", "\t")
     check(back == lines, f"kcat read back something else with {codec}")
     headers = kcat(bootstrap, "-C", "-t", topic, "-p", "0", "-o", "-1", "-e", "-q", "-f", "%h")
     check(headers == b"a=b", f"kcat read back headers {headers!r}")
@@ -116,12 +155,18 @@ def streams(bootstrap, megabytes):
     """A long stream through a topic of one partition, with equal digests."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
     admin.create_topics([NewTopic("stream", 1, 1)])["stream"].result(30)
-    producer = confluent_kafka.Producer({"bootstrap.servers": bootstrap, "linger.ms": 5,
-                                         "enable.idempotence": True, "compression.type": "lz4"})
+    producer = confluent_kafka.Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "linger.ms": 5,
+            "enable.idempotence": True,
+            "compression.type": "lz4",
+        }
+    )
     blob, wrote, count = os.urandom(1 << 20), hashlib.sha256(), megabytes * 16
     for i in range(count):
         begin = (i * 7919) % (len(blob) - 65536)
-        chunk = blob[begin:begin + 65536]
+        chunk = blob[begin : begin + 65536]
         wrote.update(chunk)
         while True:
             try:
@@ -132,8 +177,9 @@ def streams(bootstrap, megabytes):
         producer.poll(0)
     check(producer.flush(300) == 0, "the stream was not written within five minutes")
     read = hashlib.sha256()
-    consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": "none",
-                                         "enable.auto.commit": False})
+    consumer = confluent_kafka.Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": "none", "enable.auto.commit": False}
+    )
     consumer.assign([confluent_kafka.TopicPartition("stream", 0, 0)])
     left, deadline = count, time.monotonic() + 600
     while left > 0:
@@ -161,14 +207,23 @@ def main():
                 future.result(30)
             items = list(records(random.Random(codec)))
             confluent_write(node.bootstrap, names[0], codec, items)
-            same(f"{names[0]} read by confluent-kafka", items,
-                 confluent_read(node.bootstrap, names[0], len(items)))
+            same(
+                f"{names[0]} read by confluent-kafka",
+                items,
+                confluent_read(node.bootstrap, names[0], len(items)),
+            )
             if codec == "none" or getattr(kafka.codec, f"has_{codec}")():
-                same(f"{names[0]} read by kafka-python", items,
-                     python_read(node.bootstrap, names[0], len(items)))
+                same(
+                    f"{names[0]} read by kafka-python",
+                    items,
+                    python_read(node.bootstrap, names[0], len(items)),
+                )
                 python_write(node.bootstrap, names[1], codec, items)
-                same(f"{names[1]} read by confluent-kafka", items,
-                     confluent_read(node.bootstrap, names[1], len(items)))
+                same(
+                    f"{names[1]} read by confluent-kafka",
+                    items,
+                    confluent_read(node.bootstrap, names[1], len(items)),
+                )
             kcat_round_trip(node.bootstrap, names[2], codec)
             done += 1
             print(f"{codec}: all clients agree", flush=True)
@@ -176,8 +231,11 @@ def main():
             streams(node.bootstrap, args.megabytes)
         # A topic that nobody created: the first write makes it.
         kcat(node.bootstrap, "-P", "-t", "made-by-writing", stdin=b"x\n")
-        check(kcat(node.bootstrap, "-C", "-t", "made-by-writing", "-o", "beginning", "-e", "-q")
-              == b"x\n", "an automatically created topic does not hold what was written")
+        check(
+            kcat(node.bootstrap, "-C", "-t", "made-by-writing", "-o", "beginning", "-e", "-q")
+            == b"x\n",
+            "an automatically created topic does not hold what was written",
+        )
     print(f"{done} codecs passed")
     return 0
 

@@ -1,12 +1,15 @@
 #!/usr/bin/python3
-"""kill -9 under idempotent acks=all load: nothing that was acknowledged may be lost, doubled or moved.
+"""kill -9 under idempotent acks=all load: nothing that was acknowledged may be lost, doubled or
+moved.
 
 usage: test_kill.py KRAFTD [--times N] [--seed S] [--compression CODEC]
 
-Producers write numbered records to several partitions all the time; the node is killed at random moments
-and started again. At the end everything is read back from the start and compared with what was
-acknowledged: each partition must hold each number at most once and in order, and all acknowledged ones.
+Producers write numbered records to several partitions all the time; the node is killed at
+random moments and started again. At the end everything is read back from the start and
+compared with what was acknowledged: each partition must hold each number at most once and in
+order, and all acknowledged ones.
 """
+
 import argparse
 import random
 import sys
@@ -27,10 +30,19 @@ class Load(threading.Thread):
 
     def __init__(self, bootstrap, codec):
         super().__init__(daemon=True)
-        self.producer = Producer({
-            "bootstrap.servers": bootstrap, "enable.idempotence": True, "acks": "all",
-            "compression.type": codec, "linger.ms": 1, "message.timeout.ms": 120000,
-            "reconnect.backoff.max.ms": 200, "retry.backoff.ms": 20, "queue.buffering.max.messages": 20000})
+        self.producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "enable.idempotence": True,
+                "acks": "all",
+                "compression.type": codec,
+                "linger.ms": 1,
+                "message.timeout.ms": 120000,
+                "reconnect.backoff.max.ms": 200,
+                "retry.backoff.ms": 20,
+                "queue.buffering.max.messages": 20000,
+            }
+        )
         self.next = [0] * PARTITIONS
         self.acked = [{} for _ in range(PARTITIONS)]
         self.failed = []
@@ -48,8 +60,9 @@ class Load(threading.Thread):
         while not self.stopping:
             for p in range(PARTITIONS):
                 try:
-                    self.producer.produce(TOPIC, value, str(self.next[p]), partition=p,
-                                          on_delivery=self.delivered)
+                    self.producer.produce(
+                        TOPIC, value, str(self.next[p]), partition=p, on_delivery=self.delivered
+                    )
                     self.next[p] += 1
                 except BufferError:
                     self.producer.poll(0.05)
@@ -69,9 +82,15 @@ class Load(threading.Thread):
 
 def read_all(bootstrap):
     """[(offset, number)] of each partition, in the order they were read."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "none",
-                         "enable.auto.commit": False, "enable.partition.eof": True,
-                         "auto.offset.reset": "earliest"})
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "none",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+        }
+    )
     consumer.assign([TopicPartition(TOPIC, p, 0) for p in range(PARTITIONS)])
     found = [[] for _ in range(PARTITIONS)]
     ended = set()
@@ -94,14 +113,21 @@ def read_all(bootstrap):
 def verify(load, found):
     for p in range(PARTITIONS):
         numbers = [n for _, n in found[p]]
-        check(numbers == list(range(len(numbers))),
-              f"partition {p} is not 0, 1, 2, ...: lost, doubled or moved near "
-              f"{next((i for i, n in enumerate(numbers) if i != n), len(numbers))}")
+        check(
+            numbers == list(range(len(numbers))),
+            f"partition {p} is not 0, 1, 2, ...: lost, doubled or moved near "
+            f"{next((i for i, n in enumerate(numbers) if i != n), len(numbers))}",
+        )
         by_number = {n: o for o, n in found[p]}
         for number, offset in load.acked[p].items():
-            check(number in by_number, f"partition {p}: record {number} was acknowledged and is lost")
-            check(offset < 0 or by_number[number] == offset,
-                  f"partition {p}: record {number} was acknowledged at {offset}, read at {by_number[number]}")
+            check(
+                number in by_number, f"partition {p}: record {number} was acknowledged and is lost"
+            )
+            check(
+                offset < 0 or by_number[number] == offset,
+                f"partition {p}: record {number} was acknowledged at {offset}, read at"
+                f" {by_number[number]}",
+            )
 
 
 def main():
@@ -131,9 +157,14 @@ def main():
         load.finish()
         found = read_all(node.bootstrap)
         verify(load, found)
-        check(load.total() > args.times * 10, "hardly anything was acknowledged: the test tested nothing")
-    print(f"kills={args.times} acked={load.total()} lost=0 dup=0 reordered=0 slowest_restart_ms="
-          f"{slowest * 1000:.0f}")
+        check(
+            load.total() > args.times * 10,
+            "hardly anything was acknowledged: the test tested nothing",
+        )
+    print(
+        f"kills={args.times} acked={load.total()} lost=0 dup=0 reordered=0 slowest_restart_ms="
+        f"{slowest * 1000:.0f}"
+    )
     return 0
 
 

@@ -135,7 +135,7 @@ static int consume(char **argv)
 {
     const char *topic = argv[1];
     int64_t records = atoll(argv[2]), got = 0, bytes = 0;
-    int partitions = atoi(argv[3]);
+    int partitions = (int)atoll(argv[3]);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     set(conf, "bootstrap.servers", argv[0]);
     set(conf, "group.id", "bench");
@@ -189,7 +189,7 @@ static int first(char **argv)
 static int touch(char **argv)
 {
     struct counts counts = {0};
-    int topics = atoi(argv[2]), partitions = atoi(argv[3]);
+    int topics = (int)atoll(argv[2]), partitions = (int)atoll(argv[3]);
     double begin = now_s();
     rd_kafka_t *rk = new_producer(argv[0], "1", "0", "1", &counts);
     char name[256];
