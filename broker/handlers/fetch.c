@@ -9,11 +9,13 @@
  */
 #include "broker/handlers/fetch_read.h"
 #include "broker/handlers/handlers.h"
+#include "broker/server/node.h"
 #include "broker/server/request.h"
 #include "broker/server/shard.h"
 #include "broker/server/shard_topics.h"
 #include "common/base/check.h"
 #include "common/protocol/messages/fetch.h"
+#include "metadata/config/server_config.h"
 
 #include <stdlib.h>
 
@@ -411,7 +413,9 @@ void handle_fetch(struct request *request)
         .version = request->header.request_api_version,
         .replica_id = request->header.request_api_version >= 15 ? body->replica_state.replica_id
                                                                 : body->replica_id,
-        .max_bytes = body->max_bytes,
+        .max_bytes =
+            MIN(body->max_bytes, (int32_t)server_config_integer(node_config(request->shard->node),
+                                                                CONFIG_BROKER_FETCH_MAX_BYTES)),
         .isolation_level = body->isolation_level,
         .read_committed = body->isolation_level == 1,
     };

@@ -183,6 +183,8 @@ static void validate_entry(struct produce_op *op, struct produce_entry *entry)
         .compacted = settings->log.compact_policy,
         .codec = settings->codec,
         .level = settings->compression_level,
+        .max_uncompressed_bytes =
+            MIN((size_t)settings->max_decompressed_bytes, RECORD_UNCOMPRESSED_MAX_BYTES),
     };
     record_validate(&shard->validator, &config, op->request->header.request_api_version,
                     env_wall_ms(shard->loop->env), (uint8_t *)(uintptr_t)entry->in->records.data,

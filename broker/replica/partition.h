@@ -122,8 +122,9 @@ int64_t partition_read_bound(const struct partition *p, bool read_committed);
 enum kafka_error partition_delete_records(struct partition *p, int64_t offset,
                                           int64_t *ret_low_watermark);
 
-/* Periodic work of the owner loop: flush.ms, retention, delayed deletion, producer expiry. */
+/* Periodic work of the owner loop: flush.ms, retention, delayed deletion. */
 void partition_tick(struct partition *p, bool retention);
+void partition_expire_producers(struct partition *p);
 /* The background flusher: starts syncing when more than `bytes` are unsynced. */
 void partition_checkpoint_flush(struct partition *p, int64_t above_bytes);
 

@@ -113,14 +113,18 @@ void partition_tick(struct partition *p, bool retention)
     int64_t now_ms = env_wall_ms(p->host->env);
     if (log_flush_due(p->log, now_ms))
         partition_start_flush(p, false);
-    if (retention)
-        log_expire_producers(p->log, now_ms);
     if (p->deletion != NULL)
         return;
     if (retention)
         start_deletion(p, log_retention_begin(p->log, now_ms));
     if (p->deletion == NULL && log_unlink_due_at_ms(p->log) <= now_ms)
         start_deletion(p, log_unlink_begin(p->log, now_ms));
+}
+
+void partition_expire_producers(struct partition *p)
+{
+    if (p->state == PARTITION_ONLINE)
+        log_expire_producers(p->log, env_wall_ms(p->host->env));
 }
 
 void partition_checkpoint_flush(struct partition *p, int64_t above_bytes)

@@ -111,6 +111,7 @@ struct listeners *listeners_new(struct node *node)
     struct listeners *listeners = mem_calloc(1, sizeof(*listeners));
     listeners->node = node;
     listeners->infos = mem_calloc((size_t)config->listeners_count, sizeof(struct listener_info));
+    /* CONFIG_BROKER_MAX_CONNECTIONS_PER_IP_OVERRIDES, taken apart. */
     listeners->overrides =
         mem_calloc((size_t)config->ip_limits_count, sizeof(struct acceptor_override));
     for (int i = 0; i < config->ip_limits_count; i++)

@@ -143,9 +143,17 @@ static int run(struct process *process)
                  (unsigned long long)limit);
     struct uv_env_options options = {
         .loop_count = (int)server_config_integer(&process->config, CONFIG_KRAFTD_EVENT_LOOPS),
+        .send_buffer_bytes =
+            (int)server_config_integer(&process->config, CONFIG_BROKER_SOCKET_SEND_BUFFER_BYTES),
+        .receive_buffer_bytes =
+            (int)server_config_integer(&process->config, CONFIG_BROKER_SOCKET_RECEIVE_BUFFER_BYTES),
         .disk = process->disk,
         .logger = &process->logger,
     };
+    options.worker_counts[WORK_DISK] =
+        process->config.log_dirs_count *
+        (int)server_config_integer(&process->config,
+                                   CONFIG_BROKER_NUM_RECOVERY_THREADS_PER_DATA_DIR);
     int rv = uv_env_new(&options, &process->env);
     if (rv != 0) {
         log_at(&process->logger, LOG_FATAL, "Cannot make the event loops: %s", strerror(-rv));

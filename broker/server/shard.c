@@ -170,13 +170,20 @@ static void tick(struct timer *timer)
     int64_t now_ms = env_now_ms(shard->loop->env);
     bool retention = now_ms >= shard->retention_due_ms;
     bool checkpoint = now_ms >= shard->checkpoint_due_ms;
+    bool expiry = now_ms >= shard->expiry_due_ms;
     if (retention)
         shard->retention_due_ms =
             now_ms + server_config_integer(config, CONFIG_BROKER_LOG_RETENTION_CHECK_INTERVAL_MS);
     if (checkpoint)
         shard->checkpoint_due_ms = now_ms + FLUSHER_INTERVAL_MS;
+    if (expiry)
+        shard->expiry_due_ms =
+            now_ms +
+            server_config_integer(config, CONFIG_BROKER_PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS);
     MAP_FOR_EACH (entry, &shard->partitions) {
         partition_tick(entry->value, retention);
+        if (expiry)
+            partition_expire_producers(entry->value);
         partition_checkpoint_flush(entry->value, checkpoint ? 0 : FLUSHER_BYTES);
     }
     timer_start_in_ms(&shard->tick, TICK_MS);

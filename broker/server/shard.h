@@ -42,7 +42,7 @@ struct shard {
     bool hurry;          /* nobody waits any more */
     struct task wake_task;
     struct timer tick;
-    int64_t retention_due_ms, checkpoint_due_ms;
+    int64_t retention_due_ms, checkpoint_due_ms, expiry_due_ms;
     int closing_partitions;
     bool stopping;
     void (*stopped)(struct shard *);

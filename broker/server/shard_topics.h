@@ -26,6 +26,7 @@ struct topic_settings {
     struct log_config log;
     int codec; /* compression.type; RECORD_CODEC_PRODUCER: as it came */
     int compression_level;
+    int32_t max_decompressed_bytes; /* of one batch */
     int64_t timestamp_before_max_ms, timestamp_after_max_ms;
     int32_t min_insync_replicas;
 };

@@ -104,6 +104,7 @@ void topic_settings_resolve(const struct server_config *config, const struct ima
         .timestamp_before_max_ms = integer(&r, CONFIG_TOPIC_MESSAGE_TIMESTAMP_BEFORE_MAX_MS),
         .timestamp_after_max_ms = integer(&r, CONFIG_TOPIC_MESSAGE_TIMESTAMP_AFTER_MAX_MS),
         .min_insync_replicas = (int32_t)integer(&r, CONFIG_TOPIC_MIN_INSYNC_REPLICAS),
+        .max_decompressed_bytes = (int32_t)integer(&r, CONFIG_TOPIC_MAX_DECOMPRESSED_MESSAGE_BYTES),
     };
     set_compression(&r, &settings);
     arena_release(&r.arena);

@@ -17,7 +17,8 @@ sys.dont_write_bytecode = True
 import generate  # noqa: E402  pylint: disable=wrong-import-position
 
 # Judge values without acting on them.
-JUDGES = re.compile(r"metadata/config/(config_|compatibility|server_values)")
+JUDGES = re.compile(r"metadata/(config/(config_|compatibility|server_values)|config_|"
+                    r"controller/configs_check)")
 
 
 def ids_read():

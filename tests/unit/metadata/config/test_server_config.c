@@ -168,7 +168,6 @@ static void what_would_weaken_a_node_is_refused(void **state)
         "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "remote.log.storage.system.enable=true",
         "config.providers=file",
-        "max.connection.creation.rate=10",
         "security.inter.broker.protocol=SSL",
     };
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
