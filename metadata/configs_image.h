@@ -6,6 +6,7 @@
 #ifndef KRAFTD_METADATA_CONFIGS_IMAGE_H
 #define KRAFTD_METADATA_CONFIGS_IMAGE_H
 
+#include "metadata/config/config_entry.h"
 #include "metadata/image_edit.h"
 #include "metadata/image_writer.h"
 
@@ -18,10 +19,6 @@ enum config_resource_type {
 };
 
 #define CONFIG_RESOURCE_TYPES 6 /* places by the bit that is set */
-
-struct config_entry {
-    struct str key, value;
-};
 
 struct config_image {
     uint64_t version;

@@ -16,11 +16,11 @@ enum kafka_error validation_fail(const struct validation *v, enum kafka_error er
     return error;
 }
 
-const struct config_setting *validation_find(const struct validation *v, enum config_id id)
+const struct config_entry *validation_find(const struct validation *v, enum config_id id)
 {
     for (int i = v->count; i-- > 0;)
-        if (str_eq(v->settings[i].name, config_defs[id].name))
-            return &v->settings[i];
+        if (str_eq(v->entries[i].key, config_defs[id].name))
+            return &v->entries[i];
     return NULL;
 }
 
@@ -28,11 +28,11 @@ enum kafka_error validation_values(const struct validation *v, enum config_id fi
                                    enum config_id last)
 {
     for (int id = (int)first; id <= (int)last; id++) {
-        const struct config_setting *setting = validation_find(v, (enum config_id)id);
+        const struct config_entry *entry = validation_find(v, (enum config_id)id);
         struct config_value value;
         struct str error;
-        if (setting != NULL &&
-            config_value_parse(&config_defs[id], setting->value, v->arena, &value, &error) != 0)
+        if (entry != NULL &&
+            config_value_parse(&config_defs[id], entry->value, v->arena, &value, &error) != 0)
             return validation_fail(v, KAFKA_ERROR_INVALID_CONFIG, "%s", error.data);
     }
     return KAFKA_ERROR_NONE;
@@ -41,12 +41,12 @@ enum kafka_error validation_values(const struct validation *v, enum config_id fi
 int64_t validation_integer(const struct validation *v, enum config_id id,
                            const struct config_layers *layers)
 {
-    const struct config_setting *setting = validation_find(v, id);
+    const struct config_entry *entry = validation_find(v, id);
     struct config_value value;
     struct str error;
-    if (setting == NULL)
+    if (entry == NULL)
         return config_layers_integer(layers, id);
-    CHECK(config_value_parse(&config_defs[id], setting->value, v->arena, &value, &error) == 0);
+    CHECK(config_value_parse(&config_defs[id], entry->value, v->arena, &value, &error) == 0);
     return value.integer;
 }
 
@@ -54,31 +54,30 @@ static enum kafka_error check_names(const struct validation *v, enum config_scop
                                     enum kafka_error error, const char *what)
 {
     for (int i = 0; i < v->count; i++)
-        if (config_find(scope, v->settings[i].name) == NULL)
-            return validation_fail(v, error, "Unknown %s: %.*s", what,
-                                   STR_FMT(v->settings[i].name));
+        if (config_find(scope, v->entries[i].key) == NULL)
+            return validation_fail(v, error, "Unknown %s: %.*s", what, STR_FMT(v->entries[i].key));
     return KAFKA_ERROR_NONE;
 }
 
-enum kafka_error config_validate_topic(const struct config_setting *settings, int count,
-                                       struct arena *arena, struct str *ret_message)
+enum kafka_error config_validate_topic(const struct config_entry *entries, int count,
+                                       const struct config_layers *brokers, struct arena *arena,
+                                       struct str *ret_message)
 {
-    struct validation v = {settings, count, arena, ret_message};
-    static const struct config_layers none;
+    struct validation v = {entries, count, arena, ret_message};
     enum kafka_error error =
         check_names(&v, CONFIG_SCOPE_TOPIC, KAFKA_ERROR_INVALID_CONFIG, "topic config name");
     if (error == KAFKA_ERROR_NONE)
         error = validation_values(&v, CONFIG_FIRST_TOPIC, CONFIG_LAST_TOPIC);
     if (error != KAFKA_ERROR_NONE)
         return error;
-    int64_t min_lag = validation_integer(&v, CONFIG_TOPIC_MIN_COMPACTION_LAG_MS, &none);
-    int64_t max_lag = validation_integer(&v, CONFIG_TOPIC_MAX_COMPACTION_LAG_MS, &none);
+    int64_t min_lag = validation_integer(&v, CONFIG_TOPIC_MIN_COMPACTION_LAG_MS, brokers);
+    int64_t max_lag = validation_integer(&v, CONFIG_TOPIC_MAX_COMPACTION_LAG_MS, brokers);
     if (min_lag > max_lag)
         return validation_fail(&v, KAFKA_ERROR_INVALID_CONFIG,
                                "conflict topic config setting min.compaction.lag.ms (%lld) > "
                                "max.compaction.lag.ms (%lld)",
                                (long long)min_lag, (long long)max_lag);
-    const struct config_setting *remote = validation_find(&v, CONFIG_TOPIC_REMOTE_STORAGE_ENABLE);
+    const struct config_entry *remote = validation_find(&v, CONFIG_TOPIC_REMOTE_STORAGE_ENABLE);
     if (remote != NULL && str_eq_z(str_trim(remote->value), "true"))
         return validation_fail(&v, KAFKA_ERROR_INVALID_CONFIG,
                                "Tiered Storage functionality is disabled in the broker. Topic "
@@ -114,10 +113,10 @@ static bool is_client_match(struct str item)
     return false;
 }
 
-enum kafka_error config_validate_client_metrics(const struct config_setting *settings, int count,
+enum kafka_error config_validate_client_metrics(const struct config_entry *entries, int count,
                                                 struct arena *arena, struct str *ret_message)
 {
-    struct validation v = {settings, count, arena, ret_message};
+    struct validation v = {entries, count, arena, ret_message};
     static const struct config_layers none;
     enum kafka_error error =
         check_names(&v, CONFIG_SCOPE_CLIENT_METRICS, KAFKA_ERROR_INVALID_REQUEST,
@@ -132,7 +131,7 @@ enum kafka_error config_validate_client_metrics(const struct config_setting *set
                                "Invalid value %lld for interval.ms, interval must be between 100 "
                                "and 3600000 (1 hour)",
                                (long long)interval_ms);
-    const struct config_setting *match = validation_find(&v, CONFIG_CLIENT_METRICS_MATCH);
+    const struct config_entry *match = validation_find(&v, CONFIG_CLIENT_METRICS_MATCH);
     if (match == NULL)
         return KAFKA_ERROR_NONE;
     struct config_value list = config_split_list(match->value, arena);

@@ -1,6 +1,6 @@
 /*
  * Whether a change of dynamic configuration may be made, with the error and the sentence that
- * Kafka gives. `settings` is what the resource would have after the change (for a broker: what the
+ * Kafka gives. `entries` is what the resource would have after the change (for a broker: what the
  * change sets); texts of sentences lie in the caller's arena. Pure.
  *
  * KAFKA_ERROR_NONE, or INVALID_CONFIG, or INVALID_REQUEST, with *ret_message set.
@@ -9,23 +9,21 @@
 #define KRAFTD_METADATA_CONFIG_VALIDATE_H
 
 #include "common/protocol/kafka_error.h"
+#include "metadata/config/config_entry.h"
 #include "metadata/config/config_layers.h"
 
-struct config_setting {
-    struct str name, value;
-};
-
-/* CreateTopics, AlterConfigs. */
-enum kafka_error config_validate_topic(const struct config_setting *settings, int count,
-                                       struct arena *arena, struct str *ret_message);
-/* `brokers` holds the bounds that the groups' keys have to keep. */
-enum kafka_error config_validate_group(const struct config_setting *settings, int count,
+/* CreateTopics, AlterConfigs. `brokers` holds what the topic does not set. */
+enum kafka_error config_validate_topic(const struct config_entry *entries, int count,
                                        const struct config_layers *brokers, struct arena *arena,
                                        struct str *ret_message);
-enum kafka_error config_validate_client_metrics(const struct config_setting *settings, int count,
+/* `brokers` holds the bounds that the groups' keys have to keep. */
+enum kafka_error config_validate_group(const struct config_entry *entries, int count,
+                                       const struct config_layers *brokers, struct arena *arena,
+                                       struct str *ret_message);
+enum kafka_error config_validate_client_metrics(const struct config_entry *entries, int count,
                                                 struct arena *arena, struct str *ret_message);
 /* is_default: for all brokers. `current` holds the values from before the change. */
-enum kafka_error config_validate_broker(const struct config_setting *settings, int count,
+enum kafka_error config_validate_broker(const struct config_entry *entries, int count,
                                         bool is_default, const struct config_layers *current,
                                         struct arena *arena, struct str *ret_message);
 

@@ -40,8 +40,8 @@ static enum kafka_error refuse_names(const struct validation *v, bool (*applies)
     struct config_value names = {.type = CONFIG_TYPE_LIST};
     names.list.items = ARENA_ARRAY(v->arena, struct str, v->count);
     for (int i = 0; i < v->count; i++)
-        if (applies(v->settings[i].name))
-            names.list.items[names.list.count++] = v->settings[i].name;
+        if (applies(v->entries[i].key))
+            names.list.items[names.list.count++] = v->entries[i].key;
     if (names.list.count == 0)
         return KAFKA_ERROR_NONE;
     return validation_fail(v, KAFKA_ERROR_INVALID_REQUEST, "%s: [%s]", sentence,
@@ -51,11 +51,11 @@ static enum kafka_error refuse_names(const struct validation *v, bool (*applies)
 static enum kafka_error check_values(const struct validation *v)
 {
     for (int i = 0; i < v->count; i++) {
-        const struct config_def *def = config_find_broker(v->settings[i].name, NULL);
+        const struct config_def *def = config_find_broker(v->entries[i].key, NULL);
         struct config_value value;
         struct str error;
         if (def != NULL &&
-            config_value_parse(def, v->settings[i].value, v->arena, &value, &error) != 0)
+            config_value_parse(def, v->entries[i].value, v->arena, &value, &error) != 0)
             return validation_fail(v, KAFKA_ERROR_INVALID_REQUEST, "%s", error.data);
     }
     return KAFKA_ERROR_NONE;
@@ -89,7 +89,7 @@ static enum kafka_error check_threads(const struct validation *v,
 
 static enum kafka_error check_parts(const struct validation *v, const struct config_layers *current)
 {
-    const struct config_setting *connections = validation_find(v, CONFIG_BROKER_MAX_CONNECTIONS);
+    const struct config_entry *connections = validation_find(v, CONFIG_BROKER_MAX_CONNECTIONS);
     if (connections != NULL && validation_integer(v, CONFIG_BROKER_MAX_CONNECTIONS, current) <= 0)
         return fail_part(v, arena_printf(v->arena, "Invalid max.connections %.*s",
                                          STR_FMT(str_trim(connections->value))));
@@ -110,11 +110,11 @@ static enum kafka_error check_parts(const struct validation *v, const struct con
     return KAFKA_ERROR_NONE;
 }
 
-enum kafka_error config_validate_broker(const struct config_setting *settings, int count,
+enum kafka_error config_validate_broker(const struct config_entry *entries, int count,
                                         bool is_default, const struct config_layers *current,
                                         struct arena *arena, struct str *ret_message)
 {
-    struct validation v = {settings, count, arena, ret_message};
+    struct validation v = {entries, count, arena, ret_message};
     enum kafka_error error = refuse_names(&v, is_fixed, "Cannot update these configs dynamically");
     if (error == KAFKA_ERROR_NONE)
         error = refuse_names(&v, needs_listener,

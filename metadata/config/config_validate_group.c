@@ -94,7 +94,7 @@ static enum kafka_error check_session(const struct validation *v, size_t i,
 static enum kafka_error check_streams(const struct validation *v,
                                       const struct config_layers *brokers)
 {
-    const struct config_setting *assignor = validation_find(v, CONFIG_GROUP_STREAMS_ASSIGNOR_NAME);
+    const struct config_entry *assignor = validation_find(v, CONFIG_GROUP_STREAMS_ASSIGNOR_NAME);
     if (assignor != NULL) {
         struct config_value known =
             config_layers_get(brokers, CONFIG_BROKER_GROUP_STREAMS_ASSIGNORS, v->arena);
@@ -106,7 +106,7 @@ static enum kafka_error check_streams(const struct validation *v,
                 STR_FMT(str_trim(assignor->value)),
                 config_value_join(&known, STR(", "), v->arena).data);
     }
-    const struct config_setting *tags =
+    const struct config_entry *tags =
         validation_find(v, CONFIG_GROUP_STREAMS_RACK_AWARE_ASSIGNMENT_TAGS);
     if (tags != NULL) {
         struct config_value all = config_split_list(tags->value, v->arena), once;
@@ -121,15 +121,15 @@ static enum kafka_error check_streams(const struct validation *v,
     return KAFKA_ERROR_NONE;
 }
 
-enum kafka_error config_validate_group(const struct config_setting *settings, int count,
+enum kafka_error config_validate_group(const struct config_entry *entries, int count,
                                        const struct config_layers *brokers, struct arena *arena,
                                        struct str *ret_message)
 {
-    struct validation v = {settings, count, arena, ret_message};
+    struct validation v = {entries, count, arena, ret_message};
     for (int i = 0; i < count; i++)
-        if (config_find(CONFIG_SCOPE_GROUP, settings[i].name) == NULL)
+        if (config_find(CONFIG_SCOPE_GROUP, entries[i].key) == NULL)
             return validation_fail(&v, KAFKA_ERROR_INVALID_CONFIG,
-                                   "Unknown group config name: %.*s", STR_FMT(settings[i].name));
+                                   "Unknown group config name: %.*s", STR_FMT(entries[i].key));
     enum kafka_error error = validation_values(&v, CONFIG_FIRST_GROUP, CONFIG_LAST_GROUP);
     for (size_t i = 0; i < ARRAY_LEN(bounds) && error == KAFKA_ERROR_NONE; i++)
         error = check_bound(&v, i, brokers);
@@ -137,7 +137,7 @@ enum kafka_error config_validate_group(const struct config_setting *settings, in
         error = check_session(&v, i, brokers);
     if (error == KAFKA_ERROR_NONE)
         error = check_streams(&v, brokers);
-    const struct config_setting *topic =
+    const struct config_entry *topic =
         validation_find(&v, CONFIG_GROUP_ERRORS_DEADLETTERQUEUE_TOPIC_NAME);
     if (error == KAFKA_ERROR_NONE && topic != NULL &&
         str_starts_with(str_trim(topic->value), STR("__")))

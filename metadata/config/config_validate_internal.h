@@ -7,7 +7,7 @@
 #include "metadata/config/config_validate.h"
 
 struct validation {
-    const struct config_setting *settings;
+    const struct config_entry *entries;
     int count;
     struct arena *arena;
     struct str *ret_message;
@@ -17,7 +17,7 @@ struct validation {
 __attribute__((format(printf, 3, 4))) enum kafka_error
 validation_fail(const struct validation *v, enum kafka_error error, const char *format, ...);
 /* NULL when the key is not set; the last one counts. */
-const struct config_setting *validation_find(const struct validation *v, enum config_id id);
+const struct config_entry *validation_find(const struct validation *v, enum config_id id);
 /* Every set key from first to last has a good value; in the order of the table, as Kafka does. */
 enum kafka_error validation_values(const struct validation *v, enum config_id first,
                                    enum config_id last);

@@ -175,27 +175,23 @@ static struct api_error plan_placed(const struct creation *creation, const new_t
 
 /* --- the response ------------------------------------------------------------------------- */
 
-static void set_config(topic_config *config, const struct effective_config *effective)
-{
-    config->name = effective->def->name;
-    config->value = effective->value;
-    config->config_source = (int8_t)effective->source;
-    config->is_sensitive = config_is_sensitive(effective->def);
-}
-
 static void make_defaults(struct creation *creation)
 {
     int32_t room = CONFIG_LAST_TOPIC - CONFIG_FIRST_TOPIC + 1;
+    struct config_layers layers = effective_layers(creation->c);
     creation->defaults =
         MESSAGE_ARRAY(creation->arena, create_topics_response_creatable_topic_configs, room);
     for (int i = 0; i < CONFIG_COUNT; i++) {
         const struct config_def *def = &config_defs[config_ids_by_name[i]];
-        if (def->scope != CONFIG_SCOPE_TOPIC || def->flag == CONFIG_FLAG_INTERNAL ||
-            def->flag == CONFIG_FLAG_HIDDEN)
+        struct config_description d;
+        if (def->scope != CONFIG_SCOPE_TOPIC || !config_is_listed(def) ||
+            !config_describe(&layers, CONFIG_SCOPE_TOPIC, def->name, creation->arena, &d))
             continue;
-        struct effective_config effective =
-            effective_topic_config(creation->c, def->id, STR_NULL, creation->arena);
-        set_config(&creation->defaults[creation->defaults_count++], &effective);
+        topic_config *config = &creation->defaults[creation->defaults_count++];
+        config->name = d.name;
+        config->value = d.value;
+        config->config_source = (int8_t)d.level;
+        config->is_sensitive = d.is_sensitive;
     }
 }
 
@@ -217,7 +213,7 @@ static void describe_configs(struct creation *creation, const new_topic *topic,
             if (!str_eq(result->configs[k].name, topic->configs[i].name))
                 continue;
             result->configs[k].value = topic->configs[i].value;
-            result->configs[k].config_source = CONFIG_SOURCE_TOPIC;
+            result->configs[k].config_source = CONFIG_LEVEL_TOPIC;
         }
     }
 }

@@ -13,11 +13,11 @@ static struct str file_get(const void *ctx, struct str name)
 
 static const struct config_layers layers = {.file = {.get = file_get}};
 
-static enum kafka_error validate(struct str kind, const struct config_setting *settings, int count,
+static enum kafka_error validate(struct str kind, const struct config_entry *settings, int count,
                                  struct arena *arena, struct str *message)
 {
     if (str_eq_z(kind, "topic"))
-        return config_validate_topic(settings, count, arena, message);
+        return config_validate_topic(settings, count, &layers, arena, message);
     if (str_eq_z(kind, "group"))
         return config_validate_group(settings, count, &layers, arena, message);
     if (str_eq_z(kind, "client-metrics"))
@@ -29,7 +29,7 @@ static enum kafka_error validate(struct str kind, const struct config_setting *s
 static void check_line(struct str line)
 {
     struct str kind, all, error_name, item;
-    struct config_setting settings[4];
+    struct config_entry settings[4];
     int count = 0;
     bool more = true;
     struct str line_text = line;
@@ -38,7 +38,7 @@ static void check_line(struct str line)
     str_split(&line, '\t', &error_name);
     while (more) {
         more = str_split(&all, '|', &item);
-        str_split(&item, '=', &settings[count].name);
+        str_split(&item, '=', &settings[count].key);
         settings[count++].value = item;
     }
     struct arena arena;
@@ -75,7 +75,7 @@ static void check(const char *kind, const char *name, const char *value, enum ka
 {
     struct arena arena;
     arena_init(&arena, 0);
-    struct config_setting setting = {str_of(name), str_of(value)};
+    struct config_entry setting = {str_of(name), str_of(value)};
     struct str text = STR_EMPTY;
     assert_int_equal(validate(str_of(kind), &setting, 1, &arena, &text), error);
     assert_string_equal(text.data, message);
@@ -106,7 +106,7 @@ static struct str wide_get(const void *ctx, struct str name)
 static void a_session_is_longer_than_a_heartbeat(void **state)
 {
     static const struct config_layers wide = {.cluster = {.get = wide_get}};
-    struct config_setting settings[] = {
+    struct config_entry settings[] = {
         {STR("consumer.heartbeat.interval.ms"), STR("50000")},
         {STR("consumer.session.timeout.ms"), STR("50001")},
     };
