@@ -1,8 +1,5 @@
-#include "metadata/config/compatibility.h"
-
-#if __has_include("broker/server/request.h")
 #include "broker/server/request.h"
-#endif
+#include "metadata/config/compatibility.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,10 +15,8 @@ static const char mark[] = "<!-- The rest is made from the code. -->\n";
 static int served_apis(struct served_api *served)
 {
     int count = 0;
-#if __has_include("broker/server/request.h")
     for (const struct api_handler *h = api_handlers; h->api_key >= 0; h++)
         served[count++] = (struct served_api){h->api_key, h->min_version, h->max_version};
-#endif
     return count;
 }
 
