@@ -4,7 +4,7 @@
 #include "broker/server/request.h"
 #include "broker/server/shard.h"
 #include "common/base/logger.h"
-#include "metadata/config_describe.h"
+#include "metadata/config_answer.h"
 #include "metadata/image.h"
 #include "metadata/topic_name.h"
 
@@ -18,8 +18,7 @@ typedef struct describe_configs_response_describe_configs_result resource_result
 /* One resource on its way. */
 struct describe {
     struct request *request;
-    struct config_levels levels;
-    struct config_describe_options options;
+    struct config_answer_options options;
     const resource *in;
     resource_result *out;
 };
@@ -35,10 +34,11 @@ static void refuse_request(struct describe *d, const char *message)
     refuse(d, KAFKA_ERROR_INVALID_REQUEST, str_of(message));
 }
 
-static void set_own(struct describe *d, int8_t type)
+static void answer(struct describe *d, enum config_resource_type type)
 {
-    const struct image *image = d->request->shard->image;
-    d->levels.own = configs_image_find(&image->configs, type, d->in->resource_name);
+    struct shard *shard = d->request->shard;
+    config_answer(&shard->image->configs, node_config(shard->node), type, d->in->resource_name,
+                  &d->options, &d->request->arena, d->out);
 }
 
 static void describe_topic(struct describe *d)
@@ -53,8 +53,7 @@ static void describe_topic(struct describe *d)
         d->out->error_code = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
         return;
     }
-    set_own(d, CONFIG_RESOURCE_TOPIC);
-    config_describe_topic(&d->levels, &d->options, arena, d->out);
+    answer(d, CONFIG_RESOURCE_TOPIC);
 }
 
 /* Whether the resource is this node; the error is set when it is not. */
@@ -78,11 +77,8 @@ static bool check_broker_id(struct describe *d, const char *expected)
 
 static void describe_broker(struct describe *d)
 {
-    struct arena *arena = &d->request->arena;
-    if (d->in->resource_name.len <= 0)
-        config_describe_cluster(&d->levels, &d->options, arena, d->out);
-    else if (check_broker_id(d, " or empty string,"))
-        config_describe_broker(&d->levels, &d->options, arena, d->out);
+    if (d->in->resource_name.len <= 0 || check_broker_id(d, " or empty string,"))
+        answer(d, CONFIG_RESOURCE_BROKER);
 }
 
 /* There is one logger, the root. */
@@ -106,7 +102,7 @@ static void describe_loggers(struct describe *d)
     d->out->configs_count = 1;
     d->out->configs[0].name = root;
     d->out->configs[0].value = str_of(log_level_name(logger->level));
-    d->out->configs[0].config_source = CONFIG_SOURCE_BROKER_LOGGER;
+    d->out->configs[0].config_source = CONFIG_LEVEL_LOGGER;
 }
 
 static void describe_client_metrics(struct describe *d)
@@ -115,8 +111,7 @@ static void describe_client_metrics(struct describe *d)
         refuse_request(d, "Client metrics subscription name must not be empty");
         return;
     }
-    set_own(d, CONFIG_RESOURCE_CLIENT_METRICS);
-    config_describe_client_metrics(&d->levels, &d->options, &d->request->arena, d->out);
+    answer(d, CONFIG_RESOURCE_CLIENT_METRICS);
 }
 
 static void describe_group(struct describe *d)
@@ -125,8 +120,7 @@ static void describe_group(struct describe *d)
         refuse_request(d, "Group name must not be empty");
         return;
     }
-    set_own(d, CONFIG_RESOURCE_GROUP);
-    config_describe_group(&d->levels, &d->options, &d->request->arena, d->out);
+    answer(d, CONFIG_RESOURCE_GROUP);
 }
 
 static void describe_one(struct describe *d)
@@ -161,12 +155,9 @@ void handle_describe_configs(struct request *request)
     response.results = MESSAGE_ARRAY(arena, describe_configs_response_describe_configs_result,
                                      body->resources_count);
     response.results_count = body->resources_count;
-    struct config_levels levels;
-    config_levels_init(&levels, &request->shard->image->configs, node_config(request->shard->node));
     for (int32_t i = 0; i < body->resources_count; i++) {
         const resource *in = &body->resources[i];
         struct describe d = {.request = request,
-                             .levels = levels,
                              .options = {.keys = in->configuration_keys,
                                          .keys_count = in->configuration_keys_count,
                                          .synonyms = body->include_synonyms,

@@ -28,6 +28,10 @@ static bool broker_value(const struct config_layers *layers, const struct config
     enum config_level level;
     const struct config_layer *layer;
     for (int i = 0; (layer = broker_layer(layers, i, &level)) != NULL; i++) {
+        if (level == CONFIG_LEVEL_FILE && layers->file_values != NULL) {
+            *ret_value = layers->file_values[def->id];
+            return ret_value->type != CONFIG_TYPE_UNKNOWN;
+        }
         struct str text = layer_get(layer, def->name), error;
         if (!str_is_null(text) && config_value_parse(def, text, arena, ret_value, &error) == 0)
             return true;
@@ -139,7 +143,8 @@ static void add_broker_origins(struct origins *o, const struct config_layers *la
             add_origin(o, names[n], layer_get(layer, names[n]), level);
     for (int n = 0; n < count; n++) {
         const struct config_def *def = config_find(CONFIG_SCOPE_BROKER, names[n]);
-        if (def != NULL) {
+        /* Kafka's broker has no default of what is only ever set dynamically. */
+        if (def != NULL && def->flag != CONFIG_FLAG_DYNAMIC) {
             struct config_value value = config_value_default(def, o->arena);
             add_origin(o, names[n], config_value_format(&value, o->arena), CONFIG_LEVEL_DEFAULT);
         }

@@ -20,6 +20,7 @@ enum config_level {
     CONFIG_LEVEL_CLUSTER = 3,
     CONFIG_LEVEL_FILE = 4,
     CONFIG_LEVEL_DEFAULT = 5,
+    CONFIG_LEVEL_LOGGER = 6,
     CONFIG_LEVEL_CLIENT_METRICS = 7,
     CONFIG_LEVEL_GROUP = 8,
 };
@@ -33,6 +34,9 @@ struct config_layer {
 struct config_layers {
     struct config_layer own; /* of the topic, group or subscription; empty for a broker */
     struct config_layer broker, cluster, file;
+    /* What is in `file`, or the default, by enum config_id, so that nothing has to be parsed for
+     * what stands there; NULL: not at hand. */
+    const struct config_value *file_values;
 };
 
 /* The value that counts. A text that cannot be read (from a newer version, say) counts as if it

@@ -1,5 +1,7 @@
 #include "metadata/config/topic_log_config.h"
 
+#include "common/base/check.h"
+
 static int64_t integer(const struct config_layers *layers, enum config_id id)
 {
     return config_layers_integer(layers, id);
@@ -23,8 +25,9 @@ struct log_config topic_log_config(const struct config_layers *layers)
         .max_message_bytes = (int32_t)integer(layers, CONFIG_TOPIC_MAX_MESSAGE_BYTES),
         .segment_ms = integer(layers, CONFIG_TOPIC_SEGMENT_MS),
         .segment_jitter_ms = integer(layers, CONFIG_TOPIC_SEGMENT_JITTER_MS),
-        .retention_bytes = integer(layers, CONFIG_TOPIC_RETENTION_BYTES),
-        .retention_ms = integer(layers, CONFIG_TOPIC_RETENTION_MS),
+        /* Any negative number is no limit. */
+        .retention_bytes = MAX(integer(layers, CONFIG_TOPIC_RETENTION_BYTES), -1),
+        .retention_ms = MAX(integer(layers, CONFIG_TOPIC_RETENTION_MS), -1),
         .file_delete_delay_ms = integer(layers, CONFIG_TOPIC_FILE_DELETE_DELAY_MS),
         .flush_messages = integer(layers, CONFIG_TOPIC_FLUSH_MESSAGES),
         .flush_ms = integer(layers, CONFIG_TOPIC_FLUSH_MS),

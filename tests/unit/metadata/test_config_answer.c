@@ -1,4 +1,4 @@
-#include "metadata/config_describe.h"
+#include "metadata/config_answer.h"
 
 #include "common/base/disk.h"
 #include "common/protocol/codec.h"
@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-/* describe_configs.tsv holds what Apache Kafka answered; the changes in between are those made
- * here. */
+/* answered.tsv holds what Apache Kafka answered; the changes in between are those made here. */
 static const struct config_setting first[] = {
     {CONFIG_RESOURCE_BROKER, "", "min.insync.replicas", "1"},
     {CONFIG_RESOURCE_TOPIC, "t1", "retention.ms", "5000"},
@@ -40,7 +39,6 @@ struct fixture {
     struct server_config config;
     struct image_chain *chain;
     struct arena arena;
-    struct config_levels levels;
     struct describe_configs_response_describe_configs_result result;
 };
 
@@ -56,12 +54,11 @@ static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
     f->disk = disk_posix_new();
-    f->recorded = read_data(f, TEST_DATA "/config/describe_configs.tsv");
-    char *text = read_data(f, TEST_DATA "/config/describe_configs.properties");
+    f->recorded = read_data(f, TEST_DATA "/config/answered.tsv");
+    char *text = read_data(f, TEST_DATA "/config/answered.properties");
     server_config_init(&f->config);
-    struct server_config_options options = {.text = str_of(text),
-                                            .source = STR("describe_configs.properties"),
-                                            .hostname = STR("box.example")};
+    struct server_config_options options = {
+        .text = str_of(text), .source = STR("answered.properties"), .hostname = STR("box.example")};
     if (server_config_load(&f->config, &options) != 0)
         fail_msg("%s", f->config.error);
     free(text);
@@ -83,19 +80,12 @@ static int teardown(void **state)
     return 0;
 }
 
-typedef void describe_fn(const struct config_levels *, const struct config_describe_options *,
-                         struct arena *,
-                         struct describe_configs_response_describe_configs_result *);
-
-static void describe(struct fixture *f, describe_fn *fn, int8_t type, const char *name,
-                     const struct config_describe_options *options)
+static void describe(struct fixture *f, enum config_resource_type type, const char *name,
+                     const struct config_answer_options *options)
 {
-    const struct image *image = image_chain_published(f->chain);
-    config_levels_init(&f->levels, &image->configs, &f->config);
-    if (type != CONFIG_RESOURCE_BROKER)
-        f->levels.own = configs_image_find(&image->configs, type, str_of(name));
     message_struct_init(&describe_configs_response_describe_configs_result_struct, &f->result, 1);
-    fn(&f->levels, options, &f->arena, &f->result);
+    config_answer(&image_chain_published(f->chain)->configs, &f->config, type, str_of(name),
+                  options, &f->arena, &f->result);
     for (int32_t i = 1; i < f->result.configs_count; i++)
         assert_true(str_cmp(f->result.configs[i - 1].name, f->result.configs[i].name) < 0);
 }
@@ -105,7 +95,7 @@ static struct str shown(struct str s)
     return str_is_null(s) ? STR("\\N") : s;
 }
 
-/* One entry in the form of describe_configs.tsv. */
+/* One entry in the form of answered.tsv. */
 static struct str
 entry_text(struct fixture *f,
            const struct describe_configs_response_describe_configs_resource_result *e)
@@ -129,17 +119,20 @@ find(struct fixture *f, struct str name)
     return NULL;
 }
 
-/* Every line of the section is among the entries; returns how many lines it has. */
+/* Every line of the section is among the entries. Returns how many there were in all, where the
+ * head of the section says so, else how many lines it has. */
 static int assert_section(struct fixture *f, const char *section)
 {
     struct str rest = str_of(f->recorded), line, head = arena_printf(&f->arena, "[%s]", section);
     bool inside = false;
-    int count = 0;
+    int lines = 0, all = 0;
     while (!str_is_null(rest)) {
         str_split(&rest, '\n', &line);
-        if (line.len > 0 && line.data[0] == '[')
-            inside = str_eq(line, head);
-        else if (inside && line.len > 0) {
+        if (line.len > 0 && line.data[0] == '[') {
+            inside = str_starts_with(line, head);
+            if (inside)
+                (void)sscanf(line.data + head.len, "%d", &all);
+        } else if (inside && line.len > 0) {
             struct str after = line, name;
             str_split(&after, '\t', &name);
             const void *entry = find(f, name);
@@ -148,44 +141,43 @@ static int assert_section(struct fixture *f, const char *section)
             struct str text = entry_text(f, entry);
             if (!str_eq(text, line))
                 fail_msg("\"%.*s\" instead of \"%.*s\"", STR_FMT(text), STR_FMT(line));
-            count++;
+            lines++;
         }
     }
-    assert_true(count > 0);
-    return count;
+    assert_true(lines > 0);
+    return all > 0 ? all : lines;
 }
 
 static const struct {
     const char *section;
-    describe_fn *fn;
-    int8_t type;
+    enum config_resource_type type;
     const char *name;
     int new_keys; /* by the dynamic changes */
 } sections[] = {
-    {"broker", config_describe_broker, CONFIG_RESOURCE_BROKER, "1", 4},
-    {"topic", config_describe_topic, CONFIG_RESOURCE_TOPIC, "t1", 0},
-    {"group", config_describe_group, CONFIG_RESOURCE_GROUP, "g1", 0},
-    {"client-metrics", config_describe_client_metrics, CONFIG_RESOURCE_CLIENT_METRICS, "m1", 0},
+    {"broker", CONFIG_RESOURCE_BROKER, "1", 4},
+    {"topic", CONFIG_RESOURCE_TOPIC, "t1", 0},
+    {"group", CONFIG_RESOURCE_GROUP, "g1", 0},
+    {"client-metrics", CONFIG_RESOURCE_CLIENT_METRICS, "m1", 0},
 };
 
 static void test_same_as_kafka(void **state)
 {
     struct fixture *f = *state;
-    struct config_describe_options options = {.synonyms = true};
+    struct config_answer_options options = {.synonyms = true};
     int counts[ARRAY_LEN(sections)];
     config_image_set(f->chain, first, ARRAY_LEN(first));
     for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
-        describe(f, sections[i].fn, sections[i].type, sections[i].name, &options);
+        describe(f, sections[i].type, sections[i].name, &options);
         counts[i] = assert_section(f, sections[i].section);
         assert_int_equal(f->result.configs_count, counts[i]);
     }
     config_image_set(f->chain, dynamic, ARRAY_LEN(dynamic));
     for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
-        describe(f, sections[i].fn, sections[i].type, sections[i].name, &options);
+        describe(f, sections[i].type, sections[i].name, &options);
         assert_section(f, arena_printf(&f->arena, "%s dynamic", sections[i].section).data);
         assert_int_equal(f->result.configs_count, counts[i] + sections[i].new_keys);
     }
-    describe(f, config_describe_cluster, CONFIG_RESOURCE_BROKER, "", &options);
+    describe(f, CONFIG_RESOURCE_BROKER, "", &options);
     assert_int_equal(f->result.configs_count, assert_section(f, "cluster dynamic"));
 }
 
@@ -193,9 +185,9 @@ static void test_chosen_keys(void **state)
 {
     struct fixture *f = *state;
     struct str keys[] = {STR("retention.ms"), STR("nope"), STR("retention.ms"), STR("flush.ms")};
-    struct config_describe_options options = {.keys = keys, .keys_count = ARRAY_LEN(keys)};
+    struct config_answer_options options = {.keys = keys, .keys_count = ARRAY_LEN(keys)};
     config_image_set(f->chain, first, ARRAY_LEN(first));
-    describe(f, config_describe_topic, CONFIG_RESOURCE_TOPIC, "t1", &options);
+    describe(f, CONFIG_RESOURCE_TOPIC, "t1", &options);
     assert_int_equal(f->result.configs_count, 2);
     assert_string_equal(entry_text(f, &f->result.configs[0]).data, "flush.ms\t777777\t5\t5\trw\t");
     assert_string_equal(entry_text(f, &f->result.configs[1]).data,
@@ -203,26 +195,26 @@ static void test_chosen_keys(void **state)
     assert_true(str_is_null(f->result.configs[1].documentation));
 
     options.documentation = true;
-    describe(f, config_describe_topic, CONFIG_RESOURCE_TOPIC, "t1", &options);
+    describe(f, CONFIG_RESOURCE_TOPIC, "t1", &options);
     assert_true(f->result.configs[1].documentation.len > 10);
 
     /* Nothing is set for the cluster under these names. */
-    describe(f, config_describe_cluster, CONFIG_RESOURCE_BROKER, "", &options);
+    describe(f, CONFIG_RESOURCE_BROKER, "", &options);
     assert_int_equal(f->result.configs_count, 0);
 }
 
 static void test_internal_keys(void **state)
 {
     struct fixture *f = *state;
-    struct config_describe_options options = {.synonyms = true};
-    describe(f, config_describe_topic, CONFIG_RESOURCE_TOPIC, "t1", &options);
+    struct config_answer_options options = {.synonyms = true};
+    describe(f, CONFIG_RESOURCE_TOPIC, "t1", &options);
     assert_null(find(f, STR("internal.segment.bytes")));
     /* What was set is shown, and what nobody knows is kept secret. */
     const struct config_setting set[] = {
         {CONFIG_RESOURCE_TOPIC, "t1", "internal.segment.bytes", "4000"},
         {CONFIG_RESOURCE_TOPIC, "t1", "of.another.program", "5"}};
     config_image_set(f->chain, set, ARRAY_LEN(set));
-    describe(f, config_describe_topic, CONFIG_RESOURCE_TOPIC, "t1", &options);
+    describe(f, CONFIG_RESOURCE_TOPIC, "t1", &options);
     assert_string_equal(entry_text(f, find(f, STR("internal.segment.bytes"))).data,
                         "internal.segment.bytes\t4000\t1\t3\trw\t1 internal.segment.bytes=4000");
     assert_string_equal(entry_text(f, find(f, STR("of.another.program"))).data,
