@@ -12,9 +12,6 @@ typedef struct describe_log_dirs_response_describe_log_dirs_result dir_result;
 typedef struct describe_log_dirs_response_describe_log_dirs_topic topic_result;
 typedef struct describe_log_dirs_response_describe_log_dirs_partition partition_result;
 
-/* Of a replica that is moved between directories Kafka tells how far it is; none is moved here. */
-#define LAG_UNKNOWN (-1)
-
 struct found_log {
     struct log_manager_entry entry; /* its topic is in the arena */
     bool wanted;
@@ -44,17 +41,12 @@ static int compare_logs(const void *a, const void *b)
     return order;
 }
 
-/* Both logs of a partition that is on its way from one directory to another. */
 static void choose_partition(struct found_logs *logs, struct str topic, int32_t partition)
 {
     struct found_log key = {.entry = {.topic = topic, .partition = partition}};
     struct found_log *log =
         bsearch(&key, logs->items, logs->count, sizeof(struct found_log), compare_logs);
-    if (log == NULL)
-        return;
-    while (log > logs->items && compare_logs(log - 1, &key) == 0)
-        log--;
-    for (; log < logs->items + logs->count && compare_logs(log, &key) == 0; log++)
+    if (log != NULL)
         log->wanted = true;
 }
 
@@ -71,7 +63,8 @@ static void choose(const struct describe_log_dirs_request *body, struct found_lo
             choose_partition(logs, body->topics[t].topic, body->topics[t].partitions[i]);
 }
 
-/* The wanted logs of a directory, by topic. */
+/* The wanted logs of a directory, by topic. No log is moved between directories, and none lags
+ * behind what its leader has committed: the defaults of the answer. */
 static void list_topics(const struct found_logs *logs, size_t dir, struct arena *arena,
                         dir_result *out)
 {
@@ -102,8 +95,6 @@ static void list_topics(const struct found_logs *logs, size_t dir, struct arena 
         topic->partitions_count++;
         at->partition_index = entry->partition;
         at->partition_size = entry->size_bytes;
-        at->is_future_key = entry->future;
-        at->offset_lag = entry->future ? LAG_UNKNOWN : 0;
         at++;
     }
 }

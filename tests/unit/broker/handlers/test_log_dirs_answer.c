@@ -74,7 +74,8 @@ static int teardown(void **state)
     return 0;
 }
 
-static void ask(struct fixture *f, const struct describe_log_dirs_request_describable_log_dir_topic *topics,
+static void ask(struct fixture *f,
+                const struct describe_log_dirs_request_describable_log_dir_topic *topics,
                 int32_t count)
 {
     message_init(&describe_log_dirs_request_desc, &f->body);
@@ -82,10 +83,8 @@ static void ask(struct fixture *f, const struct describe_log_dirs_request_descri
         (struct describe_log_dirs_request_describable_log_dir_topic *)(uintptr_t)topics;
     f->body.topics_count = count;
     message_init(&describe_log_dirs_response_desc, &f->response);
-    struct log_dirs_question question = {.disk = sim_disk_base(f->sim),
-                                         .logs = f->m,
-                                         .body = &f->body,
-                                         .cordoned = f->cordoned};
+    struct log_dirs_question question = {
+        .disk = sim_disk_base(f->sim), .logs = f->m, .body = &f->body, .cordoned = f->cordoned};
     log_dirs_answer(&question, &f->arena, &f->response);
     assert_int_equal(f->response.results_count, 2);
 }
