@@ -232,6 +232,31 @@ static int load_core(struct quorum_opening *o)
     return rv;
 }
 
+/* A static quorum is taken over as it was: with another set its members would elect without us. */
+static bool same_static_voters(const struct quorum_state *state, const struct quorum_voters *voters)
+{
+    if (state->current_voter_count == 0 || !voters)
+        return true;
+    for (int i = 0; i < state->current_voter_count; i++) {
+        if (!quorum_voters_find_node(voters, state->current_voters[i]))
+            return false;
+    }
+    return quorum_voters_count(voters) == state->current_voter_count;
+}
+
+static int refuse_other_voters(struct quorum_opening *o, const struct quorum_state *state)
+{
+    char ids[128] = "";
+    size_t len = 0;
+    for (int i = 0; i < state->current_voter_count && len + 16 < sizeof(ids); i++)
+        len += (size_t)snprintf(ids + len, sizeof(ids) - len, "%s%" PRId32, i ? ", " : "",
+                                state->current_voters[i]);
+    return refuse(o, -EINVAL,
+                  "the metadata log in %s is of a static quorum of the nodes %s, and other voters "
+                  "are configured: set controller.quorum.voters as it was",
+                  o->config->directory, ids);
+}
+
 static int load_state(struct quorum_opening *o)
 {
     struct quorum_state state;
@@ -244,6 +269,8 @@ static int load_state(struct quorum_opening *o)
                       QUORUM_STATE_FILE, o->config->directory, what);
     if (rv != 0 && rv != -ENOENT)
         return refuse_disk(o, rv, "read " QUORUM_STATE_FILE);
+    if (rv == 0 && !o->voters_recorded && !same_static_voters(&state, quorum_core_voters(o->core)))
+        return refuse_other_voters(o, &state);
     uint64_t term, vote;
     quorum_state_import(rv == 0 ? &state : NULL, o->last_epoch, o->config->node_id,
                         o->config->directory_id, quorum_core_voters(o->core), &term, &vote);

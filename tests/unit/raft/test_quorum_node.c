@@ -1,5 +1,7 @@
 #include "tests/unit/raft/node_world.c"
 
+#include "raft/quorum_state.h"
+
 #include <errno.h>
 
 static void test_first_start(void **state)
@@ -295,6 +297,26 @@ static void test_static_quorum_without_voters(void **state)
     world_release(&w);
 }
 
+/* A quorum of three nodes is no quorum of one, whatever the configuration says. */
+static void test_static_quorum_of_others(void **state)
+{
+    static const char text[] =
+        "{\"clusterId\":\"\",\"leaderId\":1,\"leaderEpoch\":6,\"votedId\":-1,\"appliedOffset\":0,"
+        "\"currentVoters\":[{\"voterId\":1},{\"voterId\":2},{\"voterId\":3}],\"data_version\":0}";
+    struct world w;
+    world_init(&w, 12);
+    import_metadata(&w, TEST_DATA "/metadata/single-clean", "nDvJaeyl85FBVvSMylRiXA");
+    struct disk *disk = sim_disk_base(sim_node_disk(w.node));
+    assert_int_equal(
+        disk_replace_file(disk, METADATA_DIR "/" QUORUM_STATE_FILE, text, sizeof(text) - 1), 0);
+    world_start(&w);
+    assert_false(world_run_until_active(&w));
+    assert_non_null(strstr(w.failure, "static quorum of the nodes 1, 2, 3"));
+    assert_int_equal(w.leaderships, 0);
+    world_stop(&w);
+    world_release(&w);
+}
+
 /* kafka-storage format --standalone: voters and feature levels are in the bootstrap checkpoint. */
 static void test_opens_what_kafka_formatted(void **state)
 {
@@ -310,6 +332,51 @@ static void test_opens_what_kafka_formatted(void **state)
     world_run_ms(&w, 100);
     assert_int_equal(p->control_records, 3);
     world_release(&w);
+}
+
+struct recorded {
+    const char *path, *directory_id;
+    bool without_voters, leads;
+    int32_t epoch; /* it then leads */
+};
+
+/* All metadata directories that Kafka left behind; voters of a dynamic quorum come from the log. */
+static void test_opens_recorded_directories(void **state)
+{
+    static const struct recorded all[] = {
+        {"single-clean", "nDvJaeyl85FBVvSMylRiXA", false, true, 3},
+        {"single-killed", "4r-V1HK_afUCcIwnltZJXA", false, true, 2},
+        {"jbod/d1", "Yy1TDYlpjk-OO-8nY2VlGw", false, true, 2},
+        {"three-dynamic-formatted/node-1", "lcou4jWfT1OARlSoRQoOCQ", true, true, 1},
+        {"three-dynamic/node-1", "4qRAyiG7Rwaye4X8ut3gWQ", true, false, 0},
+        {"three-dynamic/node-2", "LsWX0SLRflnL8G4_nPU0Zw", true, false, 0},
+        {"three-dynamic/node-3", "w7NZR69CxZ-WUu_WGfd38w", true, false, 0},
+    };
+    struct disk *real = disk_posix_new();
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        char *path =
+            mem_printf(SHARED_DATA "/kafka-data/log-dirs/%s/__cluster_metadata-0", all[i].path);
+        struct world w;
+        if (!disk_exists(real, path)) {
+            free(path);
+            continue;
+        }
+        world_init(&w, 20 + i);
+        import_metadata(&w, path, all[i].directory_id);
+        w.without_voters = all[i].without_voters;
+        world_start(&w);
+        bool leads = world_run_until_active(&w);
+        assert_string_equal(w.failure, "");
+        assert_int_equal(leads, all[i].leads);
+        if (leads)
+            assert_int_equal(w.epoch, all[i].epoch);
+        struct program *p = world_program(&w);
+        assert_true(p->loaded);
+        world_stop(&w);
+        world_release(&w);
+        free(path);
+    }
+    disk_posix_free(real);
 }
 
 static void test_blank_node_waits(void **state)
@@ -343,7 +410,9 @@ int main(void)
         cmocka_unit_test(test_damage_is_refused),
         cmocka_unit_test(test_takes_over_a_static_quorum),
         cmocka_unit_test(test_static_quorum_without_voters),
+        cmocka_unit_test(test_static_quorum_of_others),
         cmocka_unit_test(test_opens_what_kafka_formatted),
+        cmocka_unit_test(test_opens_recorded_directories),
         cmocka_unit_test(test_blank_node_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

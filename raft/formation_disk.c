@@ -1,0 +1,244 @@
+#include "raft/formation_disk.h"
+
+#include "common/base/check.h"
+#include "common/base/mem.h"
+#include "raft/formation.h"
+#include "raft/quorum_checkpoint.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+__attribute__((format(printf, 3, 4))) static int refuse(struct formation_disk *d, int rv,
+                                                        const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(d->error, sizeof(d->error), format, args);
+    va_end(args);
+    return rv;
+}
+
+void formation_disk_release(struct formation_disk *d)
+{
+    formation_record_release(&d->record);
+}
+
+static int look_at_dir(const struct formation_disk_args *args, struct formation_disk *d,
+                       const struct formation_dir *dir)
+{
+    if (dir->status != 0 || !dir->has_meta)
+        return 0;
+    if (dir->meta.node_id >= 0 && dir->meta.node_id != args->node_id)
+        return refuse(d, -EBADMSG,
+                      "%s belongs to node.id %" PRId32 ", but this node is %" PRId32
+                      ": correct node.id in the configuration, or use the directory of this node",
+                      dir->path, dir->meta.node_id, args->node_id);
+    if (d->cluster_id[0] && strcmp(d->cluster_id, dir->meta.cluster_id) != 0)
+        return refuse(d, -EBADMSG, "%s belongs to cluster %s, but another directory to cluster %s",
+                      dir->path, dir->meta.cluster_id, d->cluster_id);
+    memcpy(d->cluster_id, dir->meta.cluster_id, sizeof(d->cluster_id));
+    return 0;
+}
+
+/* The record and meta.properties of the metadata directory are of one disk and one cluster. */
+static int look_at_record(const struct formation_disk_args *args, struct formation_disk *d)
+{
+    const struct formation_dir *metadata = &args->dirs[args->metadata_dir];
+    int rv = formation_record_load(args->env->disk, metadata->path, &d->record);
+    if (rv == -ENOENT)
+        return 0;
+    if (rv != 0)
+        return refuse(d, rv, "%s/" FORMATION_FILE " cannot be read: %s", metadata->path,
+                      rv == -EBADMSG ? "it is damaged" : strerror(-rv));
+    if (d->record.cluster_id[0] && d->cluster_id[0] &&
+        strcmp(d->record.cluster_id, d->cluster_id) != 0)
+        return refuse(d, -EBADMSG,
+                      "%s/" FORMATION_FILE " is of cluster %s, but " META_PROPERTIES_FILE
+                      " says %s",
+                      metadata->path, d->record.cluster_id, d->cluster_id);
+    if (metadata->has_meta && !uuid_is_zero(metadata->meta.directory_id) &&
+        !uuid_eq(metadata->meta.directory_id, d->record.directory_id))
+        return refuse(d, -EBADMSG,
+                      "%s/" FORMATION_FILE " is of another disk than " META_PROPERTIES_FILE
+                      " beside it: one of them was copied here",
+                      metadata->path);
+    if (d->record.cluster_id[0])
+        memcpy(d->cluster_id, d->record.cluster_id, sizeof(d->cluster_id));
+    return 0;
+}
+
+static int find_data(void *ctx, const char *name)
+{
+    bool *has_data = ctx;
+    struct quorum_checkpoint_id id;
+    bool bootstrap = quorum_checkpoint_parse_name(name, &id) && id.end_offset == 0;
+    bool leftover =
+        str_ends_with(str_of(name), STR(".part")) || str_ends_with(str_of(name), STR(".tmp"));
+    *has_data |= !bootstrap && !leftover;
+    return 0;
+}
+
+static int look_for_data(const struct formation_disk_args *args, struct formation_disk *d)
+{
+    for (size_t i = 0; i < args->dir_count; i++) {
+        if (args->dirs[i].status == 0 && args->dirs[i].has_partitions)
+            return refuse(d, -EBADMSG,
+                          "%s holds partitions but no " META_PROPERTIES_FILE
+                          ": bring that file back, or move the directory away to start anew",
+                          args->dirs[i].path);
+    }
+    bool has_data = false;
+    const char *path = args->dirs[args->metadata_dir].path;
+    char *log = mem_printf("%s/" FORMAT_METADATA_NAME, path);
+    int rv = args->env->disk->ops->list(args->env->disk, log, find_data, &has_data);
+    if (rv == -ENOENT)
+        rv = 0;
+    if (rv != 0)
+        refuse(d, rv, "%s cannot be listed: %s", log, strerror(-rv));
+    else if (has_data)
+        rv = refuse(d, -EBADMSG,
+                    "%s holds a metadata log, but %s has no " META_PROPERTIES_FILE
+                    ": bring that file back, or move the directory away to start anew",
+                    log, path);
+    free(log);
+    return rv;
+}
+
+int formation_disk_look(const struct formation_disk_args *args, struct formation_disk *d)
+{
+    *d = (struct formation_disk){0};
+    CHECK(args->metadata_dir < args->dir_count);
+    const struct formation_dir *metadata = &args->dirs[args->metadata_dir];
+    if (metadata->status != 0)
+        return refuse(d, metadata->status, "the disk of the metadata log, %s, cannot be used: %s",
+                      metadata->path, strerror(-metadata->status));
+    int rv = 0;
+    for (size_t i = 0; i < args->dir_count && rv == 0; i++)
+        rv = look_at_dir(args, d, &args->dirs[i]);
+    if (rv == 0)
+        rv = look_at_record(args, d);
+    if (rv == 0 && !metadata->has_meta)
+        rv = look_for_data(args, d);
+    if (rv != 0)
+        return rv;
+    if (metadata->has_meta && !uuid_is_zero(metadata->meta.directory_id))
+        d->directory_id = metadata->meta.directory_id;
+    else
+        d->directory_id = d->record.directory_id;
+    if (uuid_is_zero(d->directory_id))
+        d->directory_id = env_random_uuid(args->env);
+    return 0;
+}
+
+int formation_disk_settle(const struct formation_disk_args *args, struct formation_disk *d)
+{
+    CHECK(!d->cluster_id[0]);
+    if (uuid_eq(d->record.directory_id, d->directory_id))
+        return 0;
+    const char *path = args->dirs[args->metadata_dir].path;
+    d->record.directory_id = d->directory_id;
+    int rv = disk_make_path(args->env->disk, path);
+    if (rv == 0)
+        rv = formation_record_store(args->env->disk, path, &d->record);
+    return rv == 0
+               ? 0
+               : refuse(d, rv, "%s/" FORMATION_FILE " cannot be written: %s", path, strerror(-rv));
+}
+
+/* meta.properties where it is missing, or is of a Kafka that had no directory ids. */
+static int write_files(const struct formation_disk_args *args, struct formation_disk *d,
+                       struct format_request *request, bool *ret_wrote)
+{
+    struct format_dir *dirs = mem_calloc(args->dir_count, sizeof(dirs[0]));
+    bool wrote = false;
+    for (size_t i = 0; i < args->dir_count; i++) {
+        const struct formation_dir *dir = &args->dirs[i];
+        dirs[i].path = dir->path;
+        dirs[i].skip = dir->status != 0 || (dir->has_meta && !uuid_is_zero(dir->meta.directory_id));
+        dirs[i].directory_id =
+            i == args->metadata_dir ? d->directory_id : env_random_uuid(args->env);
+        wrote |= !dirs[i].skip;
+    }
+    request->cluster_id = d->cluster_id;
+    request->node_id = args->node_id;
+    request->now_ms = env_wall_ms(args->env);
+    request->dirs = dirs;
+    request->dir_count = args->dir_count;
+    request->metadata_dir = args->metadata_dir;
+    int rv = wrote ? format_directories(args->env->disk, request, d->error) : 0;
+    free(dirs);
+    *ret_wrote = wrote;
+    return rv;
+}
+
+int formation_disk_write(const struct formation_disk_args *args, struct formation_disk *d,
+                         const struct formation_record *record)
+{
+    bool wrote;
+    struct format_request request = {
+        .with_kraft_version = true,
+        .voters = record->voters,
+        .records = args->records,
+        .formation = record,
+    };
+    memcpy(d->cluster_id, record->cluster_id, sizeof(d->cluster_id));
+    int rv = write_files(args, d, &request, &wrote);
+    if (rv != 0)
+        return rv;
+    formation_record_release(&d->record);
+    formation_record_copy(&d->record, record);
+    d->formed_now = true;
+    return 0;
+}
+
+int formation_disk_complete(const struct formation_disk_args *args, struct formation_disk *d,
+                            bool *ret_wrote)
+{
+    CHECK(d->cluster_id[0]);
+    /* A record without meta.properties: the writing of a formation was cut short. */
+    bool cut_short = !args->dirs[args->metadata_dir].has_meta && d->record.cluster_id[0];
+    struct format_request request = {
+        .without_checkpoint = !cut_short,
+        .with_kraft_version = true,
+        .voters = cut_short ? d->record.voters : NULL,
+        .records = args->records,
+    };
+    return write_files(args, d, &request, ret_wrote);
+}
+
+int formation_disk_alone(const struct formation_disk_args *args, struct formation_disk *d,
+                         bool *ret_wrote)
+{
+    *ret_wrote = false;
+    int rv = formation_disk_look(args, d);
+    if (rv != 0)
+        return rv;
+    if (d->cluster_id[0])
+        return formation_disk_complete(args, d, ret_wrote);
+    struct formation_config config = {
+        .node_id = args->node_id,
+        .self = args->self,
+        .listed_count = 1,
+        .round_timeout_ms = 1000,
+        .retry_ms = 1000,
+    };
+    /* Nobody is asked, so the directory id becomes durable with the record. */
+    struct formation *formation =
+        formation_new(&config, env_random_uuid(args->env), d->directory_id, NULL);
+    struct formation_action action;
+    formation_start(formation, env_now_ms(args->env));
+    while (rv == 0 && formation_take(formation, &action)) {
+        if (action.type != FORMATION_WRITE)
+            continue;
+        rv = formation_disk_write(args, d, action.record);
+        if (rv == 0)
+            formation_written(formation, env_now_ms(args->env));
+    }
+    CHECK(rv != 0 || formation_state(formation) == FORMATION_BOUND);
+    formation_free(formation);
+    *ret_wrote = rv == 0;
+    return rv;
+}

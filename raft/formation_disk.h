@@ -1,0 +1,55 @@
+/*
+ * The disks of a node at its start: whose they are, and, where they are blank, what a formation
+ * needs of them. Blocks: on a worker, with the directories locked by the caller.
+ *
+ * Blank means no meta.properties in any directory, no partition, and no metadata log. Nothing is
+ * ever formed over data. A directory of another node or another cluster is refused, and the
+ * sentence names both sides.
+ */
+#ifndef KRAFTD_RAFT_FORMATION_DISK_H
+#define KRAFTD_RAFT_FORMATION_DISK_H
+
+#include "common/base/env.h"
+#include "raft/format.h"
+
+struct formation_dir {
+    const char *path;
+    int status; /* not 0: offline, it is not looked at */
+    bool has_meta, has_partitions;
+    struct meta_properties meta;
+};
+
+struct formation_disk_args {
+    struct env *env;
+    const struct formation_dir *dirs;
+    size_t dir_count, metadata_dir;
+    int32_t node_id;
+    const struct quorum_voters *self; /* one server: our listeners */
+    struct bytes records;             /* of the bootstrap checkpoint: feature levels, from 0 on */
+};
+
+struct formation_disk {
+    char cluster_id[CLUSTER_ID_MAX + 1]; /* "": blank */
+    struct uuid directory_id;            /* of the metadata directory; durable if settled */
+    struct formation_record record;      /* what kraftd.formation holds; cluster_id "": nothing */
+    bool formed_now;
+    char error[FORMAT_ERROR_LEN];
+};
+
+/* Looks, changes nothing. -EBADMSG and others with a sentence. */
+int formation_disk_look(const struct formation_disk_args *args, struct formation_disk *ret_disk);
+/* After a look at a blank disk: makes its directory id durable, before any contact. */
+int formation_disk_settle(const struct formation_disk_args *args, struct formation_disk *disk);
+/* Makes a record durable with all that belongs to it: FORMATION_WRITE. */
+int formation_disk_write(const struct formation_disk_args *args, struct formation_disk *disk,
+                         const struct formation_record *record);
+/* After a look at disks that are not blank: directories that are new get their meta.properties.
+ * *ret_wrote: some did. */
+int formation_disk_complete(const struct formation_disk_args *args, struct formation_disk *disk,
+                            bool *ret_wrote);
+/* All of it for a node that is listed alone: forms where it is blank, completes where it is not. */
+int formation_disk_alone(const struct formation_disk_args *args, struct formation_disk *ret_disk,
+                         bool *ret_wrote);
+void formation_disk_release(struct formation_disk *disk);
+
+#endif
