@@ -324,7 +324,7 @@ static json_t *json_of_partition(const struct admin_partition *partition, reassi
 static bool show_topic(struct describing *d, const struct admin_topic *topic,
                        struct failure *failure)
 {
-    config_result *result;
+    config_result *result = NULL;
     config_entry **entries;
     if (!config_of(d, topic, &result, failure))
         return false;

@@ -369,6 +369,8 @@ static enum kafka_error op_plan(struct fetch_op *op)
     struct arena *arena = &request->arena;
     struct fetch_partition *asked, *forgotten;
     int32_t asked_count = request_partitions(op->body, arena, &asked);
+    /* Before the initialisers below: they have no order among themselves. */
+    int32_t forgotten_count = request_forgotten(op->body, arena, &forgotten);
     uint32_t random;
     env_random(request->shard->host.env, &random, sizeof(random));
     struct fetch_session_request session = {
@@ -378,7 +380,7 @@ static enum kafka_error op_plan(struct fetch_op *op)
         .privileged = op->params.replica_id >= 0,
         .partitions = asked,
         .partition_count = asked_count,
-        .forgotten_count = request_forgotten(op->body, arena, &forgotten),
+        .forgotten_count = forgotten_count,
         .forgotten = forgotten,
         .now_ms = env_now_ms(request->shard->host.env),
         .random = random,
