@@ -64,6 +64,9 @@ struct disk_ops {
     int (*mkdir)(struct disk *, const char *path); /* -EEXIST when it is there */
     int (*rmdir)(struct disk *, const char *path);
     int (*fsync_dir)(struct disk *, const char *path);
+    /* All data and names of the file system that holds the file: one call where thousands of files
+     * would each need theirs. Fails if any write-back failed since the file was opened. */
+    int (*sync_all)(struct disk_file *);
     /* Calls `entry` for each name but . and ..; order unspecified; stops and returns what it
      * returned when that is not zero. */
     int (*list)(struct disk *, const char *path, int (*entry)(void *ctx, const char *name),

@@ -221,6 +221,11 @@ static int posix_fsync_dir(struct disk *disk, const char *path)
     return rv;
 }
 
+static int posix_sync_all(struct disk_file *file)
+{
+    return syncfs(file->fd) != 0 ? -errno : 0;
+}
+
 static int posix_list(struct disk *disk, const char *path, int (*entry)(void *, const char *),
                       void *ctx)
 {
@@ -288,6 +293,7 @@ static const struct disk_ops posix_ops = {
     .mkdir = posix_mkdir,
     .rmdir = posix_rmdir,
     .fsync_dir = posix_fsync_dir,
+    .sync_all = posix_sync_all,
     .list = posix_list,
     .usage = posix_usage,
     .lock = posix_lock,

@@ -138,7 +138,7 @@ void log_publish(struct log *log)
     atomic_store_explicit(&p->start_offset, start, memory_order_relaxed);
 }
 
-int log_finish(struct log *log)
+int log_finish_unsynced(struct log *log)
 {
     if (log->failed)
         return -EIO;
@@ -147,7 +147,13 @@ int log_finish(struct log *log)
         rv = log_snapshot_take(log);
     if (rv == 0)
         rv = log_save_epochs(log);
-    return rv != 0 ? log_fail(log, rv) : log_flush_now(log, true, 0);
+    return log_fail(log, rv);
+}
+
+int log_finish(struct log *log)
+{
+    int rv = log_finish_unsynced(log);
+    return rv != 0 ? rv : log_flush_now(log, true, 0);
 }
 
 int log_close(struct log *log, bool clean)

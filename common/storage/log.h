@@ -69,8 +69,10 @@ struct log_recovery {
  * ret_recovery may be NULL; it is set on -EBADMSG. */
 int log_open(const struct log_open_args *args, struct log **ret_log,
              struct log_recovery *ret_recovery);
-/* Syncs all, trims, and writes the producer snapshot that a clean start relies on. */
+/* Trims, and writes the producer snapshot that a clean start relies on; then syncs all. */
 int log_finish(struct log *log);
+/* The same without the sync: for many logs, before one disk sync_all. */
+int log_finish_unsynced(struct log *log);
 /* Frees; with `clean` after log_finish, whose error is returned. */
 int log_close(struct log *log, bool clean);
 

@@ -35,6 +35,7 @@ struct managed_log *log_manager_add(struct log_manager *m, size_t dir, struct st
     managed->partition = partition;
     managed->dir = dir;
     managed->position.start_offset = -1;
+    managed->finished_end = -1;
     m->dirs[dir]->partitions++;
     map_put(&m->logs, key_of(managed->topic, partition), managed);
     return managed;

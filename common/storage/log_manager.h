@@ -59,7 +59,7 @@ struct log_manager_log_args {
  * their kind can be tried again. ret_recovery may be NULL. */
 int log_manager_open_log(struct log_manager *m, const struct log_manager_log_args *args,
                          struct log **ret_log, struct log_recovery *ret_recovery);
-/* Blocks. `clean` as in log_close. */
+/* Blocks. `clean` writes what a clean start relies on; log_manager_stop syncs it. */
 int log_manager_close_log(struct log_manager *m, struct log *log, bool clean);
 /* Blocks. Closes it and renames its directory -delete; log_manager_purge removes it later. */
 int log_manager_delete_log(struct log_manager *m, struct log *log, struct uuid unique,
@@ -95,8 +95,8 @@ struct log_manager_entry {
 void log_manager_each(struct log_manager *m,
                       void (*each)(void *ctx, const struct log_manager_entry *entry), void *ctx);
 
-/* Blocks. All logs were given back: writes the checkpoints and, where all of a directory were
- * closed clean, its clean-shutdown marker. */
+/* Blocks. All logs were given back: syncs each directory's file system at once, writes the
+ * checkpoints and, where all logs were closed clean, the clean-shutdown marker. */
 int log_manager_stop(struct log_manager *m, int64_t broker_epoch);
 
 #endif

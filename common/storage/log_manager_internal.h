@@ -24,7 +24,8 @@ struct managed_log {
     struct log_position position; /* while it is not open */
     bool found;                   /* at start, and never opened */
     bool opening;
-    bool unclean; /* it was not closed in order */
+    bool unclean;         /* it was not closed in order */
+    int64_t finished_end; /* it was, and waits for log_manager_stop to sync it; else -1 */
 };
 
 struct doomed_dir {

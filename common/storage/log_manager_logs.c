@@ -132,6 +132,7 @@ int log_manager_open_log(struct log_manager *m, const struct log_manager_log_arg
     managed->opening = false;
     if (rv == 0) {
         managed->found = false;
+        managed->finished_end = -1;
         managed->log = log;
         map_put(&m->by_log, key_of_log(log), managed);
     } else if (disk_failed(rv)) {
@@ -166,22 +167,23 @@ static struct log_position position_of(const struct log *log)
 }
 
 /* Takes the log out of the table, with its last position. */
-static struct managed_log *give_back(struct log_manager *m, struct log *log, bool unclean)
+static struct managed_log *give_back(struct log_manager *m, struct log *log, bool finished)
 {
     pthread_mutex_lock(&m->mutex);
     struct managed_log *managed = map_remove(&m->by_log, key_of_log(log));
     CHECK(managed != NULL && managed->log == log);
     managed->position = position_of(log);
     managed->log = NULL;
-    managed->unclean = unclean;
+    managed->unclean = !finished;
+    managed->finished_end = finished ? log_end_offset(log) : -1;
     pthread_mutex_unlock(&m->mutex);
     return managed;
 }
 
 int log_manager_close_log(struct log_manager *m, struct log *log, bool clean)
 {
-    int rv = clean ? log_finish(log) : 0;
-    struct managed_log *managed = give_back(m, log, !clean || rv != 0);
+    int rv = clean ? log_finish_unsynced(log) : 0;
+    struct managed_log *managed = give_back(m, log, clean && rv == 0);
     (void)log_close(log, false);
     if (rv != 0)
         log_manager_fail_dir(m, managed->dir, rv);
@@ -193,7 +195,7 @@ int log_manager_delete_log(struct log_manager *m, struct log *log, struct uuid u
 {
     int64_t due_ms = now_ms + log_get_config(log)->file_delete_delay_ms;
     char *name;
-    struct managed_log *managed = give_back(m, log, true);
+    struct managed_log *managed = give_back(m, log, false);
     (void)log_close(log, false);
     int rv = log_manager_rename(m, managed, LOG_DIR_DELETE, unique, &name);
     pthread_mutex_lock(&m->mutex);
@@ -387,15 +389,39 @@ static bool all_clean(struct log_manager *m, size_t dir)
     return clean;
 }
 
+/* What was closed in order is durable now. */
+static void believe_finished(struct log_manager *m, size_t dir)
+{
+    pthread_mutex_lock(&m->mutex);
+    MAP_FOR_EACH (entry, &m->logs) {
+        struct managed_log *managed = entry->value;
+        if (managed->dir == dir && managed->finished_end >= 0)
+            managed->position.recovery_point = managed->finished_end;
+    }
+    pthread_mutex_unlock(&m->mutex);
+}
+
 int log_manager_stop(struct log_manager *m, int64_t broker_epoch)
 {
-    int failed = log_manager_checkpoint(m);
+    int failed = 0;
+    for (size_t i = 0; i < m->dir_count; i++) {
+        if (log_manager_dir_status(m, i) != 0)
+            continue;
+        int rv = m->disk->ops->sync_all(m->dirs[i]->lock);
+        if (rv == 0) {
+            believe_finished(m, i);
+        } else {
+            log_manager_fail_dir(m, i, rv);
+            failed = rv;
+        }
+    }
+    int rv = log_manager_checkpoint(m);
+    failed = rv != 0 ? rv : failed;
     for (size_t i = 0; i < m->dir_count; i++) {
         if (log_manager_dir_status(m, i) != 0 || !all_clean(m, i))
             continue;
-        int rv = log_dir_stopped(m->dirs[i], broker_epoch);
-        if (rv != 0)
-            failed = rv;
+        rv = log_dir_stopped(m->dirs[i], broker_epoch);
+        failed = rv != 0 ? rv : failed;
     }
     return failed;
 }

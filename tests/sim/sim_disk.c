@@ -394,6 +394,15 @@ static int op_fsync_dir(struct disk *disk, const char *path)
     return (int)call_end(&call, rv);
 }
 
+static int op_sync_all(struct disk_file *base)
+{
+    struct call call;
+    call_begin_file(&call, file_of(base), SIM_SYNC_ALL, 0, 0);
+    if (call.effect != EFFECT_NONE)
+        sim_volume_sync(call.volume, call.effect == EFFECT_PART);
+    return (int)call_end(&call, 0);
+}
+
 /* Names are copied first: the callback may call the disk. They come in a random order. */
 static int op_list(struct disk *disk, const char *path, int (*entry)(void *ctx, const char *name),
                    void *ctx)
@@ -460,6 +469,7 @@ const struct disk_ops sim_disk_ops = {
     .mkdir = op_mkdir,
     .rmdir = op_rmdir,
     .fsync_dir = op_fsync_dir,
+    .sync_all = op_sync_all,
     .list = op_list,
     .usage = op_usage,
     .lock = op_lock,

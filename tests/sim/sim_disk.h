@@ -39,6 +39,7 @@ enum sim_disk_op {
     SIM_MKDIR,
     SIM_RMDIR,
     SIM_FSYNC_DIR,
+    SIM_SYNC_ALL,
     SIM_LIST,
     SIM_USAGE,
     SIM_LOCK,

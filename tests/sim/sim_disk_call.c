@@ -8,13 +8,18 @@ static bool changes_names(enum sim_disk_op op)
     return op == SIM_RENAME || op == SIM_UNLINK || op == SIM_MKDIR || op == SIM_RMDIR;
 }
 
+static bool is_sync(enum sim_disk_op op)
+{
+    return op == SIM_FSYNC || op == SIM_FSYNC_DIR || op == SIM_SYNC_ALL;
+}
+
 static int64_t error_rate(const struct sim_disk_faults *faults, enum sim_disk_op op)
 {
     if (op == SIM_PREAD)
         return faults->read_error;
     if (op == SIM_PWRITE || op == SIM_TRUNCATE || op == SIM_PREALLOCATE)
         return faults->write_error;
-    if (op == SIM_FSYNC || op == SIM_FSYNC_DIR)
+    if (is_sync(op))
         return faults->fsync_error;
     return changes_names(op) ? faults->name_error : 0;
 }
@@ -59,8 +64,8 @@ static void draw_fault(struct call *call)
 static void draw_latency(struct call *call)
 {
     struct sim_disk *d = call->d;
-    bool sync = call->seen.op == SIM_FSYNC || call->seen.op == SIM_FSYNC_DIR;
-    int64_t mean = sync ? call->volume->faults.fsync_latency_us : call->volume->faults.latency_us;
+    int64_t mean = is_sync(call->seen.op) ? call->volume->faults.fsync_latency_us
+                                          : call->volume->faults.latency_us;
     if (mean == 0 || !d->hooks.latency)
         return;
     int64_t us = sim_random_below(&d->random, 2 * mean + 1);

@@ -12,8 +12,9 @@
 const char *sim_disk_op_name(enum sim_disk_op op)
 {
     static const char *const names[] = {
-        "open",   "pread", "pwrite", "fsync",     "truncate", "preallocate", "stat", "rename",
-        "unlink", "mkdir", "rmdir",  "fsync_dir", "list",     "usage",       "lock", "any",
+        "open",     "pread",  "pwrite", "fsync", "truncate", "preallocate",
+        "stat",     "rename", "unlink", "mkdir", "rmdir",    "fsync_dir",
+        "sync_all", "list",   "usage",  "lock",  "any",
     };
     return names[op];
 }

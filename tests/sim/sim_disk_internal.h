@@ -101,7 +101,6 @@ struct sim_disk {
     char boot_id[40];
 };
 
-/* sim_tree.c */
 struct sim_inode *sim_inode_new(struct sim_volume *volume, bool is_directory);
 struct sim_inode *sim_inode_ref(struct sim_inode *inode);
 void sim_inode_unref(struct sim_inode *inode);
@@ -135,10 +134,11 @@ void sim_tree_rename(struct sim_inode *from, const char *name_from, struct sim_i
                      const char *name_to);
 void sim_tree_sync_names(struct sim_inode *directory);
 
-/* Takes data. */
-void sim_file_write(struct sim_inode *inode, uint8_t *data, size_t len, int64_t at);
+void sim_file_write(struct sim_inode *inode, uint8_t *data, size_t len,
+                    int64_t at); /* takes data */
 void sim_file_resize(struct sim_inode *inode, int64_t size_bytes);
 void sim_file_sync(struct sim_inode *inode);
+void sim_volume_sync(struct sim_volume *v, bool part); /* part: what is up to chance */
 /* fsync failed: an unknown part reached the platter, everything counts as clean. */
 void sim_file_sync_lost(struct sim_inode *inode);
 void sim_volume_power_cut(struct sim_volume *v, enum sim_disk_cut cut);

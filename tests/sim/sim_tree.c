@@ -483,6 +483,36 @@ void sim_file_sync_lost(struct sim_inode *inode)
     forget_changes(inode);
 }
 
+static void sync_tree(struct sim_inode *inode, bool part)
+{
+    if (!inode->is_directory) {
+        if (part && sim_random_below(&inode->volume->d->random, 2) == 0)
+            sim_file_sync_lost(inode);
+        else
+            sim_file_sync(inode);
+        return;
+    }
+    for (size_t i = 0; i < inode->names.count; i++)
+        sync_tree(inode->names.items[i].inode, part);
+}
+
+void sim_volume_sync(struct sim_volume *v, bool part)
+{
+    size_t count = v->change_count, kept = 0;
+    if (part)
+        count = (size_t)sim_random_below(&v->d->random, (int64_t)count + 1);
+    sync_tree(v->root, part);
+    for (size_t i = 0; i < v->change_count; i++) {
+        if (i < count) {
+            apply_change(&v->changes[i]);
+            name_change_release(&v->changes[i]);
+        } else {
+            v->changes[kept++] = v->changes[i];
+        }
+    }
+    v->change_count = kept;
+}
+
 /* --- Power cut --- */
 
 static void cut_names(struct sim_volume *v, enum sim_disk_cut cut)

@@ -281,6 +281,33 @@ static void a_checkpoint_is_due_by_bytes_or_age(void **state)
     assert_false(log_checkpoint_due(f->log, 1000, 500, NOW_MS + 5000));
 }
 
+static void cold_reads_are_warmed_on_a_worker(void **state)
+{
+    struct fixture *f = *state;
+    f->config.segment_bytes = 30000;
+    f->config.index_interval_bytes = 512;
+    fixture_open(f, LOG_TRUST_CLEAN, 0);
+    write_many(f, 300);
+    assert_true(log_is_warm(f->log, log_end_offset(f->log) - 1, 1000)); /* just written */
+    fixture_stop(f);
+    fixture_open(f, LOG_TRUST_CLEAN, 0);
+    assert_int_equal(f->files.open_count, 0);
+    int64_t end = log_end_offset(f->log);
+    for (int64_t offset = 3; offset < end; offset += end / 5) {
+        assert_false(log_is_warm(f->log, offset, 1000));
+        assert_int_equal(f->files.open_count, 0); /* asking opens nothing */
+        struct log_warm *warm = log_warm_begin(f->log, offset, 1000);
+        assert_true(log_busy(f->log));
+        log_warm_run(warm);
+        assert_int_equal(log_warm_end(f->log, warm), 0);
+        assert_true(log_is_warm(f->log, offset, 1000));
+        assert_int_equal(fixture_read(f, offset, end, 1000), end);
+        log_detach(f->log);
+        log_attach(f->log, &f->files);
+    }
+    assert_true(log_is_warm(f->log, end, 1000)); /* nothing to read there */
+}
+
 static void segments_roll_by_time_and_index_size(void **state)
 {
     struct fixture *f = *state;
@@ -416,6 +443,7 @@ int main(void)
         T(a_flush_makes_durable_what_was_there),
         T(a_flush_now_and_then_takes_a_snapshot),
         T(a_checkpoint_is_due_by_bytes_or_age),
+        T(cold_reads_are_warmed_on_a_worker),
         T(segments_roll_by_time_and_index_size),
         T(a_replica_keeps_offsets_and_epochs),
         T(log_append_time_is_sealed),

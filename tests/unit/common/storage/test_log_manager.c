@@ -150,6 +150,20 @@ static void a_clean_stop_is_believed(void **state)
     assert_int_equal(log_manager_dir(f->m, 0)->trust, LOG_TRUST_NONE);
 }
 
+static void a_sync_that_fails_at_stop_is_no_clean_stop(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct log *a = open_log(f, "t", 0, 1);
+    append(a, 10);
+    assert_int_equal(log_manager_close_log(f->m, a, true), 0);
+    sim_disk_fail_at(f->sim, SIM_SYNC_ALL, "/d1", 1, -EIO);
+    assert_int_equal(log_manager_stop(f->m, 7), -EIO);
+    assert_int_equal(log_manager_dir_status(f->m, 0), -EIO);
+    assert_false(disk_exists(f->disk, "/d1/.kafka_cleanshutdown"));
+    assert_true(disk_exists(f->disk, "/d2/.kafka_cleanshutdown"));
+}
+
 static void one_unclean_log_makes_its_directory_unclean(void **state)
 {
     struct fixture *f = *state;
@@ -359,6 +373,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(new_logs_go_where_the_fewest_are),
         T(a_clean_stop_is_believed),
+        T(a_sync_that_fails_at_stop_is_no_clean_stop),
         T(one_unclean_log_makes_its_directory_unclean),
         T(a_killed_node_is_believed_while_the_kernel_runs),
         T(a_failed_directory_does_not_stop_the_other),

@@ -458,9 +458,33 @@ static void test_same_seed_same_bytes(void **state)
     assert_true(run_of_seed(1) != run_of_seed(2));
 }
 
+static void test_sync_all_keeps_all_of_a_volume(void **state)
+{
+    struct sim_disk *d = sim_disk_new(5);
+    base = sim_disk_base(d);
+    struct disk_file *a, *b;
+    sim_disk_mount(d, "/v");
+    assert_int_equal(base->ops->mkdir(base, "/v/x"), 0);
+    assert_int_equal(disk_open(base, "/v/x/a", DISK_WRITE | DISK_CREATE, &a), 0);
+    assert_int_equal(disk_open(base, "/b", DISK_WRITE | DISK_CREATE, &b), 0);
+    assert_int_equal(disk_pwrite(a, "abc", 3, 0), 0);
+    assert_int_equal(disk_pwrite(b, "abc", 3, 0), 0);
+    assert_int_equal(base->ops->sync_all(a), 0);
+    assert_int_equal(disk_pwrite(a, "def", 3, 3), 0);
+    sim_disk_power_cut(d, SIM_CUT_DROP_ALL);
+    struct disk_stat st;
+    assert_int_equal(base->ops->stat(base, "/v/x/a", &st), 0);
+    assert_int_equal(st.size_bytes, 3);
+    assert_int_equal(base->ops->stat(base, "/b", &st), -ENOENT); /* another volume */
+    disk_file_unref(a);
+    disk_file_unref(b);
+    sim_disk_free(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sync_all_keeps_all_of_a_volume),
         cmocka_unit_test(test_reads_what_was_written),
         cmocka_unit_test(test_power_cut_takes_what_was_not_synced),
         cmocka_unit_test(test_rename_replaces_atomically),
