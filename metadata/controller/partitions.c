@@ -20,19 +20,6 @@ static bool may_lead(void *ctx, int32_t node)
     return node == leaders->coming || (!broker->fenced && !broker->in_controlled_shutdown);
 }
 
-int32_t partitions_min_isr(const struct controller *c, struct str topic, int32_t replicas)
-{
-    int64_t configured = effective_topic_number(c, topic, CONFIG_TOPIC_MIN_INSYNC_REPLICAS);
-    return (int32_t)MIN(configured, replicas);
-}
-
-static enum election election_of(const struct controller *c, struct str topic)
-{
-    return effective_topic_bool(c, topic, CONFIG_TOPIC_UNCLEAN_LEADER_ELECTION_ENABLE)
-               ? ELECTION_UNCLEAN
-               : ELECTION_ONLINE;
-}
-
 /* What one pass over the partitions that a broker hosts does. */
 struct pass {
     struct controller *controller;
@@ -45,7 +32,25 @@ struct pass {
     const struct uuid *directories; /* NULL: all */
     int32_t directory_count;
     bool leaves_isr;
+
+    /* Of the topic that the pass is at. */
+    const struct topic_image *topic;
+    int64_t min_isr;
+    enum election election;
 };
+
+static void enter_topic(struct pass *pass, const struct topic_image *topic)
+{
+    const struct controller *c = pass->controller;
+    if (pass->topic == topic)
+        return;
+    pass->topic = topic;
+    pass->min_isr = effective_topic_number(c, topic_name(topic), CONFIG_TOPIC_MIN_INSYNC_REPLICAS);
+    pass->election =
+        effective_topic_bool(c, topic_name(topic), CONFIG_TOPIC_UNCLEAN_LEADER_ELECTION_ENABLE)
+            ? ELECTION_UNCLEAN
+            : ELECTION_ONLINE;
+}
 
 static void change_partition(struct pass *pass, const struct topic_image *topic,
                              const struct partition_image *p)
@@ -53,12 +58,13 @@ static void change_partition(struct pass *pass, const struct topic_image *topic,
     struct controller *c = pass->controller;
     struct partition_change change;
     struct partition_change_record record;
+    enter_topic(pass, topic);
     partition_change_init(&change, topic->id, p);
-    change.election = election_of(c, topic_name(topic));
+    change.election = pass->election;
     pass->leaders.partition = p;
     change.may_lead = may_lead;
     change.may_lead_ctx = &pass->leaders;
-    change.min_isr = partitions_min_isr(c, topic_name(topic), p->replica_count);
+    change.min_isr = (int32_t)MIN(pass->min_isr, p->replica_count);
     change.elr_enabled = controller_elr_enabled(c);
     change.metadata_version = controller_metadata_version(c);
     change.unclean_node = pass->unclean_broker;

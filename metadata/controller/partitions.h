@@ -25,7 +25,4 @@ void partitions_directories_lost(struct controller *controller, int32_t broker,
 /* Whether it leads a partition. */
 bool partitions_broker_leads(const struct controller *controller, int32_t broker);
 
-/* min.insync.replicas of a topic as it holds for `replicas` replicas. */
-int32_t partitions_min_isr(const struct controller *controller, struct str topic, int32_t replicas);
-
 #endif
