@@ -2,10 +2,8 @@
  * The node's disks at start: whose they are, and, where they are blank, making them a new cluster's
  * of one node. Everything here blocks: on a worker.
  *
- * A blank node forms in this order, so that a crash in between leaves it blank: the bootstrap
- * checkpoint of the metadata log (the voters and the feature levels), then meta.properties in each
- * directory, the metadata directory's last. Nothing is formed over data: partitions or a metadata
- * log without meta.properties are refused, and so is a directory of ZooKeeper days, untouched.
+ * Opens and locks the directories; how a blank node forms, and what is refused, is
+ * formation_disk.h's.
  */
 #ifndef KRAFTD_BROKER_SERVER_NODE_DISK_H
 #define KRAFTD_BROKER_SERVER_NODE_DISK_H

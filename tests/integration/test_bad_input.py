@@ -297,7 +297,11 @@ def bad_starts(kraftd):
 
 def second_process(kraftd, node):
     result = subprocess.run(
-        [kraftd, node.properties], capture_output=True, text=True, timeout=30, check=False
+        [kraftd, node.properties, "--override", "kraftd.admin.listener="],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     text = result.stdout + result.stderr
     check(result.returncode not in (0, -6, -11), "a second process started on the same directory")
