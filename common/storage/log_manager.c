@@ -227,13 +227,11 @@ bool log_manager_is_blank(const struct log_manager *m)
     return true;
 }
 
-static int each_online(struct log_manager *m, int (*call)(struct log_dir *dir))
+int log_manager_begin(struct log_manager *m)
 {
     int failed = 0;
     for (size_t i = 0; i < m->dir_count; i++) {
-        if (log_manager_dir_status(m, i) != 0)
-            continue;
-        int rv = call(m->dirs[i]);
+        int rv = log_manager_dir_status(m, i) == 0 ? log_dir_begin(m->dirs[i]) : 0;
         if (rv != 0) {
             log_manager_fail_dir(m, i, rv);
             failed = rv;
@@ -242,14 +240,32 @@ static int each_online(struct log_manager *m, int (*call)(struct log_dir *dir))
     return failed;
 }
 
-int log_manager_begin(struct log_manager *m)
+static bool all_opened(struct log_manager *m, size_t dir)
 {
-    return each_online(m, log_dir_begin);
+    bool all = true;
+    pthread_mutex_lock(&m->mutex);
+    MAP_FOR_EACH (entry, &m->logs) {
+        const struct managed_log *managed = entry->value;
+        all &= managed->dir != dir || !managed->found;
+    }
+    pthread_mutex_unlock(&m->mutex);
+    return all;
 }
 
 int log_manager_started(struct log_manager *m)
 {
-    return each_online(m, log_dir_started);
+    int failed = 0;
+    for (size_t i = 0; i < m->dir_count; i++) {
+        /* A log that nobody has looked at must not be believed at the next start. */
+        if (log_manager_dir_status(m, i) != 0 || !all_opened(m, i))
+            continue;
+        int rv = log_dir_started(m->dirs[i]);
+        if (rv != 0) {
+            log_manager_fail_dir(m, i, rv);
+            failed = rv;
+        }
+    }
+    return failed;
 }
 
 size_t log_manager_dir_of(struct log_manager *m, const struct log *log)

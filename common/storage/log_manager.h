@@ -39,7 +39,8 @@ bool log_manager_is_blank(const struct log_manager *m);
 
 /* Blocks. From here on a crash is no clean stop. */
 int log_manager_begin(struct log_manager *m);
-/* Blocks. All logs the metadata knows are open. */
+/* Blocks. All logs the metadata knows are open and strays are set aside: from now on a start on the
+ * same boot believes the page cache. */
 int log_manager_started(struct log_manager *m);
 
 struct log_manager_log_args {

@@ -1,114 +1,4 @@
-#include "common/storage/log_manager.h"
-
-#include "common/base/check.h"
-#include "common/base/mem.h"
-#include "common/protocol/record_batch_builder.h"
-#include "common/storage/file_cache.h"
-#include "common/storage/log_flush.h"
-#include "tests/sim/sim_disk.h"
-
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-#define NOW_MS 1700000000000
-
-struct fixture {
-    struct sim_disk *sim;
-    struct disk *disk;
-    struct file_cache files;
-    struct log_config config;
-    struct log_manager *m;
-    char error[LOG_MANAGER_ERROR_LEN];
-};
-
-static const char *const paths[] = {"/d1", "/d2"};
-
-static int setup(void **state)
-{
-    struct fixture *f = mem_calloc(1, sizeof(*f));
-    f->sim = sim_disk_new(3);
-    f->disk = sim_disk_base(f->sim);
-    sim_disk_mount(f->sim, "/d1");
-    sim_disk_mount(f->sim, "/d2");
-    file_cache_init(&f->files, 16);
-    f->config = LOG_CONFIG_DEFAULT;
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    log_manager_free(f->m);
-    file_cache_release(&f->files);
-    sim_disk_free(f->sim);
-    free(f);
-    return 0;
-}
-
-static void start(struct fixture *f)
-{
-    int rv = log_manager_open(f->disk, paths, 2, &f->m, f->error);
-    if (rv != 0)
-        fail_msg("%s", f->error);
-    assert_int_equal(log_manager_begin(f->m), 0);
-}
-
-static int try_open(struct fixture *f, const char *topic, int32_t partition, uint8_t id,
-                    struct log **ret_log)
-{
-    struct log_manager_log_args args = {
-        .files = &f->files,
-        .topic = str_of(topic),
-        .partition = partition,
-        .topic_id = {{id}},
-        .config = &f->config,
-        .unique = {{0xab, id}},
-        .now_ms = NOW_MS,
-    };
-    return log_manager_open_log(f->m, &args, ret_log, NULL);
-}
-
-static struct log *open_log(struct fixture *f, const char *topic, int32_t partition, uint8_t id)
-{
-    struct log *log;
-    assert_int_equal(try_open(f, topic, partition, id, &log), 0);
-    return log;
-}
-
-static void append(struct log *log, int count)
-{
-    struct record_batch_options o = RECORD_BATCH_OPTIONS_INIT;
-    struct record_batch_builder b;
-    struct bytebuf bytes;
-    struct log_append_info info;
-    record_batch_builder_init(&b);
-    bytebuf_init(&bytes);
-    record_batch_builder_start(&b, &o);
-    for (int i = 0; i < count; i++)
-        assert_int_equal(record_batch_builder_append(&b, NOW_MS, BYTES_NULL, BYTES_NULL, NULL, 0),
-                         0);
-    record_batch_builder_close(&b, &bytes);
-    struct log_append_args args = {{bytes.data, (int32_t)bytes.len}, LOG_APPEND_CLIENT, 1, NOW_MS};
-    assert_int_equal(log_append(log, &args, &info), 0);
-    log_set_high_watermark(log, log_end_offset(log));
-    record_batch_builder_release(&b);
-    bytebuf_release(&bytes);
-}
-
-static void crash(struct fixture *f, bool power)
-{
-    log_manager_free(f->m);
-    f->m = NULL;
-    if (power)
-        sim_disk_power_cut(f->sim, SIM_CUT_DROP_ALL);
-    else
-        sim_disk_kill(f->sim);
-}
+#include "tests/unit/common/storage/log_manager_fixture.h"
 
 static void new_logs_go_where_the_fewest_are(void **state)
 {
@@ -208,6 +98,29 @@ static void a_killed_node_is_believed_while_the_kernel_runs(void **state)
     log = open_log(f, "t", 0, 1);
     assert_int_equal(log_end_offset(log), 11);
     log_manager_close_log(f->m, log, false);
+}
+
+static void a_log_that_was_not_looked_at_is_not_believed(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct log *a = open_log(f, "t", 0, 1), *b = open_log(f, "t", 1, 1),
+               *c = open_log(f, "t", 2, 1);
+    append(c, 3);
+    log_close(a, false);
+    log_close(b, false);
+    log_close(c, false);
+    crash(f, false);
+    start(f);
+    a = open_log(f, "t", 0, 1); /* t-2, in the same directory, is not opened */
+    b = open_log(f, "t", 1, 1);
+    assert_int_equal(log_manager_started(f->m), 0);
+    log_close(a, false);
+    log_close(b, false);
+    crash(f, false);
+    start(f);
+    assert_int_equal(log_manager_dir(f->m, 0)->trust, LOG_TRUST_NONE);
+    assert_int_equal(log_manager_dir(f->m, 1)->trust, LOG_TRUST_SAME_BOOT);
 }
 
 static void a_failed_directory_does_not_stop_the_other(void **state)
@@ -376,6 +289,7 @@ int main(void)
         T(a_sync_that_fails_at_stop_is_no_clean_stop),
         T(one_unclean_log_makes_its_directory_unclean),
         T(a_killed_node_is_believed_while_the_kernel_runs),
+        T(a_log_that_was_not_looked_at_is_not_believed),
         T(a_failed_directory_does_not_stop_the_other),
         T(a_second_process_is_refused),
         T(directories_that_do_not_fit_are_refused),

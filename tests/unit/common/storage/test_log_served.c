@@ -208,6 +208,39 @@ static void samples(void **state)
     assert_int_equal(check_node(f, MINI "/torn", MINI "/torn-served.tsv"), 3);
 }
 
+static void damage(struct node *node, const char *name, int64_t position)
+{
+    char *path = mem_printf("%s/%s", node->directory, name);
+    struct disk_file *file;
+    assert_int_equal(disk_open(node->f->disk, path, DISK_WRITE, &file), 0);
+    assert_int_equal(disk_pwrite(file, "\x7f", 1, position), 0);
+    disk_file_unref(file);
+    free(path);
+}
+
+static void broken_transaction_indexes_are_made_again(void **state)
+{
+    struct fixture *f = *state;
+    struct node node;
+    char *text;
+    size_t len;
+    assert_int_equal(disk_read_file(f->disk, MINI "/clean-served.tsv", 1 << 20, &text, &len), 0);
+    node_open(&node, f, MINI "/clean");
+    damage(&node, "txn-0/00000000000000000006.txnindex", 1);  /* the version */
+    damage(&node, "txn-0/00000000000000000058.txnindex", 18); /* an offset of another segment */
+    struct str rest = str_from(text, len), line;
+    while (rest.len > 0) {
+        struct str column[COLUMNS];
+        str_split(&rest, '\n', &line);
+        for (int i = 0; i < COLUMNS; i++)
+            str_split(&line, '\t', &column[i]);
+        if (str_eq_z(column[TOPIC], "txn"))
+            assert_true(check_served(&node, column));
+    }
+    node_close(&node);
+    free(text);
+}
+
 static void all(void **state)
 {
     struct fixture *f = *state;
@@ -229,6 +262,7 @@ static void all(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
-    const struct CMUnitTest tests[] = {T(samples), T(all)};
+    const struct CMUnitTest tests[] = {T(samples), T(broken_transaction_indexes_are_made_again),
+                                       T(all)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,135 @@
+/*
+ * A node's directories under a crash at every disk call: logs that come, go, are set aside, and an
+ * orderly stop. Whatever happens, the next start finds directories it can use, and what it was told
+ * to be durable. A sample each time; all calls with KRAFTD_ALL_FAULTS=1 in the environment.
+ */
+#include "tests/unit/common/storage/log_manager_fixture.h"
+
+struct told {
+    int64_t durable_end; /* of t-0 of topic 1 */
+    bool stopped;
+};
+
+static bool knows_all(void *ctx, struct str topic, int32_t partition)
+{
+    return !str_eq_z(topic, "gone");
+}
+
+static int try_append(struct log *log)
+{
+    struct log_append_info info;
+    struct record_batch_options o = RECORD_BATCH_OPTIONS_INIT;
+    struct record_batch_builder b;
+    struct bytebuf bytes;
+    record_batch_builder_init(&b);
+    bytebuf_init(&bytes);
+    record_batch_builder_start(&b, &o);
+    record_batch_builder_append(&b, NOW_MS, BYTES_NULL, BYTES_NULL, NULL, 0);
+    record_batch_builder_close(&b, &bytes);
+    struct log_append_args args = {{bytes.data, (int32_t)bytes.len}, LOG_APPEND_CLIENT, 1, NOW_MS};
+    int rv = log_append(log, &args, &info);
+    record_batch_builder_release(&b);
+    bytebuf_release(&bytes);
+    return rv;
+}
+
+/* One life of a node, until its end or the first error. */
+static int live(struct fixture *f, struct told *told)
+{
+    struct log *kept = NULL, *dropped = NULL;
+    int rv = log_manager_open(f->disk, paths, 2, &f->m, f->error);
+    if (rv == 0)
+        rv = log_manager_begin(f->m);
+    if (rv == 0)
+        rv = try_open(f, "t", 0, 1, &kept);
+    if (rv == 0)
+        rv = try_open(f, "u", 0, 1, &dropped);
+    if (rv == 0)
+        rv = log_manager_set_aside_strays(f->m, knows_all, (struct uuid){{9}}, NULL, NULL);
+    if (rv == 0)
+        rv = log_manager_started(f->m);
+    for (int i = 0; rv == 0 && i < 3; i++)
+        rv = try_append(kept);
+    if (rv == 0)
+        rv = log_flush_now(kept, true, NOW_MS);
+    if (rv == 0)
+        told->durable_end = log_durable_end_offset(kept);
+    if (rv == 0)
+        rv = log_manager_checkpoint(f->m);
+    if (rv == 0)
+        rv = try_append(kept);
+    if (rv == 0) {
+        rv = log_manager_delete_log(f->m, dropped, (struct uuid){{7}}, NOW_MS);
+        dropped = NULL;
+    }
+    if (rv == 0)
+        rv = try_open(f, "gone", 0, 3, &dropped);
+    if (rv == 0)
+        rv = log_manager_purge(f->m, NOW_MS + 60000);
+    int64_t end = kept != NULL ? log_end_offset(kept) : 0;
+    bool whole = rv == 0;
+    if (kept != NULL && log_manager_close_log(f->m, kept, whole) != 0)
+        whole = false;
+    if (dropped != NULL && log_manager_close_log(f->m, dropped, whole) != 0)
+        whole = false;
+    if (whole && (rv = log_manager_stop(f->m, 5)) == 0) {
+        told->durable_end = end;
+        told->stopped = true;
+    }
+    log_manager_free(f->m);
+    f->m = NULL;
+    return rv;
+}
+
+static void check_next_start(struct fixture *f, const struct told *told)
+{
+    struct log *log;
+    start(f);
+    if (told->stopped)
+        assert_int_equal(log_manager_dir(f->m, 0)->trust, LOG_TRUST_CLEAN);
+    assert_int_equal(try_open(f, "t", 0, 1, &log), 0);
+    assert_true(log_end_offset(log) >= told->durable_end);
+    assert_true(log_recovery_point(log) <= log_end_offset(log));
+    append(log, 2);
+    assert_int_equal(log_manager_close_log(f->m, log, true), 0);
+    /* Another topic of a name that may be there. */
+    assert_int_equal(try_open(f, "u", 0, 8, &log), 0);
+    assert_int_equal(log_end_offset(log), 0);
+    assert_int_equal(log_manager_close_log(f->m, log, true), 0);
+    assert_int_equal(log_manager_purge(f->m, NOW_MS), 0);
+    assert_int_equal(log_manager_stop(f->m, 6), 0);
+    log_manager_free(f->m);
+    f->m = NULL;
+}
+
+static void crash_at_any_call(void **state)
+{
+    int stride = getenv("KRAFTD_ALL_FAULTS") != NULL ? 1 : 5;
+    bool crashed = true;
+    for (int64_t n = 1; crashed; n += stride) {
+        for (int power = 0; power < 3; power++) {
+            struct told told = {0};
+            struct fixture *f;
+            setup((void **)&f);
+            /* The first life ends in order; the second meets what it left. */
+            assert_int_equal(live(f, &told), 0);
+            told.stopped = false;
+            sim_disk_crash_at(f->sim, n);
+            int rv = live(f, &told);
+            crashed = sim_disk_crashed(f->sim);
+            assert_true(crashed || (rv == 0 && told.stopped));
+            if (power < 2)
+                sim_disk_power_cut(f->sim, power ? SIM_CUT_DROP_ALL : SIM_CUT_RANDOM);
+            else
+                sim_disk_kill(f->sim);
+            check_next_start(f, &told);
+            teardown((void **)&f);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(crash_at_any_call)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
