@@ -46,6 +46,12 @@ static int64_t last_fetchable(const struct list_offsets_request *body, const str
     return partition_read_bound(p, body->isolation_level == 1);
 }
 
+static enum kafka_error end_not_known(const struct request *request)
+{
+    return request->header.request_api_version >= 5 ? KAFKA_ERROR_OFFSET_NOT_AVAILABLE
+                                                    : KAFKA_ERROR_LEADER_NOT_AVAILABLE;
+}
+
 static void handle_one(struct fan_out *fan, struct fan_out_item *item, struct partition *p)
 {
     struct list_offsets_op *op = CONTAINER_OF(fan, struct list_offsets_op, fan);
@@ -57,6 +63,11 @@ static void handle_one(struct fan_out *fan, struct fan_out_item *item, struct pa
         return;
     struct log *log = partition_log(p);
     int64_t bound = last_fetchable(op->body, p);
+    bool knows_end = op->body->replica_id != -1 || partition_knows_end(p);
+    if (in->timestamp == LOG_TIMESTAMP_LATEST && !knows_end) {
+        item->error = end_not_known(fan->request);
+        return;
+    }
     if (in->timestamp == LOG_TIMESTAMP_LATEST) {
         out->offset = bound;
         out->leader_epoch = partition_get_role(p)->leader_epoch;
@@ -70,6 +81,10 @@ static void handle_one(struct fan_out *fan, struct fan_out_item *item, struct pa
     }
     bool earliest =
         in->timestamp == LOG_TIMESTAMP_EARLIEST || in->timestamp == LOG_TIMESTAMP_EARLIEST_LOCAL;
+    if (!earliest && !knows_end && (found.offset < 0 || found.offset >= bound)) {
+        item->error = end_not_known(fan->request);
+        return;
+    }
     if (found.offset < 0 || (!earliest && found.offset >= bound))
         return;
     out->offset = found.offset;

@@ -201,10 +201,6 @@ static void check_entry(struct produce_op *op, struct produce_entry *entry,
                         const struct produce_request_topic_produce_data *topic)
 {
     bool by_id = op->request->header.request_api_version >= 13;
-    if (topic_is_internal(topic->name)) {
-        entry->error = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
-        return;
-    }
     bool known = by_id ? shard_topic_by_id(op->request->shard, topic->topic_id, &entry->topic)
                        : shard_topic_by_name(op->request->shard, topic->name, &entry->topic);
     if (!known)
@@ -286,7 +282,6 @@ static void add_entry(struct produce_op *op, const struct produce_request_topic_
     entry->in = in;
     entry->error = KAFKA_ERROR_NONE;
     entry->leader_id = entry->leader_epoch = -1;
-    entry->validation.message = STR_NULL;
     check_entry(op, entry, topic);
 }
 

@@ -174,7 +174,11 @@ static void take_leadership(struct partition *p)
         return;
     }
     p->led_epoch = p->role.leader_epoch;
+    p->led_from = log_end_offset(p->log);
     advance_high_watermark(p);
+    /* What an earlier process left unsynced is promised, too, and becomes visible once it is. */
+    if (p->sync_first && log_durable_end_offset(p->log) < p->led_from)
+        partition_start_flush(p, false);
 }
 
 void partition_apply(struct partition *p, const struct partition_role *role)
@@ -283,6 +287,11 @@ bool partition_wait_ack(struct partition *p, struct ack_wait *wait)
 void partition_wait_data(struct partition *p, struct data_wait *wait)
 {
     list_push_back(&p->data_waits, &wait->link);
+}
+
+bool partition_knows_end(const struct partition *p)
+{
+    return log_high_watermark(p->log) >= p->led_from;
 }
 
 int64_t partition_read_bound(const struct partition *p, bool read_committed)

@@ -118,6 +118,9 @@ bool partition_warm(struct partition *p, int64_t offset, int32_t max_bytes,
 
 /* What a reader may see: the end for replicas, the high watermark, or the last stable offset. */
 int64_t partition_read_bound(const struct partition *p, bool read_committed);
+/* False while a new leader does not know yet how much of its log is committed: its high watermark
+ * may be lower than one that clients have seen (KIP-207). */
+bool partition_knows_end(const struct partition *p);
 /* DeleteRecords; a background deletion follows. */
 enum kafka_error partition_delete_records(struct partition *p, int64_t offset,
                                           int64_t *ret_low_watermark);

@@ -20,6 +20,7 @@ struct partition {
     enum partition_state state;
     struct partition_role role;
     int32_t led_epoch; /* the epoch the log knows us to lead; -1 */
+    int64_t led_from;  /* where the log ended when that epoch began */
     struct log_config config;
     bool sync_first;     /* flush.messages=1 */
     int64_t synced_from; /* the promise of sync_first holds from this offset on */
@@ -31,6 +32,7 @@ struct partition {
     struct log_deletion *deletion;
     struct log_warm *warm;
     struct work flush_work, deletion_work, warm_work, log_work; /* log_work: open, then close */
+    struct timer open_timer;                                    /* to try again */
     int log_work_status;
     bool log_work_running;
 

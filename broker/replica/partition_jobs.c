@@ -5,7 +5,11 @@
 #include "common/storage/log_retention.h"
 #include "common/storage/log_txn.h"
 
+#include <errno.h>
 #include <stdlib.h>
+
+/* Until a topic of the same name that was deleted has left the place. */
+enum { OPEN_RETRY_MS = 10 };
 
 static void partition_free(struct partition *p)
 {
@@ -20,12 +24,24 @@ static void open_run(struct work *work)
                                            p->index, &p->config, &p->log);
 }
 
+static void open_done(struct work *work);
+
+static void open_log(struct timer *timer)
+{
+    struct partition *p = CONTAINER_OF(timer, struct partition, open_timer);
+    p->log_work_running = true;
+    p->log_work = (struct work){.run = open_run, .done = open_done, .loop = p->host->loop};
+    work_submit(&p->log_work, WORK_DISK);
+}
+
 static void open_done(struct work *work)
 {
     struct partition *p = CONTAINER_OF(work, struct partition, log_work);
     p->log_work_running = false;
     if (p->state == PARTITION_CLOSING)
         partition_close_step(p);
+    else if (p->log_work_status == -EBUSY)
+        timer_start_in_ms(&p->open_timer, OPEN_RETRY_MS);
     else
         partition_opened(p, p->log_work_status);
 }
@@ -43,9 +59,8 @@ struct partition *partition_new(const struct partition_new_args *args)
     list_init(&p->ack_waits);
     list_init(&p->data_waits);
     partition_set_config(p, args->config);
-    p->log_work_running = true;
-    p->log_work = (struct work){.run = open_run, .done = open_done, .loop = p->host->loop};
-    work_submit(&p->log_work, WORK_DISK);
+    timer_init(&p->open_timer, p->host->loop, open_log);
+    open_log(&p->open_timer);
     return p;
 }
 
@@ -164,8 +179,6 @@ static void close_done(struct work *work)
     struct partition *p = CONTAINER_OF(work, struct partition, log_work);
     void (*closed)(void *) = p->closed;
     void *ctx = p->closed_ctx;
-    if (p->log_work_status != 0)
-        p->host->log_failed(p->host->owner, p, p->log_work_status);
     partition_free(p);
     closed(ctx);
 }
@@ -195,6 +208,7 @@ void partition_close(struct partition *p, bool clean, bool remove, void (*closed
     p->closed_ctx = ctx;
     p->close_clean = clean && p->state == PARTITION_ONLINE;
     p->close_remove = remove;
+    timer_stop(&p->open_timer);
     partition_dismiss_waiters(p);
     partition_close_step(p);
 }

@@ -43,24 +43,11 @@ static void on_request(struct connection *connection, struct request_slot *slot,
                     str_of(connection_peer(connection)->host));
 }
 
-/* Peers that come and go are no news; a peer that breaks the protocol is. */
-static void on_disconnect(struct connection *connection, const char *reason)
-{
-    const struct listener_info *info = connection_group_of(connection)->ctx;
-    bool usual = strcmp(reason, "closed by the peer") == 0 ||
-                 strcmp(reason, "reset by the peer") == 0 || strstr(reason, "idle") != NULL ||
-                 strstr(reason, "the node stops") != NULL || strstr(reason, "refused") != NULL;
-    log_at(node_env(info->node)->logger, usual ? LOG_DEBUG : LOG_INFO,
-           "Closed the connection of %s on listener %.*s: %s", connection_peer(connection)->host,
-           STR_FMT(info->name), reason);
-}
-
 static void on_closed(struct connection *connection)
 {
 }
 
-static const struct connection_handler handler = {
-    .on_request = on_request, .on_disconnect = on_disconnect, .on_closed = on_closed};
+static const struct connection_handler handler = {.on_request = on_request, .on_closed = on_closed};
 
 static const char *advice(int status)
 {

@@ -4,13 +4,10 @@
  *   kraftd                                     one node on loopback, data in ./kraftd-data
  *   kraftd server.properties [--override k=v]...
  */
-#include "broker/admin/process_metrics.h"
-#include "broker/server/admin_port.h"
 #include "broker/server/node.h"
 #include "common/base/disk.h"
 #include "common/base/logger.h"
 #include "common/base/mem.h"
-#include "common/base/metrics.h"
 #include "common/net/uv_env.h"
 #include "metadata/config/server_config.h"
 
@@ -31,8 +28,6 @@ struct process {
     struct env *env;
     struct server_config config;
     struct node *node;
-    struct metrics *metrics;
-    struct admin_port *admin;
     bool stopping;
     int exit_code;
 };
@@ -108,9 +103,6 @@ static int load_config(struct process *process, const struct arguments *argument
 static void stopped(void *ctx)
 {
     struct process *process = ctx;
-    /* While the loops run: a handler may be asking them. */
-    admin_port_stop(process->admin);
-    process->admin = NULL;
     uv_env_stop(process->env);
 }
 
@@ -171,17 +163,9 @@ static int run(struct process *process)
     uv_env_on_signal(process->env, SIGINT, on_signal, process);
     process->node = node_new(process->env, &process->config);
     node_on_fatal(process->node, on_fatal, process);
-    process->metrics = metrics_new(process->env->loop_count);
-    metrics_add_collector(process->metrics, process_metrics_collect, process);
-    if (admin_port_start(process->node, process->metrics, &process->admin) == 0) {
-        node_start(process->node, started, process);
-        uv_env_run(process->env);
-    } else {
-        process->exit_code = 1;
-    }
+    node_start(process->node, started, process);
+    uv_env_run(process->env);
     node_free(process->node);
-    metrics_remove_collector(process->metrics, process);
-    metrics_free(process->metrics);
     uv_env_free(process->env);
     return process->exit_code;
 }

@@ -30,25 +30,16 @@ static int open_log(void *owner, struct file_cache *files, struct str topic, str
                                         .now_ms = env_wall_ms(node->env)};
     struct log_recovery recovery = {0};
     int rv = log_manager_open_log(node->disk.logs, &args, ret_log, &recovery);
-    if (rv != 0)
+    if (rv != 0 && rv != -EBUSY)
         log_error(node->env->logger, "The log of %.*s-%d cannot be opened: %s", STR_FMT(topic),
                   index, strerror(-rv));
-    else if (recovery.cut_bytes > 0)
+    else if (rv == 0 && recovery.cut_bytes > 0)
         log_warn(
             node->env->logger,
             "Recovery cut %lld bytes off the end of %.*s-%d, which ends at offset=%lld now (%s)",
             (long long)recovery.cut_bytes, STR_FMT(topic), index, (long long)recovery.cut_offset,
             recovery.damage ? recovery.damage : "torn tail");
     return rv;
-}
-
-static int close_log(void *owner, struct log *log, bool clean, bool remove)
-{
-    struct node *node = owner;
-    if (!remove)
-        return log_manager_close_log(node->disk.logs, log, clean);
-    return log_manager_delete_log(node->disk.logs, log, env_random_uuid(node->env),
-                                  env_wall_ms(node->env));
 }
 
 static void event_on_loop_0(struct task *task)
@@ -72,6 +63,19 @@ static void send_event(struct node *node, struct node_partition_event event)
     copy->task.run = event_on_loop_0;
     copy->node = node;
     loop_post(node->env->loops[0], &copy->task);
+}
+
+static int close_log(void *owner, struct log *log, bool clean, bool remove)
+{
+    struct node *node = owner;
+    size_t dir = log_manager_dir_of(node->disk.logs, log);
+    int rv = remove ? log_manager_delete_log(node->disk.logs, log, env_random_uuid(node->env),
+                                             env_wall_ms(node->env))
+                    : log_manager_close_log(node->disk.logs, log, clean);
+    /* The manager has taken the directory offline; the log is gone. */
+    if (rv != 0)
+        send_event(node, (struct node_partition_event){.dir = dir, .status = rv});
+    return rv;
 }
 
 static void log_dir_failed(void *owner, struct partition *p, int status)

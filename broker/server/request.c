@@ -202,7 +202,7 @@ static bool decode_header(struct request *request, struct bytes *in_out_frame)
                        (int)key, (int)version);
         return false;
     }
-    int16_t header_version = version >= request->api->request->flexible_from ? 2 : 1;
+    int16_t header_version = !served || version >= request->api->request->flexible_from ? 2 : 1;
     if (message_decode(&request_header_desc, header_version, in_out_frame, &request->arena,
                        &request->header) != 0) {
         request_refuse(request, "its request header cannot be read");

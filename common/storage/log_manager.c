@@ -153,7 +153,6 @@ int log_manager_open(struct disk *disk, const char *const *paths, size_t count,
     m->disk = disk;
     pthread_mutex_init(&m->mutex, NULL);
     pthread_mutex_init(&m->checkpoint_mutex, NULL);
-    pthread_cond_init(&m->opened, NULL);
     m->dirs = mem_calloc(count, sizeof(*m->dirs));
     m->dir_count = count;
     m->written = mem_calloc(count, sizeof(*m->written));
@@ -182,7 +181,6 @@ void log_manager_free(struct log_manager *m)
     map_release(&m->by_log);
     pthread_mutex_destroy(&m->mutex);
     pthread_mutex_destroy(&m->checkpoint_mutex);
-    pthread_cond_destroy(&m->opened);
     free(m->written);
     free(m->dirs);
     free(m);

@@ -55,7 +55,8 @@ struct log_manager_log_args {
     int64_t now_ms;
 };
 
-/* Blocks. Opens the log, or makes it. One of the same name that belongs to another topic id is
+/* Blocks. -EBUSY: the log of an earlier topic of that name is still open or on its way out; try
+ * again. Opens the log, or makes it. One of the same name that belongs to another topic id is
  * renamed -stray first. After an error of the disk its directory is offline; -ENOSPC, -EMFILE and
  * their kind can be tried again. ret_recovery may be NULL. */
 int log_manager_open_log(struct log_manager *m, const struct log_manager_log_args *args,

@@ -23,9 +23,9 @@ struct managed_log {
     struct log *log;              /* NULL: not open */
     struct log_position position; /* while it is not open */
     bool found;                   /* at start, and never opened */
-    bool opening;
-    bool unclean;         /* it was not closed in order */
-    int64_t finished_end; /* it was, and waits for log_manager_stop to sync it; else -1 */
+    bool busy;                    /* being opened, closed or renamed */
+    bool unclean;                 /* it was not closed in order */
+    int64_t finished_end;         /* it was, and waits for log_manager_stop to sync it; else -1 */
 };
 
 struct doomed_dir {
@@ -42,7 +42,6 @@ struct written {
 struct log_manager {
     struct disk *disk;
     pthread_mutex_t mutex;            /* all below but `dirs` itself and its constant parts */
-    pthread_cond_t opened;            /* some log is no longer being opened */
     pthread_mutex_t checkpoint_mutex; /* held while checkpoints are written */
     struct log_dir **dirs;
     size_t dir_count;

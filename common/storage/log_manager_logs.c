@@ -59,21 +59,19 @@ static int claim(struct log_manager *m, const struct log_manager_log_args *args,
     int rv = 0;
     pthread_mutex_lock(&m->mutex);
     struct managed_log *managed;
-    /* It may be about to be set aside as a stray. */
-    while ((managed = log_manager_find(m, args->topic, args->partition)) != NULL &&
-           managed->opening)
-        pthread_cond_wait(&m->opened, &m->mutex);
+    managed = log_manager_find(m, args->topic, args->partition);
     if (managed == NULL) {
         size_t dir = 0;
         rv = choose_dir(m, args->directory_id, &dir);
         if (rv == 0)
             managed = log_manager_add(m, dir, args->topic, args->partition);
-    } else {
-        CHECK(managed->log == NULL);
-        rv = m->dirs[managed->dir]->status != 0 ? -EIO : 0;
+    } else if (managed->busy || managed->log != NULL) {
+        rv = -EBUSY; /* of a topic that was deleted and made again, or set aside as a stray */
+    } else if (m->dirs[managed->dir]->status != 0) {
+        rv = -EIO;
     }
     if (rv == 0)
-        managed->opening = true;
+        managed->busy = true;
     pthread_mutex_unlock(&m->mutex);
     *ret_managed = managed;
     return rv;
@@ -129,7 +127,7 @@ int log_manager_open_log(struct log_manager *m, const struct log_manager_log_arg
     int64_t claimed_point = managed->position.recovery_point;
     rv = open_claimed(m, args, managed, &log, ret_recovery);
     pthread_mutex_lock(&m->mutex);
-    managed->opening = false;
+    managed->busy = false;
     if (rv == 0) {
         managed->found = false;
         managed->finished_end = -1;
@@ -141,7 +139,6 @@ int log_manager_open_log(struct log_manager *m, const struct log_manager_log_arg
     } else if (!managed->found) {
         log_manager_forget(m, managed);
     }
-    pthread_cond_broadcast(&m->opened);
     pthread_mutex_unlock(&m->mutex);
     if (rv != 0)
         return rv;
@@ -166,7 +163,8 @@ static struct log_position position_of(const struct log *log)
     };
 }
 
-/* Takes the log out of the table, with its last position. */
+/* Takes the log out of the table, with its last position. Busy until the caller has done the rest.
+ */
 static struct managed_log *give_back(struct log_manager *m, struct log *log, bool finished)
 {
     pthread_mutex_lock(&m->mutex);
@@ -174,6 +172,7 @@ static struct managed_log *give_back(struct log_manager *m, struct log *log, boo
     CHECK(managed != NULL && managed->log == log);
     managed->position = position_of(log);
     managed->log = NULL;
+    managed->busy = true;
     managed->unclean = !finished;
     managed->finished_end = finished ? log_end_offset(log) : -1;
     pthread_mutex_unlock(&m->mutex);
@@ -187,6 +186,9 @@ int log_manager_close_log(struct log_manager *m, struct log *log, bool clean)
     (void)log_close(log, false);
     if (rv != 0)
         log_manager_fail_dir(m, managed->dir, rv);
+    pthread_mutex_lock(&m->mutex);
+    managed->busy = false;
+    pthread_mutex_unlock(&m->mutex);
     return rv;
 }
 
@@ -203,8 +205,10 @@ int log_manager_delete_log(struct log_manager *m, struct log *log, struct uuid u
         log_manager_doom(m, managed->dir, name, due_ms);
         free(name);
         log_manager_forget(m, managed);
-    } else if (m->dirs[managed->dir]->status == 0) {
-        m->dirs[managed->dir]->status = rv;
+    } else {
+        managed->busy = false;
+        if (m->dirs[managed->dir]->status == 0)
+            m->dirs[managed->dir]->status = rv;
     }
     pthread_mutex_unlock(&m->mutex);
     return rv;
@@ -251,7 +255,7 @@ int log_manager_purge(struct log_manager *m, int64_t now_ms)
     return failed;
 }
 
-/* The next one to set aside; it is marked as being opened, so that nobody opens it meanwhile. */
+/* The next one to set aside; it is marked as busy, so that nobody opens it meanwhile. */
 static struct managed_log *next_stray(struct log_manager *m,
                                       bool (*known)(void *, struct str, int32_t), void *ctx)
 {
@@ -259,9 +263,9 @@ static struct managed_log *next_stray(struct log_manager *m,
     pthread_mutex_lock(&m->mutex);
     MAP_FOR_EACH (entry, &m->logs) {
         struct managed_log *managed = entry->value;
-        if (managed->found && !managed->opening && m->dirs[managed->dir]->status == 0 &&
+        if (managed->found && !managed->busy && m->dirs[managed->dir]->status == 0 &&
             !known(ctx, managed->topic, managed->partition)) {
-            managed->opening = true;
+            managed->busy = true;
             stray = managed;
             break;
         }
@@ -290,10 +294,9 @@ int log_manager_set_aside_strays(struct log_manager *m,
             failed = rv;
         }
         pthread_mutex_lock(&m->mutex);
-        stray->opening = false;
+        stray->busy = false;
         if (rv == 0)
             log_manager_forget(m, stray);
-        pthread_cond_broadcast(&m->opened);
         pthread_mutex_unlock(&m->mutex);
     }
     return failed;
@@ -380,7 +383,7 @@ static bool all_clean(struct log_manager *m, size_t dir)
     pthread_mutex_lock(&m->mutex);
     MAP_FOR_EACH (entry, &m->logs) {
         const struct managed_log *managed = entry->value;
-        CHECK(managed->log == NULL && !managed->opening);
+        CHECK(managed->log == NULL && !managed->busy);
         /* One that nobody opened is as clean as it was found. */
         bool as_found = managed->found && m->dirs[dir]->trust == LOG_TRUST_CLEAN;
         clean &= managed->dir != dir || (managed->found ? as_found : !managed->unclean);

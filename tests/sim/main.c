@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 static const struct subject *const subjects[] = {
+    &subject_node,
     &subject_log,
 };
 

@@ -44,18 +44,34 @@ static void later(struct nemesis *n, int64_t low_ms, int64_t high_ms, void (*run
     sim_at(n->sim, sim_now_us(n->sim) + draw(n, low_ms, high_ms) * SIM_MS, run, n);
 }
 
-static void set_disk(struct nemesis *n, const struct sim_disk_faults *faults)
+static void heal_volume(struct nemesis *n, const char *volume)
 {
-    sim_disk_set_faults(sim_node_disk(n->node), "/", faults);
+    sim_disk_set_faults(sim_node_disk(n->node), volume, &healthy);
+    sim_disk_set_capacity(sim_node_disk(n->node), volume, 0);
 }
 
 static void heal(struct nemesis *n)
 {
-    set_disk(n, &healthy);
-    sim_disk_set_capacity(sim_node_disk(n->node), "/", 0);
+    heal_volume(n, "/");
+    for (size_t i = 0; i < ARRAY_LEN(n->volumes) && n->volumes[i]; i++)
+        heal_volume(n, n->volumes[i]);
     sim_disk_crash_at(sim_node_disk(n->node), 0);
     sim_net_heal(n->sim);
     sim_net_set_delay_spikes(n->sim, 0);
+}
+
+static void set_disk(struct nemesis *n, const struct sim_disk_faults *faults)
+{
+    sim_disk_set_faults(sim_node_disk(n->node), n->volume, faults);
+}
+
+static void choose_volume(struct nemesis *n)
+{
+    int64_t count = 0;
+    n->volume = "/";
+    for (size_t i = 0; i < ARRAY_LEN(n->volumes) && n->volumes[i]; i++)
+        if (draw(n, 0, count++) == 0)
+            n->volume = n->volumes[i];
 }
 
 static void next(struct nemesis *n)
@@ -123,8 +139,8 @@ static void fill_disk(struct nemesis *n)
 {
     struct disk_usage usage;
     struct disk *disk = sim_disk_base(sim_node_disk(n->node));
-    if (disk->ops->usage(disk, "/", &usage) == 0)
-        sim_disk_set_capacity(sim_node_disk(n->node), "/",
+    if (disk->ops->usage(disk, n->volume, &usage) == 0)
+        sim_disk_set_capacity(sim_node_disk(n->node), n->volume,
                               usage.total_bytes - usage.usable_bytes + draw(n, 1, 64) * 4096);
 }
 
@@ -203,6 +219,7 @@ static void strike(void *ctx)
     n->busy = true;
     n->faults++;
     n->counts[n->fault]++;
+    choose_volume(n);
     sim_log(n->sim, "nemesis", "%s", names[n->fault]);
     apply(n);
 }

@@ -32,6 +32,7 @@ enum nemesis_fault {
 struct nemesis {
     struct sim *sim;
     struct sim_node *node;
+    const char *volumes[4]; /* that fail one at a time; none: all is one */
     bool wanted[NEMESIS_FAULT_COUNT];
     /* Stops the process in order; calls nemesis_stopped when it is down (NULL: no NEMESIS_STOP). */
     void (*stop)(void *ctx);
@@ -47,6 +48,7 @@ struct nemesis {
     bool again_with_power; /* the second half of NEMESIS_KILL_THEN_POWER */
     int stops;             /* the number of the fault that is a stop */
     enum nemesis_fault fault;
+    const char *volume; /* that the fault is on */
 };
 
 /* Fill in sim, node, wanted, pause_ms and the callbacks first. The process is running. */

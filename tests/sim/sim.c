@@ -116,12 +116,17 @@ struct sim *sim_new(uint64_t seed, bool trace)
     return sim;
 }
 
+void sim_kill_all(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->node_count; i++)
+        sim_node_kill(sim->nodes[i]);
+}
+
 void sim_free(struct sim *sim)
 {
     if (!sim)
         return;
-    for (size_t i = 0; i < sim->node_count; i++)
-        sim_node_kill(sim->nodes[i]);
+    sim_kill_all(sim);
     sim_net_free(sim->net);
     for (size_t i = 0; i < sim->node_count; i++) {
         struct sim_node *node = sim->nodes[i];

@@ -25,6 +25,9 @@ struct sim *sim_new(uint64_t seed, bool trace);
 /* All processes die first. */
 void sim_free(struct sim *sim);
 
+/* All processes die. */
+void sim_kill_all(struct sim *sim);
+
 /* Runs events until the time is reached or something failed. */
 void sim_run_until(struct sim *sim, int64_t until_us);
 int64_t sim_now_us(const struct sim *sim);

@@ -22,6 +22,6 @@ struct subject {
     void (*run)(struct subject_run *run);
 };
 
-extern const struct subject subject_log;
+extern const struct subject subject_log, subject_node;
 
 #endif

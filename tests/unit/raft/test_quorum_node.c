@@ -334,22 +334,6 @@ static void test_opens_what_kafka_formatted(void **state)
     world_release(&w);
 }
 
-/* kafka-storage format --no-initial-controllers: it waits to be added, whatever is configured. */
-static void test_formatted_without_controllers(void **state)
-{
-    struct world w;
-    world_init(&w, 13);
-    import_metadata(&w, TEST_DATA "/raft/formatted-observer", "E_ox_7_9H15Na9Pw-6ojsA");
-    world_start(&w);
-    assert_false(world_run_until_active(&w));
-    assert_string_equal(w.failure, "");
-    struct program *p = world_program(&w);
-    assert_true(p->loaded);
-    assert_int_equal(p->bootstrap_records, 6);
-    assert_int_equal(w.leaderships, 0);
-    world_release(&w);
-}
-
 struct recorded {
     const char *path, *directory_id;
     bool without_voters, leads;
@@ -428,7 +412,6 @@ int main(void)
         cmocka_unit_test(test_static_quorum_without_voters),
         cmocka_unit_test(test_static_quorum_of_others),
         cmocka_unit_test(test_opens_what_kafka_formatted),
-        cmocka_unit_test(test_formatted_without_controllers),
         cmocka_unit_test(test_opens_recorded_directories),
         cmocka_unit_test(test_blank_node_waits),
     };

@@ -1,0 +1,28 @@
+/*
+ * node_app: the real node (broker/server/node.h) as a simulated process, the way main.c of kraftd
+ * runs it.
+ */
+#ifndef KRAFTD_SIM_NODE_APP_H
+#define KRAFTD_SIM_NODE_APP_H
+
+#include "common/base/str.h"
+#include "tests/sim/sim_env.h"
+
+/* Outside of the process; given to its boot as ctx. */
+struct node_app_world {
+    struct sim *sim;
+    struct sim_node *node;
+    struct str properties; /* server.properties */
+    bool started;          /* this incarnation came up */
+    /* Inside the process, which lives on until it is killed: it cannot start or go on, or has
+     * stopped in order. */
+    void (*gave_up)(void *ctx, int status);
+    void (*stopped)(void *ctx);
+    void *ctx;
+};
+
+void *node_app_boot(struct env *env, void *world);
+/* Stops in order; from outside of the process. `stopped` follows. */
+void node_app_stop(struct sim_node *node);
+
+#endif
