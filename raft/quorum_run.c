@@ -108,7 +108,13 @@ static bool store_state(struct quorum_node *node, const struct quorum_action *ac
         return false;
     node->job.state = QUORUM_STATE_INIT;
     node->job.state.leader_epoch = quorum_epoch_of(action->state.term);
-    if (action->state.voted.raft_id) {
+    uint64_t vote = action->state.voted.raft_id;
+    const struct quorum_voters *voters = quorum_core_voters(node->core);
+    if (vote == quorum_core_raft_id(node->core) && quorum_voters_is_sole(voters, vote)) {
+        /* It leads with that vote. Kafka would go on in the epoch of a mere vote for itself, and
+         * write over what this node had not synced; an epoch that it led is over. */
+        node->job.state.leader_id = node->config.node_id;
+    } else if (vote) {
         node->job.state.voted_id = action->state.voted.node_id;
         node->job.state.voted_directory_id = action->state.voted.directory_id;
     }

@@ -9,7 +9,8 @@
  *     {"leaderId":1,"leaderEpoch":5,"votedId":-1,"votedDirectoryId":"AAAAAAAAAAAAAAAAAAAAAA",
  *      "data_version":1}
  *
- * We write version 1 and never a leader: only a vote binds. Reads and writes block: on a worker.
+ * We write version 1, and a leader only where a sole voter elected itself. Reads and writes block:
+ * on a worker.
  */
 #ifndef KRAFTD_RAFT_QUORUM_STATE_H
 #define KRAFTD_RAFT_QUORUM_STATE_H
