@@ -117,8 +117,7 @@ static void after_disk(struct work *work)
         (int32_t)server_config_integer(config, CONFIG_BROKER_METADATA_LOG_SEGMENT_BYTES);
     log.segment_ms = server_config_integer(config, CONFIG_BROKER_METADATA_LOG_SEGMENT_MS);
     log.max_message_bytes = INT32_MAX;
-    struct quorum_voters *self = quorum_voters_new();
-    quorum_voters_add(self, config->node_id, node->disk.metadata_directory_id, QUORUM_VOTER);
+    struct quorum_voters *self = node_disk_self(config, node->disk.metadata_directory_id);
     struct quorum_node_config quorum = {
         .node_id = config->node_id,
         .directory_id = node->disk.metadata_directory_id,

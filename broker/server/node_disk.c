@@ -86,12 +86,10 @@ static int encode_bootstrap(int64_t now_ms, struct bytebuf *out)
     return rv;
 }
 
-/* This node as the one voter that it is when it forms alone; the directory id is filled in there.
- */
-static struct quorum_voters *self_voter(struct env *env, const struct server_config *config)
+struct quorum_voters *node_disk_self(const struct server_config *config, struct uuid directory_id)
 {
     struct quorum_voters *self = quorum_voters_new();
-    quorum_voters_add(self, config->node_id, env_random_uuid(env), QUORUM_VOTER);
+    quorum_voters_add(self, config->node_id, directory_id, QUORUM_VOTER);
     if (config->controller_listener != NULL)
         quorum_voters_add_listener(self, config->controller_listener->name,
                                    str_of(config->controller_listener->advertised.host),
@@ -119,7 +117,8 @@ static int settle(struct env *env, const struct server_config *config, struct no
     }
     struct bytebuf records;
     bytebuf_init(&records);
-    struct quorum_voters *self = self_voter(env, config);
+    /* The directory id is the formation's to set. */
+    struct quorum_voters *self = node_disk_self(config, env_random_uuid(env));
     struct formation_disk formed = {0};
     args.self = self;
     int rv = encode_bootstrap(env_wall_ms(env), &records);

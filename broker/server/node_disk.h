@@ -11,6 +11,7 @@
 #include "common/base/env.h"
 #include "common/storage/log_manager.h"
 
+struct quorum_voters;
 struct server_config;
 
 struct node_disk {
@@ -25,6 +26,8 @@ struct node_disk {
 
 /* 0, or an errno with a sentence in error; release it either way. */
 int node_disk_open(struct env *env, const struct server_config *config, struct node_disk *ret_disk);
+/* This node as the one voter, with its controller listener; the caller drops the reference. */
+struct quorum_voters *node_disk_self(const struct server_config *config, struct uuid directory_id);
 /* Free what open made. The log manager was stopped, or nothing used it. */
 void node_disk_release(struct node_disk *disk);
 
