@@ -61,7 +61,8 @@ struct log_manager_log_args {
  * their kind can be tried again. ret_recovery may be NULL. */
 int log_manager_open_log(struct log_manager *m, const struct log_manager_log_args *args,
                          struct log **ret_log, struct log_recovery *ret_recovery);
-/* Blocks. `clean` writes what a clean start relies on; log_manager_stop syncs it. */
+/* Blocks. `clean` writes what a clean start relies on; log_manager_stop syncs it. The log was
+ * detached (log_detach) on its loop before; for log_manager_delete_log too. */
 int log_manager_close_log(struct log_manager *m, struct log *log, bool clean);
 /* Blocks. Closes it and renames its directory -delete; log_manager_purge removes it later. */
 int log_manager_delete_log(struct log_manager *m, struct log *log, struct uuid unique,
