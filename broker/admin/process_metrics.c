@@ -33,7 +33,8 @@ static void write_stat(struct metrics_writer *w)
                              "%*d %*d %*d %llu %llu %lld",
                              &started, &virtual_bytes, &resident) != 3)
         return;
-    metrics_write_plain(w, METRIC_GAUGE, "process_virtual_memory_bytes", NULL, 0, (double)virtual_bytes);
+    metrics_write_plain(w, METRIC_GAUGE, "process_virtual_memory_bytes", NULL, 0,
+                        (double)virtual_bytes);
     metrics_write_plain(w, METRIC_GAUGE, "process_resident_memory_bytes", NULL, 0,
                         (double)resident * (double)sysconf(_SC_PAGESIZE));
     struct timespec wall, since_boot;

@@ -59,6 +59,7 @@ static void topic_free(struct shard_metrics *shard, struct topic_metrics *topic)
 {
     for (int i = 0; i < TOPIC_METRIC_COUNT; i++)
         metrics_remove(shard->broker->registry, topic->metrics[i]);
+    free(topic->name);
     free(topic);
 }
 
@@ -109,58 +110,63 @@ struct metric *broker_metrics_flush_times(struct broker_metrics *m)
     return m->flush_times;
 }
 
-static struct topic_metrics *topic_of(struct shard_metrics *shard, struct uuid id)
+struct topic_metrics *topic_metrics_find(struct shard_metrics *shard, struct uuid id)
 {
-    if (shard->last != NULL && uuid_eq(shard->last->id, id))
-        return shard->last;
-    struct topic_metrics *topic = map_get(&shard->topics, map_key_uuid(id));
+    if (shard->last == NULL || !uuid_eq(shard->last->id, id))
+        shard->last = map_get(&shard->topics, map_key_uuid(id));
+    return shard->last;
+}
+
+struct topic_metrics *topic_metrics_get(struct shard_metrics *shard, struct uuid id,
+                                        struct str name)
+{
+    struct topic_metrics *topic = topic_metrics_find(shard, id);
     if (topic == NULL) {
         topic = mem_calloc(1, sizeof(*topic));
         topic->id = id;
+        topic->name = str_dup_z(name);
         map_put(&shard->topics, map_key_uuid(id), topic);
+        shard->last = topic;
     }
-    shard->last = topic;
     return topic;
 }
 
-static void count(struct shard_metrics *shard, struct topic_metrics *topic, struct str name,
-                  enum topic_metric which, int64_t n)
+static void count(struct shard_metrics *shard, struct topic_metrics *topic, enum topic_metric which,
+                  int64_t n)
 {
     metric_add(shard->broker->all_topics[which], shard->index, n);
     if (topic->metrics[which] == NULL) {
-        struct metric_label label = {"topic", name};
+        struct metric_label label = {"topic", str_of(topic->name)};
         topic->metrics[which] = metrics_register(shard->broker->registry, METRIC_COUNTER,
                                                  topic_mbeans[which], &label, 1);
     }
     metric_add(topic->metrics[which], shard->index, n);
 }
 
-void topic_metrics_produced(struct shard_metrics *shard, struct uuid id, struct str name,
+void topic_metrics_produced(struct shard_metrics *shard, struct topic_metrics *topic,
                             enum kafka_error error, int64_t bytes, int64_t records)
 {
-    struct topic_metrics *topic = topic_of(shard, id);
-    count(shard, topic, name, TOPIC_PRODUCE_REQUESTS, 1);
+    count(shard, topic, TOPIC_PRODUCE_REQUESTS, 1);
     if (error == KAFKA_ERROR_NONE) {
-        count(shard, topic, name, TOPIC_BYTES_IN, bytes);
-        count(shard, topic, name, TOPIC_MESSAGES_IN, records);
+        count(shard, topic, TOPIC_BYTES_IN, bytes);
+        count(shard, topic, TOPIC_MESSAGES_IN, records);
         return;
     }
-    count(shard, topic, name, TOPIC_PRODUCE_FAILED, 1);
+    count(shard, topic, TOPIC_PRODUCE_FAILED, 1);
     if (error == KAFKA_ERROR_MESSAGE_TOO_LARGE || error == KAFKA_ERROR_RECORD_LIST_TOO_LARGE)
-        count(shard, topic, name, TOPIC_BYTES_REJECTED, bytes);
+        count(shard, topic, TOPIC_BYTES_REJECTED, bytes);
     else if (error == KAFKA_ERROR_CORRUPT_MESSAGE)
         metric_add(shard->broker->bad_crc, shard->index, 1);
 }
 
-void topic_metrics_fetched(struct shard_metrics *shard, struct uuid id, struct str name,
+void topic_metrics_fetched(struct shard_metrics *shard, struct topic_metrics *topic,
                            enum kafka_error error, int64_t bytes)
 {
-    struct topic_metrics *topic = topic_of(shard, id);
-    count(shard, topic, name, TOPIC_FETCH_REQUESTS, 1);
+    count(shard, topic, TOPIC_FETCH_REQUESTS, 1);
     if (error != KAFKA_ERROR_NONE)
-        count(shard, topic, name, TOPIC_FETCH_FAILED, 1);
+        count(shard, topic, TOPIC_FETCH_FAILED, 1);
     if (bytes > 0)
-        count(shard, topic, name, TOPIC_BYTES_OUT, bytes);
+        count(shard, topic, TOPIC_BYTES_OUT, bytes);
 }
 
 void topic_metrics_forget(struct shard_metrics *shard, struct uuid id)

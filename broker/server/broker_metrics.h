@@ -33,6 +33,7 @@ enum topic_metric {
 
 struct topic_metrics {
     struct uuid id;
+    char *name;
     struct metric *metrics[TOPIC_METRIC_COUNT]; /* NULL until it is counted */
 };
 
@@ -58,11 +59,15 @@ struct quorum_gauges *broker_metrics_quorum(struct broker_metrics *metrics);
 /* kafka.log:type=LogFlushStats, a histogram of microseconds. */
 struct metric *broker_metrics_flush_times(struct broker_metrics *metrics);
 
-/* One topic's share of a request, on the loop of `metrics`. The name is looked at only when the
- * topic is new here. */
-void topic_metrics_produced(struct shard_metrics *metrics, struct uuid id, struct str name,
+/* NULL when nothing was counted for the topic on this loop. */
+struct topic_metrics *topic_metrics_find(struct shard_metrics *metrics, struct uuid id);
+/* Finds or adds it. */
+struct topic_metrics *topic_metrics_get(struct shard_metrics *metrics, struct uuid id,
+                                        struct str name);
+/* One partition's share of a request. */
+void topic_metrics_produced(struct shard_metrics *metrics, struct topic_metrics *topic,
                             enum kafka_error error, int64_t bytes, int64_t records);
-void topic_metrics_fetched(struct shard_metrics *metrics, struct uuid id, struct str name,
+void topic_metrics_fetched(struct shard_metrics *metrics, struct topic_metrics *topic,
                            enum kafka_error error, int64_t bytes);
 /* The topic is gone. */
 void topic_metrics_forget(struct shard_metrics *metrics, struct uuid id);

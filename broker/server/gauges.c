@@ -20,8 +20,8 @@ static const struct {
     [GAUGE_LEADER_COUNT] = {"kafka.server:type=ReplicaManager,name=LeaderCount", 0},
     [GAUGE_OFFLINE_REPLICA_COUNT] = {"kafka.server:type=ReplicaManager,name=OfflineReplicaCount",
                                      0},
-    [GAUGE_UNDER_REPLICATED] =
-        {"kafka.server:type=ReplicaManager,name=UnderReplicatedPartitions", 0},
+    [GAUGE_UNDER_REPLICATED] = {"kafka.server:type=ReplicaManager,name=UnderReplicatedPartitions",
+                                0},
     [GAUGE_UNDER_MIN_ISR] = {"kafka.server:type=ReplicaManager,name=UnderMinIsrPartitionCount", 0},
     [GAUGE_AT_MIN_ISR] = {"kafka.server:type=ReplicaManager,name=AtMinIsrPartitionCount", 0},
     [GAUGE_FETCH_SESSIONS] =
@@ -36,23 +36,23 @@ static const struct {
     [GAUGE_METADATA_LAG_MS] =
         {"kafka.server:type=broker-metadata-metrics,name=last-applied-record-lag-ms", 0},
     [GAUGE_METADATA_VERSION] = {"kafka.server:type=MetadataLoader,name=CurrentMetadataVersion", 0},
-    [GAUGE_ACTIVE_CONTROLLER] =
-        {"kafka.controller:type=KafkaController,name=ActiveControllerCount", 0},
+    [GAUGE_ACTIVE_CONTROLLER] = {"kafka.controller:type=KafkaController,name=ActiveControllerCount",
+                                 0},
     [GAUGE_ACTIVE_BROKERS] = {"kafka.controller:type=KafkaController,name=ActiveBrokerCount", 0},
     [GAUGE_FENCED_BROKERS] = {"kafka.controller:type=KafkaController,name=FencedBrokerCount", 0},
     [GAUGE_GLOBAL_TOPICS] = {"kafka.controller:type=KafkaController,name=GlobalTopicCount", 0},
-    [GAUGE_GLOBAL_PARTITIONS] =
-        {"kafka.controller:type=KafkaController,name=GlobalPartitionCount", 0},
+    [GAUGE_GLOBAL_PARTITIONS] = {"kafka.controller:type=KafkaController,name=GlobalPartitionCount",
+                                 0},
     [GAUGE_OFFLINE_PARTITIONS] =
         {"kafka.controller:type=KafkaController,name=OfflinePartitionsCount", 0},
     [GAUGE_PREFERRED_IMBALANCE] =
         {"kafka.controller:type=KafkaController,name=PreferredReplicaImbalanceCount", 0},
-    [GAUGE_APPLIED_OFFSET] =
-        {"kafka.controller:type=KafkaController,name=LastAppliedRecordOffset", 0},
+    [GAUGE_APPLIED_OFFSET] = {"kafka.controller:type=KafkaController,name=LastAppliedRecordOffset",
+                              0},
     [GAUGE_APPLIED_TIMESTAMP_MS] =
         {"kafka.controller:type=KafkaController,name=LastAppliedRecordTimestamp", 0},
-    [GAUGE_APPLIED_LAG_MS] =
-        {"kafka.controller:type=KafkaController,name=LastAppliedRecordLagMs", 0},
+    [GAUGE_APPLIED_LAG_MS] = {"kafka.controller:type=KafkaController,name=LastAppliedRecordLagMs",
+                              0},
     [GAUGE_COMMITTED_OFFSET] =
         {"kafka.controller:type=KafkaController,name=LastCommittedRecordOffset", 0},
     [GAUGE_RAFT_EPOCH] = {"kafka.server:type=raft-metrics,name=current-epoch", 0},
@@ -69,8 +69,8 @@ static const struct {
 struct gauges *gauges_new(int loop_count)
 {
     struct gauges *gauges = NULL;
-    gauges = mem_calloc(1, sizeof(*gauges) + (size_t)loop_count * GAUGE_COUNT *
-                                                 sizeof(gauges->values[0]));
+    gauges = mem_calloc(1, sizeof(*gauges) +
+                               (size_t)loop_count * GAUGE_COUNT * sizeof(gauges->values[0]));
     gauges->loop_count = loop_count;
     return gauges;
 }

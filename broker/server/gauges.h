@@ -46,17 +46,10 @@ enum gauge {
     GAUGE_RAFT_LOG_END_OFFSET,
     GAUGE_RAFT_LOG_END_EPOCH,
     GAUGE_RAFT_VOTERS,
-    GAUGE_RAFT_APPEND_RATE,     /* in thousandths */
-    GAUGE_RAFT_COMMIT_AVG,      /* in thousandths */
+    GAUGE_RAFT_APPEND_RATE, /* in thousandths */
+    GAUGE_RAFT_COMMIT_AVG,  /* in thousandths */
     GAUGE_RAFT_COMMIT_MAX,
     GAUGE_COUNT,
-};
-
-/* Kafka's numbers of GAUGE_BROKER_STATE. */
-enum broker_state {
-    BROKER_STATE_STARTING = 1,
-    BROKER_STATE_RUNNING = 3,
-    BROKER_STATE_STOPPING = 6,
 };
 
 enum raft_state { RAFT_STATE_LEADER, RAFT_STATE_FOLLOWER, RAFT_STATE_UNATTACHED };

@@ -1,16 +1,33 @@
 #include "broker/server/log_metrics.h"
 
+#include "common/base/arena.h"
 #include "common/base/check.h"
+#include "common/base/mem.h"
 #include "common/storage/log_manager.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* How many digits a partition's number has at most, and a zero byte. */
 #define INDEX_ROOM 12
 
-static void write_log(void *ctx, const struct log_manager_entry *entry)
+/* What the log manager knew a moment ago: its mutex is not held while texts are made. */
+struct log_list {
+    struct arena arena;
+    struct log_manager_entry *items;
+    size_t count, capacity;
+};
+
+static void add_log(void *ctx, const struct log_manager_entry *entry)
 {
-    struct metrics_writer *w = ctx;
+    struct log_list *list = ctx;
+    struct log_manager_entry copy = *entry;
+    copy.topic = arena_str(&list->arena, entry->topic);
+    VEC_PUSH(list->items, list->count, list->capacity) = copy;
+}
+
+static void write_log(struct metrics_writer *w, const struct log_manager_entry *entry)
+{
     char index[INDEX_ROOM];
     int len = snprintf(index, sizeof(index), "%d", entry->partition);
     struct metric_label labels[] = {{"topic", entry->topic},
@@ -42,5 +59,11 @@ void log_metrics_collect(void *ctx, struct metrics_writer *w)
     }
     metrics_write(w, METRIC_GAUGE, "kafka.log:type=LogManager,name=OfflineLogDirectoryCount", NULL,
                   0, (double)offline);
-    log_manager_each(logs, write_log, w);
+    struct log_list list = {0};
+    arena_init(&list.arena, 0);
+    log_manager_each(logs, add_log, &list);
+    for (size_t i = 0; i < list.count; i++)
+        write_log(w, &list.items[i]);
+    free(list.items);
+    arena_release(&list.arena);
 }

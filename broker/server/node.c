@@ -3,7 +3,9 @@
 #define LOG_MODULE "node"
 
 #include "broker/server/broker_lifecycle.h"
+#include "broker/server/broker_metrics.h"
 #include "broker/server/listeners.h"
+#include "broker/server/log_metrics.h"
 #include "broker/server/metadata_loop.h"
 #include "broker/server/node_internal.h"
 #include "broker/server/request.h"
@@ -33,6 +35,7 @@ struct node *node_new(struct env *env, const struct server_config *config)
     node->env = env;
     node->config = config;
     node->state = NODE_NEW;
+    node->metrics = broker_metrics_new(env->loop_count);
     node_checkpoint_init(node);
     return node;
 }
@@ -52,7 +55,9 @@ void node_free(struct node *node)
     free(node->shards);
     free(node->shard_stops);
     metadata_loop_free(node->metadata);
+    metrics_remove_collector(broker_metrics_registry(node->metrics), node->disk.logs);
     node_disk_release(&node->disk);
+    broker_metrics_free(node->metrics);
     free(node);
 }
 
@@ -108,6 +113,8 @@ static void after_disk(struct work *work)
         start_failed(node, node->work_status);
         return;
     }
+    metrics_add_collector(broker_metrics_registry(node->metrics), log_metrics_collect,
+                          node->disk.logs);
     if (node->disk.formed)
         log_info(logger_of(node), "Formed a new cluster of this one node cluster.id=%s",
                  node->disk.cluster_id);

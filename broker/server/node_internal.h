@@ -44,6 +44,7 @@ struct node {
     const struct server_config *config;
     enum node_state state;
     struct node_disk disk;
+    struct broker_metrics *metrics;
     struct shard *shards;
     struct metadata_loop *metadata;
     struct listeners *listeners;

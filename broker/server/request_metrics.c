@@ -51,6 +51,7 @@ struct request_kind {
 struct request_timing {
     struct request_timing *next; /* spare ones */
     struct shard_metrics *metrics;
+    struct env *env;
     struct request_kind *kind, *second; /* NULL: it was never handled; of a Fetch */
     int16_t version;
     int64_t start_us, local_end_us;
@@ -234,7 +235,7 @@ void request_metrics_begin(struct shard_metrics *metrics, struct request_slot *s
 void request_metrics_handle(struct request *request)
 {
     struct request_timing *timing = request->slot->ctx;
-    struct env *env = request->shard->loop->env;
+    struct env *env = timing->env = request->shard->loop->env;
     bool gone = false;
     timing->kind = kind_of_api(timing->metrics, request->api);
     if (request->api->key == API_FETCH)
@@ -293,7 +294,7 @@ void request_metrics_done(struct connection *connection, struct request_slot *sl
     struct request_timing *timing = slot->ctx;
     struct shard_metrics *metrics = timing->metrics;
     if (sent && timing->kind != NULL) {
-        int64_t now_us = env_now_us(connection_group_of(connection)->loop->env);
+        int64_t now_us = env_now_us(timing->env);
         record(timing, timing->kind, slot, now_us);
         if (timing->second != NULL)
             record(timing, timing->second, slot, now_us);

@@ -11,6 +11,9 @@
 #include "metadata/image.h"
 #include "raft/quorum_node.h"
 
+/* Partitions that fail do so without a change of the metadata. */
+#define INTERVAL_MS 5000
+
 static struct gauges *gauges_of(const struct shard *shard)
 {
     return broker_metrics_gauges(shard->metrics->broker);
@@ -27,9 +30,11 @@ static void tally_partition(struct shard *shard, const struct partition *p, stru
     tally->offline += partition_get_state(p) == PARTITION_OFFLINE;
     if (role->leader_id != shard->host.node_id)
         return;
-    struct topic_ref topic = {.name = partition_topic(p), .id = partition_topic_id(p)};
-    int32_t least = MIN(shard_topic_settings(shard, &topic)->min_insync_replicas,
-                        role->replica_count);
+    int32_t least = 1;
+    if (role->replica_count > 1) {
+        struct topic_ref topic = {.name = partition_topic(p), .id = partition_topic_id(p)};
+        least = MIN(shard_topic_settings(shard, &topic)->min_insync_replicas, role->replica_count);
+    }
     tally->leaders++;
     tally->under_replicated += role->isr_count < role->replica_count;
     tally->under_min_isr += role->isr_count < least;
@@ -112,21 +117,22 @@ static void refresh_metadata(struct shard *shard)
     struct env *env = shard->loop->env;
     const struct quorum_node *quorum = metadata_loop_quorum(node_metadata_loop(shard->node));
     int64_t lag_ms = image->offset < 0 ? 0 : MAX(env_wall_ms(env) - image->timestamp_ms, 0);
-    gauge_set(gauges, GAUGE_BROKER_STATE, 0,
-              node_is_ready(shard->node) ? BROKER_STATE_RUNNING : BROKER_STATE_STARTING);
+    gauge_set(gauges, GAUGE_BROKER_STATE, 0, node_broker_state(shard->node));
     gauge_set(gauges, GAUGE_METADATA_OFFSET, 0, image->offset);
     gauge_set(gauges, GAUGE_METADATA_TIMESTAMP_MS, 0, image->timestamp_ms);
     gauge_set(gauges, GAUGE_METADATA_LAG_MS, 0, lag_ms);
-    gauge_set(gauges, GAUGE_METADATA_VERSION, 0,
-              features_image_metadata_version(&image->features));
+    gauge_set(gauges, GAUGE_METADATA_VERSION, 0, features_image_metadata_version(&image->features));
     quorum_gauges_refresh(broker_metrics_quorum(shard->metrics->broker), quorum, env_now_us(env),
                           gauges);
     if (node_config(shard->node)->is_controller)
         refresh_controller(shard, quorum, lag_ms);
 }
 
-void shard_gauges_refresh(struct shard *shard)
+void shard_gauges_tick(struct shard *shard, int64_t now_ms)
 {
+    if (shard->gauges_version == shard->image->version && now_ms < shard->gauges_due_ms)
+        return;
+    shard->gauges_due_ms = now_ms + INTERVAL_MS;
     refresh_partitions(shard);
     if (shard->index == 0)
         refresh_metadata(shard);

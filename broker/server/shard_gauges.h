@@ -5,9 +5,12 @@
 #ifndef KRAFTD_BROKER_SERVER_SHARD_GAUGES_H
 #define KRAFTD_BROKER_SERVER_SHARD_GAUGES_H
 
+#include <stdint.h>
+
 struct shard;
 
-/* On its loop, now and then: costs a look at each partition. */
-void shard_gauges_refresh(struct shard *shard);
+/* On its loop, at every tick: when the metadata changed, and every few seconds, it takes a look at
+ * each partition. */
+void shard_gauges_tick(struct shard *shard, int64_t now_ms);
 
 #endif

@@ -91,10 +91,10 @@ struct log_manager_entry {
     struct str topic;
     int32_t partition;
     size_t dir;
-    int64_t size_bytes;
+    int64_t size_bytes, start_offset, end_offset, segment_count;
 };
 
-/* Each open log (DescribeLogDirs), under the mutex: `each` must not call back. */
+/* Each open log (DescribeLogDirs, metrics), under the mutex: `each` must not call back. */
 void log_manager_each(struct log_manager *m,
                       void (*each)(void *ctx, const struct log_manager_entry *entry), void *ctx);
 
