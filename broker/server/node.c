@@ -142,9 +142,28 @@ static void after_disk(struct work *work)
     quorum_voters_unref(self);
 }
 
+static bool partition_known(void *ctx, struct str topic, int32_t partition)
+{
+    const struct node *node = ctx;
+    const struct topic_image *found = topics_image_find(&node->stray_image->topics, topic);
+    const struct partition_image *p = found ? topic_image_partition(found, partition) : NULL;
+    return p != NULL && node_list_contains(partition_replicas(p), node->config->node_id);
+}
+
+static void stray_renamed(void *ctx, const char *from, const char *to)
+{
+    log_warn(logger_of(ctx), "The metadata does not know the directory %s: it is kept as %s", from,
+             to);
+}
+
 static void started_run(struct work *work)
 {
     struct node *node = CONTAINER_OF(work, struct node, work);
+    int rv = log_manager_set_aside_strays(node->disk.logs, partition_known,
+                                          env_random_uuid(node->env), stray_renamed, node);
+    if (rv != 0)
+        log_warn(logger_of(node), "Directories of unknown partitions cannot be set aside: %s",
+                 strerror(-rv));
     node->work_status = log_manager_started(node->disk.logs);
 }
 
@@ -152,6 +171,7 @@ static void started_done(struct work *work)
 {
     struct node *node = CONTAINER_OF(work, struct node, work);
     node->work_running = false;
+    metadata_loop_remove_reader(node->metadata, &node->stray_reader);
     if (node->work_status != 0)
         log_warn(logger_of(node), "A log directory cannot be marked as started: %s",
                  strerror(-node->work_status));
@@ -170,6 +190,7 @@ void node_check_ready(struct node *node)
     log_info(logger_of(node), "Ready node.id=%d cluster.id=%s partitions=%lld",
              node->config->node_id, node->disk.cluster_id, (long long)node->partition_count);
     node->work_running = true;
+    node->stray_image = metadata_loop_add_reader(node->metadata, &node->stray_reader);
     node->work =
         (struct work){.run = started_run, .done = started_done, .loop = node->env->loops[0]};
     work_submit(&node->work, WORK_DISK);
