@@ -142,7 +142,7 @@ static bool show_index(struct dump *dump, const struct index_view *index,
     size_t first_note = dump->notes_count;
     for (int32_t i = 0; i < index->count; i++) {
         struct index_entry entry = entry_at(index, i);
-        int64_t last_offset;
+        int64_t last_offset = -1;
         if (entry.offset <= index->base_offset && i > 0)
             break;
         if (!batch_at(dump, index, i, log, &last_offset, failure))
@@ -239,7 +239,7 @@ static bool compare_time(struct dump *dump, const struct index_view *index,
                   batches->ended ? -1 : record_batch_last_offset(&batch.header));
         return true;
     }
-    int64_t max;
+    int64_t max = -1;
     if (!max_timestamp(dump, &batch, &max, failure))
         return false;
     if (max != entry->timestamp)
