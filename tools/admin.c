@@ -45,6 +45,17 @@ static struct admin_topic topic_of_metadata(const struct metadata_response_topic
     return topic;
 }
 
+static void take_metadata(const struct metadata_response *response, struct arena *arena,
+                          struct admin_topics *ret_topics)
+{
+    struct admin_topics topics = {
+        ARENA_ARRAY(arena, struct admin_topic, response->topics_count + 1), 0};
+    for (int32_t i = 0; i < response->topics_count; i++)
+        topics.items[topics.count++] = topic_of_metadata(&response->topics[i], arena);
+    qsort(topics.items, topics.count, sizeof(*topics.items), compare_topics);
+    *ret_topics = topics;
+}
+
 /* Asks for what `request` names. Topics with an error are kept. */
 static bool ask_metadata(struct client_op *op, struct metadata_request *request,
                          struct admin_topics *ret_topics, struct failure *failure)
@@ -58,12 +69,29 @@ static bool ask_metadata(struct client_op *op, struct metadata_request *request,
         if (!client_retry(op, response.error_code, STR_NULL, failure))
             return false;
     }
-    struct admin_topics topics = {
-        ARENA_ARRAY(op->arena, struct admin_topic, response.topics_count + 1), 0};
-    for (int32_t i = 0; i < response.topics_count; i++)
-        topics.items[topics.count++] = topic_of_metadata(&response.topics[i], op->arena);
-    qsort(topics.items, topics.count, sizeof(*topics.items), compare_topics);
-    *ret_topics = topics;
+    take_metadata(&response, op->arena, ret_topics);
+    return true;
+}
+
+bool admin_try_topics(struct client_op *op, const struct str *names, int32_t count, bool create,
+                      struct admin_topics *ret_topics, struct failure *failure)
+{
+    struct metadata_request request;
+    struct metadata_response response;
+    message_init(&metadata_request_desc, &request);
+    request.allow_auto_topic_creation = create;
+    request.topics_count = count;
+    if (count >= 0)
+        request.topics = MESSAGE_ARRAY(op->arena, metadata_request_topic, count);
+    for (int32_t i = 0; i < count; i++)
+        request.topics[i].name = names[i];
+    if (!client_try(op, CLIENT_ANY_NODE, API_METADATA, &request, &response, failure))
+        return false;
+    if (response.error_code != 0)
+        return kafka_error_retriable(response.error_code)
+                   ? false
+                   : failure_set_error(failure, response.error_code, STR_NULL);
+    take_metadata(&response, op->arena, ret_topics);
     return true;
 }
 

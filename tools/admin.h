@@ -39,6 +39,10 @@ struct admin_topics {
 /* All topics that this client may see, by name. `call` is what a time-out calls it. */
 bool admin_list_topics(struct client *client, const char *call, struct arena *arena,
                        struct admin_topics *ret_topics, struct failure *failure);
+/* These topics, or all (count -1), by name; asks once, as client_try does. Topics with an error are
+ * kept. `create` lets the broker create what is not there, where it is set up to do so. */
+bool admin_try_topics(struct client_op *op, const struct str *names, int32_t count, bool create,
+                      struct admin_topics *ret_topics, struct failure *failure);
 /* These topics, by name, at most `limit` partitions in an answer. Fails where one is not there. */
 bool admin_describe_topics(struct client *client, struct arena *arena, const struct str *names,
                            size_t count, int32_t limit, struct admin_topics *ret_topics,

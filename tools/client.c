@@ -184,6 +184,20 @@ bool client_call(struct client_op *op, int32_t node, enum api_key key, const voi
     return client_timed_out(op, failure);
 }
 
+bool client_try(struct client_op *op, int32_t node, enum api_key key, const void *request,
+                void *ret_response, struct failure *failure)
+{
+    *failure = (struct failure){0};
+    struct peer *peer = client_connect(op, node, failure);
+    if (peer == NULL)
+        return false;
+    if (client_exchange(op, peer, api_find(key), request, ret_response, failure))
+        return true;
+    if (failure->error == KAFKA_ERROR_NONE)
+        client_forget_nodes(op->client);
+    return false;
+}
+
 bool client_retry(struct client_op *op, int16_t error, struct str message, struct failure *failure)
 {
     op->tries++;

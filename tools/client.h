@@ -41,6 +41,9 @@ struct client_op {
     int tries;           /* requests that were sent and failed */
 };
 
+/* The monotonic clock that deadlines are of. */
+int64_t client_now_ms(void);
+
 void client_op_begin(struct client_op *op, struct client *client, const char *name,
                      struct arena *arena);
 
@@ -58,6 +61,10 @@ enum {
  */
 bool client_call(struct client_op *op, int32_t node, enum api_key key, const void *request,
                  void *ret_response, struct failure *failure);
+
+/* The same with one try. False with failure->error NONE: nobody answered, another try may help. */
+bool client_try(struct client_op *op, int32_t node, enum api_key key, const void *request,
+                void *ret_response, struct failure *failure);
 
 /*
  * After an answer with an error: true when the error is one that passes and the operation has time
@@ -90,6 +97,9 @@ struct client_node {
  * the operation's arena. */
 bool client_nodes(struct client_op *op, struct client_node **ret_nodes, size_t *ret_count,
                   struct failure *failure);
+/* Where a node listens; one try as in client_try. */
+bool client_find_node(struct client_op *op, int32_t id, struct endpoint *ret_endpoint,
+                      struct failure *failure);
 /* The next look at the nodes asks for them again. */
 void client_forget_nodes(struct client *client);
 

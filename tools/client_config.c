@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 enum { CONFIG_FILE_MAX_BYTES = 1 << 20 };
 
@@ -26,9 +27,8 @@ void client_config_release(struct client_config *config)
     properties_release(&config->properties);
 }
 
-/* Reads a number between `min` and the type's end into *ret_value where the key is there. */
 static bool read_number(const struct client_config *config, const char *key, const char *type,
-                        int64_t min, int64_t max, int64_t *ret_value, struct failure *failure)
+                        int64_t min, int64_t max, int64_t *in_out_value, struct failure *failure)
 {
     struct str text = properties_get(&config->properties, str_of(key));
     int64_t value;
@@ -42,17 +42,40 @@ static bool read_number(const struct client_config *config, const char *key, con
         return failure_set(failure, KAFKA_ERROR_INVALID_CONFIG,
                            "Invalid value %lld for configuration %s: Value must be at least %lld",
                            (long long)value, key, (long long)min);
-    *ret_value = value;
+    *in_out_value = value;
     return true;
 }
 
-static bool read_int(const struct client_config *config, const char *key, int32_t min,
-                     int32_t *in_out_value, struct failure *failure)
+bool client_config_int(const struct client_config *config, const char *key, int32_t min,
+                       int32_t *in_out_value, struct failure *failure)
 {
     int64_t value = *in_out_value;
     if (!read_number(config, key, "INT", min, INT32_MAX, &value, failure))
         return false;
     *in_out_value = (int32_t)value;
+    return true;
+}
+
+bool client_config_long(const struct client_config *config, const char *key, int64_t min,
+                        int64_t *in_out_value, struct failure *failure)
+{
+    return read_number(config, key, "LONG", min, INT64_MAX, in_out_value, failure);
+}
+
+bool client_config_bool(const struct client_config *config, const char *key, bool *in_out_value,
+                        struct failure *failure)
+{
+    struct str text = properties_get(&config->properties, str_of(key));
+    if (str_is_null(text))
+        return true;
+    struct str value = str_trim(text);
+    bool yes = value.len == 4 && strncasecmp(value.data, "true", 4) == 0;
+    if (!yes && !(value.len == 5 && strncasecmp(value.data, "false", 5) == 0))
+        return failure_set(failure, KAFKA_ERROR_INVALID_CONFIG,
+                           "Invalid value %.*s for configuration %s: Expected value to be either "
+                           "true or false",
+                           STR_FMT(text), key);
+    *in_out_value = yes;
     return true;
 }
 
@@ -67,23 +90,23 @@ static bool apply(struct client_config *config, struct failure *failure)
     struct str client_id = properties_get(&config->properties, STR("client.id"));
     if (client_id.len > 0)
         config->client_id = client_id;
-    if (!read_int(config, "request.timeout.ms", 0, &config->request_timeout_ms, failure) ||
-        !read_int(config, "default.api.timeout.ms", 0, &config->default_api_timeout_ms, failure) ||
-        !read_number(config, "retry.backoff.ms", "LONG", 0, INT64_MAX, &config->retry_backoff_ms,
-                     failure) ||
-        !read_number(config, "retry.backoff.max.ms", "LONG", 0, INT64_MAX,
-                     &config->retry_backoff_max_ms, failure))
+    if (!client_config_int(config, "request.timeout.ms", 0, &config->request_timeout_ms, failure) ||
+        !client_config_int(config, "default.api.timeout.ms", 0, &config->default_api_timeout_ms,
+                           failure) ||
+        !client_config_long(config, "retry.backoff.ms", 0, &config->retry_backoff_ms, failure) ||
+        !client_config_long(config, "retry.backoff.max.ms", 0, &config->retry_backoff_max_ms,
+                            failure))
         return false;
     int64_t connect_timeout_ms = config->connect_timeout_ms;
-    if (!read_number(config, "socket.connection.setup.timeout.ms", "LONG", 0, INT64_MAX,
-                     &connect_timeout_ms, failure))
+    if (!client_config_long(config, "socket.connection.setup.timeout.ms", 0, &connect_timeout_ms,
+                            failure))
         return false;
     config->connect_timeout_ms =
         (int32_t)(connect_timeout_ms < INT32_MAX ? connect_timeout_ms : INT32_MAX);
     return true;
 }
 
-static bool parse_file(struct client_config *config, const char *path, FILE *file,
+static bool parse_file(struct properties *properties, const char *path, FILE *file,
                        struct failure *failure)
 {
     char error[PROPERTIES_ERROR_LEN];
@@ -96,13 +119,14 @@ static bool parse_file(struct client_config *config, const char *path, FILE *fil
     else if (len == CONFIG_FILE_MAX_BYTES)
         ok = failure_set(failure, KAFKA_ERROR_INVALID_CONFIG,
                          "%s is too large for a file of client properties", path);
-    else if (properties_parse(&config->properties, str_from(text, len), error) != 0)
+    else if (properties_parse(properties, str_from(text, len), error) != 0)
         ok = failure_set(failure, KAFKA_ERROR_INVALID_CONFIG, "%s: %s", path, error);
     free(text);
     return ok;
 }
 
-bool client_config_read(struct client_config *config, const char *path, struct failure *failure)
+bool client_config_read_file(struct properties *properties, const char *path,
+                             struct failure *failure)
 {
     if (path == NULL)
         return true;
@@ -110,9 +134,14 @@ bool client_config_read(struct client_config *config, const char *path, struct f
     if (file == NULL)
         return failure_set(failure, KAFKA_ERROR_INVALID_CONFIG, "Cannot read %s: %s", path,
                            strerror(errno));
-    bool ok = parse_file(config, path, file, failure);
+    bool ok = parse_file(properties, path, file, failure);
     fclose(file);
-    return ok && apply(config, failure);
+    return ok;
+}
+
+bool client_config_read(struct client_config *config, const char *path, struct failure *failure)
+{
+    return client_config_read_file(&config->properties, path, failure) && apply(config, failure);
 }
 
 bool client_config_set(struct client_config *config, struct str key, struct str value,

@@ -24,8 +24,23 @@ void client_config_init(struct client_config *config, const char *client_id);
 void client_config_release(struct client_config *config);
 /* Reads the file on top of what is there; path NULL is fine and reads nothing. */
 bool client_config_read(struct client_config *config, const char *path, struct failure *failure);
-/* The same for one "key=value", such as an argument of --command-property. */
+/* A file of properties alone, for whatever they are meant. */
+bool client_config_read_file(struct properties *properties, const char *path,
+                             struct failure *failure);
+/* As client_config_read for one "key=value", such as an argument of --command-property. */
 bool client_config_set(struct client_config *config, struct str key, struct str value,
                        struct failure *failure);
+
+/*
+ * What a tool of its own reads from the properties: *in_out_value stays as it is where the key is
+ * not there. "Invalid value x for configuration k: Not a number of type INT", "... Value must be
+ * at least 1".
+ */
+bool client_config_int(const struct client_config *config, const char *key, int32_t min,
+                       int32_t *in_out_value, struct failure *failure);
+bool client_config_long(const struct client_config *config, const char *key, int64_t min,
+                        int64_t *in_out_value, struct failure *failure);
+bool client_config_bool(const struct client_config *config, const char *key, bool *in_out_value,
+                        struct failure *failure);
 
 #endif

@@ -24,7 +24,6 @@ struct client {
     int open_error;        /* of the last connection that could not be opened; 0: none */
 };
 
-int64_t client_now_ms(void);
 /* Waits before the next try. False: the time is up. */
 bool client_backoff(struct client_op *op);
 bool client_timed_out(const struct client_op *op, struct failure *failure);

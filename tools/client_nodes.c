@@ -1,16 +1,15 @@
 /* Who the nodes are, and connections to them. */
-#include "common/base/logger.h"
 #include "common/base/mem.h"
 #include "common/net/resolve.h"
 #include "common/protocol/codec.h"
 #include "common/protocol/messages/describe_cluster.h"
 #include "common/protocol/messages/metadata.h"
 #include "tools/client_internal.h"
+#include "tools/tool_log.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { ENDPOINT_TYPE_CONTROLLERS = 2 };
 
@@ -96,16 +95,9 @@ void client_drop_peer(struct client *client, const struct peer *peer)
 static void warn_unreachable(const struct endpoint *endpoint, int error)
 {
     char text[HOST_MAX + 9];
-    struct timespec now;
     endpoint_format(endpoint, text);
-    clock_gettime(CLOCK_REALTIME, &now);
-    char *message =
-        mem_printf("Connection to %s could not be established: %s", text, strerror(-error));
-    char *line = logger_format_line((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, LOG_WARN,
-                                    "client", message);
-    fputs(line, stderr);
-    free(line);
-    free(message);
+    tool_log(LOG_WARN, "client", "Connection to %s could not be established: %s", text,
+             strerror(-error));
 }
 
 static struct peer *open_slot(struct client_op *op, struct client_slot *slot)
@@ -244,6 +236,23 @@ struct peer *client_connect(struct client_op *op, int32_t node, struct failure *
             return client->nodes[i].peer;
     client_forget_nodes(client);
     return NULL;
+}
+
+bool client_find_node(struct client_op *op, int32_t id, struct endpoint *ret_endpoint,
+                      struct failure *failure)
+{
+    struct client *client = op->client;
+    *failure = (struct failure){0};
+    if (!client->nodes_known && !refresh_nodes(op, failure))
+        return false;
+    for (size_t i = 0; i < client->nodes_count; i++) {
+        if (client->nodes[i].node.id != id)
+            continue;
+        *ret_endpoint = client->nodes[i].node.endpoint;
+        return true;
+    }
+    client_forget_nodes(client);
+    return false;
 }
 
 bool client_nodes(struct client_op *op, struct client_node **ret_nodes, size_t *ret_count,

@@ -136,6 +136,11 @@ void peer_free(struct peer *peer)
     free(peer);
 }
 
+int peer_fd(const struct peer *peer)
+{
+    return blocking_client_fd(peer->socket);
+}
+
 const struct api_versions_response *peer_versions(const struct peer *peer)
 {
     return &peer->versions;

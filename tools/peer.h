@@ -26,6 +26,9 @@ const struct api_versions_response *peer_versions(const struct peer *peer);
 /* The highest version that both sides know, at most `max` (INT16_MAX: any). */
 int peer_version(const struct peer *peer, const struct api *api, int16_t max, int16_t *ret_version);
 
+/* To wait until an answer begins to arrive. */
+int peer_fd(const struct peer *peer);
+
 /* A request now; its answer later. Any number may be on their way. */
 int peer_send(struct peer *peer, const struct api *api, int16_t version, const void *request,
               int timeout_ms);

@@ -1,6 +1,7 @@
 #include "tools/tool.h"
 
 #include "common/base/mem.h"
+#include "common/base/stream.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -76,6 +77,20 @@ bool tool_require(const struct tool *tool, const char *name)
         return true;
     tool_usage(tool, "Missing required argument \"[%s]\"", name);
     return false;
+}
+
+bool tool_check_bootstrap(const struct tool *tool, const char *bootstrap)
+{
+    struct str rest = str_of(bootstrap), one;
+    while (!str_is_null(rest)) {
+        struct endpoint endpoint;
+        str_split(&rest, ',', &one);
+        if (endpoint_parse(str_trim(one), -1, &endpoint) == 0 && endpoint.host[0] != '\0')
+            continue;
+        tool_usage(tool, "Please provide valid host:port like host1:9091,host2:9092\n");
+        return false;
+    }
+    return true;
 }
 
 bool tool_exclude(const struct tool *tool, const char *name, const char *other)

@@ -54,6 +54,8 @@ int tool_fail_options(const struct tool *tool);
 
 /* "Missing required argument "[topic]"" unless it is there. */
 bool tool_require(const struct tool *tool, const char *name);
+/* "Please provide valid host:port like host1:9091,host2:9092" unless the list is that. */
+bool tool_check_bootstrap(const struct tool *tool, const char *bootstrap);
 /* "Option "[a]" can't be used with option "[b]"" where both are there. */
 bool tool_exclude(const struct tool *tool, const char *name, const char *other);
 

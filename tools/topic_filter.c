@@ -29,27 +29,56 @@ static char *clean_pattern(const char *pattern)
     return clean;
 }
 
+/* False: *error_text says what is wrong, *ret_at where. */
+static bool compile(struct topic_filter *filter, const char *pattern, char error_text[128],
+                    size_t *ret_at)
+{
+    int error;
+    PCRE2_SIZE at;
+    filter->code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+                                 PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF, &error, &at, NULL);
+    if (filter->code == NULL) {
+        pcre2_get_error_message(error, (PCRE2_UCHAR *)error_text, 128);
+        *ret_at = at;
+        return false;
+    }
+    filter->match = pcre2_match_data_create_from_pattern(filter->code, NULL);
+    return true;
+}
+
 bool topic_filter_new(const char *pattern, struct topic_filter **ret_filter,
                       struct failure *failure)
 {
     struct topic_filter *filter = mem_calloc(1, sizeof(*filter));
     if (pattern != NULL) {
-        int error;
-        PCRE2_SIZE at;
+        char error[128];
+        size_t at;
         char *clean = clean_pattern(pattern);
-        filter->code =
-            pcre2_compile((PCRE2_SPTR)clean, PCRE2_ZERO_TERMINATED,
-                          PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF, &error, &at, NULL);
+        bool ok = compile(filter, clean, error, &at);
         free(clean);
-        if (filter->code == NULL) {
+        if (!ok) {
             free(filter);
             return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "%s is an invalid regex.",
                                pattern);
         }
-        filter->match = pcre2_match_data_create_from_pattern(filter->code, NULL);
     }
     *ret_filter = filter;
     return true;
+}
+
+bool topic_filter_of_regex(const char *regex, struct topic_filter **ret_filter,
+                           struct failure *failure)
+{
+    struct topic_filter *filter = mem_calloc(1, sizeof(*filter));
+    char error[128];
+    size_t at;
+    if (compile(filter, regex, error, &at)) {
+        *ret_filter = filter;
+        return true;
+    }
+    free(filter);
+    return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "%s near index %zu\n%s", error, at,
+                       regex);
 }
 
 void topic_filter_free(struct topic_filter *filter)

@@ -3,7 +3,6 @@
 #define LOG_MODULE "request"
 
 #include "broker/server/node.h"
-#include "broker/server/request_metrics.h"
 #include "broker/server/shard.h"
 #include "common/base/check.h"
 #include "common/base/disk.h"
@@ -136,8 +135,6 @@ void request_respond_files(struct request *request, const void *response,
 {
     struct bytebuf out;
     struct encode_parts parts;
-    request_metrics_answer(request->shard->metrics, request->api,
-                           request->header.request_api_version, response);
     bytebuf_init(&out);
     encode_parts_init(&parts);
     bytebuf_reserve(&out, 4);
@@ -224,7 +221,6 @@ void request_receive(struct shard *shard, struct request_slot *slot, struct buf 
 {
     struct request *request = request_get(shard);
     request->slot = slot;
-    request_metrics_begin(shard->metrics, slot);
     request->frame = frame;
     request->listener = listener;
     request->principal = principal;
@@ -246,5 +242,5 @@ void request_receive(struct shard *shard, struct request_slot *slot, struct buf 
     }
     request->arena.limit_bytes = 0;
     request->body = body;
-    request_metrics_handle(request);
+    request->handler->handle(request);
 }

@@ -59,8 +59,7 @@ struct collector {
 };
 
 struct metrics {
-    pthread_mutex_t mutex;        /* of families and shards */
-    pthread_mutex_t render_mutex; /* held while rendering; of the collectors; taken first */
+    pthread_mutex_t mutex;
     int shard_count;
     struct metrics_shard *shards;
     struct map families; /* by name */

@@ -167,6 +167,11 @@ int blocking_client_receive(struct blocking_client *client, int32_t max_bytes, i
     return 0;
 }
 
+int blocking_client_fd(const struct blocking_client *client)
+{
+    return client->fd;
+}
+
 const struct endpoint *blocking_client_peer(const struct blocking_client *client)
 {
     return &client->peer;

@@ -23,6 +23,8 @@ int blocking_client_send(struct blocking_client *client, const void *frame, size
  * an error only free. */
 int blocking_client_receive(struct blocking_client *client, int32_t max_bytes, int timeout_ms,
                             struct buf **ret_frame);
+/* The descriptor, to wait until an answer begins to arrive; nothing is read ahead of frames. */
+int blocking_client_fd(const struct blocking_client *client);
 /* The address it is connected to. */
 const struct endpoint *blocking_client_peer(const struct blocking_client *client);
 
