@@ -101,7 +101,7 @@ static void describe_loggers(struct describe *d)
                                     describe_configs_response_describe_configs_resource_result, 1);
     d->out->configs_count = 1;
     d->out->configs[0].name = root;
-    d->out->configs[0].value = str_of(log_level_name(logger->level));
+    d->out->configs[0].value = str_of(log_level_name(logger_level(logger)));
     d->out->configs[0].config_source = CONFIG_LEVEL_LOGGER;
 }
 

@@ -14,7 +14,7 @@
 enum log_level { LOG_TRACE, LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_FATAL };
 
 struct logger {
-    enum log_level level;
+    enum log_level level; /* logger_set_level while others may write */
     /* One message, without time, level and module (logger_format_line adds them) and without any
      * control character: what a peer sent cannot forge a second line. Must be thread-safe. */
     void (*sink)(struct logger *, enum log_level, const char *module, const char *message);
@@ -35,9 +35,20 @@ const char *log_level_name(enum log_level level);
 /* A name as log4j knows it, in any case ("OFF" is FATAL, "ALL" is TRACE); -EINVAL. */
 int log_level_parse(struct str name, enum log_level *ret_level);
 
+/* May change at any time. */
+static inline enum log_level logger_level(const struct logger *logger)
+{
+    return __atomic_load_n(&logger->level, __ATOMIC_RELAXED);
+}
+
+static inline void logger_set_level(struct logger *logger, enum log_level level)
+{
+    __atomic_store_n(&logger->level, level, __ATOMIC_RELAXED);
+}
+
 static inline bool logger_enabled(const struct logger *logger, enum log_level level)
 {
-    return logger && level >= logger->level;
+    return logger && level >= logger_level(logger);
 }
 
 /* LOG_MODULE is defined by the .c file before it uses these. */

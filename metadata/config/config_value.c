@@ -245,3 +245,30 @@ bool config_value_list_has(const struct config_value *value, struct str item)
             return true;
     return false;
 }
+
+static bool list_has(const struct str *items, int32_t count, struct str item)
+{
+    for (int32_t i = 0; i < count; i++) {
+        if (str_eq(items[i], item))
+            return true;
+    }
+    return false;
+}
+
+struct str config_list_edit(struct str list, struct str change, bool append, struct arena *arena)
+{
+    struct config_value now = config_split_list(list, arena);
+    struct config_value other = config_split_list(change, arena);
+    int32_t room = now.list.count + other.list.count, count = 0;
+    struct str *items = ARENA_ARRAY(arena, struct str, room);
+    for (int32_t i = 0; i < now.list.count; i++) {
+        if (append || !list_has(other.list.items, other.list.count, now.list.items[i]))
+            items[count++] = now.list.items[i];
+    }
+    for (int32_t i = 0; append && i < other.list.count; i++) {
+        if (!list_has(items, count, other.list.items[i]))
+            items[count++] = other.list.items[i];
+    }
+    struct config_value result = {.type = CONFIG_TYPE_LIST, .list = {items, count}};
+    return config_value_format(&result, arena);
+}

@@ -48,6 +48,8 @@ struct str config_value_format(const struct config_value *value, struct arena *a
 struct str config_value_join(const struct config_value *value, struct str separator,
                              struct arena *arena);
 bool config_value_list_has(const struct config_value *value, struct str item);
+/* The text of a list with items added, or taken away. */
+struct str config_list_edit(struct str list, struct str change, bool append, struct arena *arena);
 
 /* What values the key takes, in a few words: "a whole number from 1 on". */
 struct str config_allowed(const struct config_def *def, struct arena *arena);

@@ -106,35 +106,6 @@ static enum config_scope scope_of(int8_t type)
     }
 }
 
-static bool list_has(const struct str *items, int32_t count, struct str item)
-{
-    for (int32_t i = 0; i < count; i++) {
-        if (str_eq(items[i], item))
-            return true;
-    }
-    return false;
-}
-
-/* The list with items added or taken away. */
-static struct str edit_list(struct arena *arena, struct str list, const struct operation *op)
-{
-    struct config_value now = config_split_list(list, arena);
-    struct config_value change = config_split_list(op->value, arena);
-    int32_t room = now.list.count + change.list.count, count = 0;
-    struct str *items = ARENA_ARRAY(arena, struct str, room);
-    for (int32_t i = 0; i < now.list.count; i++) {
-        if (op->operation == CONFIG_APPEND ||
-            !list_has(change.list.items, change.list.count, now.list.items[i]))
-            items[count++] = now.list.items[i];
-    }
-    for (int32_t i = 0; op->operation == CONFIG_APPEND && i < change.list.count; i++) {
-        if (!list_has(items, count, change.list.items[i]))
-            items[count++] = change.list.items[i];
-    }
-    struct config_value result = {.type = CONFIG_TYPE_LIST, .list = {items, count}};
-    return config_value_format(&result, arena);
-}
-
 static struct api_error new_value(const struct alteration *a, const struct operation *op,
                                   struct str *ret_value)
 {
@@ -156,7 +127,8 @@ static struct api_error new_value(const struct alteration *a, const struct opera
                              op->operation == CONFIG_APPEND ? "APPEND" : "SUBTRACT",
                              STR_FMT(op->name));
         struct str list = config_image_get(a->now, op->name);
-        *ret_value = edit_list(a->arena, str_is_null(list) ? def->default_value : list, op);
+        *ret_value = config_list_edit(str_is_null(list) ? def->default_value : list, op->value,
+                                      op->operation == CONFIG_APPEND, a->arena);
         break;
     }
     default:
