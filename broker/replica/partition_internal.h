@@ -34,6 +34,8 @@ struct partition {
     struct work flush_work, deletion_work, warm_work, log_work; /* log_work: open, then close */
     struct timer open_timer;                                    /* to try again */
     int log_work_status;
+    struct log_config open_config; /* the worker's, while it opens */
+    struct log *opened_log;        /* what it opened */
     bool log_work_running;
 
     bool close_clean, close_remove;

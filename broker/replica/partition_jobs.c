@@ -21,7 +21,7 @@ static void open_run(struct work *work)
 {
     struct partition *p = CONTAINER_OF(work, struct partition, log_work);
     p->log_work_status = p->host->open_log(p->host->owner, p->host->files, p->topic, p->topic_id,
-                                           p->index, &p->config, &p->log);
+                                           p->index, &p->open_config, &p->opened_log);
 }
 
 static void open_done(struct work *work);
@@ -29,6 +29,7 @@ static void open_done(struct work *work);
 static void open_log(struct timer *timer)
 {
     struct partition *p = CONTAINER_OF(timer, struct partition, open_timer);
+    p->open_config = p->config;
     p->log_work_running = true;
     p->log_work = (struct work){.run = open_run, .done = open_done, .loop = p->host->loop};
     work_submit(&p->log_work, WORK_DISK);
@@ -38,6 +39,7 @@ static void open_done(struct work *work)
 {
     struct partition *p = CONTAINER_OF(work, struct partition, log_work);
     p->log_work_running = false;
+    p->log = p->opened_log;
     if (p->state == PARTITION_CLOSING)
         partition_close_step(p);
     else if (p->log_work_status == -EBUSY)

@@ -189,7 +189,7 @@ static void make_defaults(struct creation *creation)
             continue;
         topic_config *config = &creation->defaults[creation->defaults_count++];
         config->name = d.name;
-        config->value = d.value;
+        config->value = arena_str(creation->arena, d.value); /* outlives the image */
         config->config_source = (int8_t)d.level;
         config->is_sensitive = d.is_sensitive;
     }

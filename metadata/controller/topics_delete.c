@@ -65,7 +65,8 @@ static void delete_one(struct controller *c, const struct deletion *deletion, st
         if (map_put(taken, map_key_uuid(topic->id), taken))
             error = api_error(arena, KAFKA_ERROR_INVALID_REQUEST,
                               "The provided topic name maps to an ID that was already supplied.");
-        result->name = topic_name(topic);
+        /* The answer outlives the topic's image. */
+        result->name = arena_str(arena, topic_name(topic));
         result->topic_id = topic->id;
     }
     result->error_code = (int16_t)error.code;
