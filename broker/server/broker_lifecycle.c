@@ -267,6 +267,12 @@ void broker_lifecycle_stop(struct broker_lifecycle *l, int64_t timeout_ms,
         finish(l);
 }
 
+void broker_lifecycle_controller_found(struct broker_lifecycle *l)
+{
+    if (l->state == BROKER_STARTING && timer_running(&l->timer))
+        ask(l);
+}
+
 void broker_lifecycle_dir_failed(struct broker_lifecycle *l, struct uuid directory_id)
 {
     VEC_PUSH(l->offline_dirs, l->offline_count, l->offline_capacity) = directory_id;

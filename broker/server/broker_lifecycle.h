@@ -34,6 +34,8 @@ void broker_lifecycle_start(struct broker_lifecycle *lifecycle, void (*running)(
 /* Controlled shutdown: `stopped` comes when the controller let it go, or after timeout_ms. */
 void broker_lifecycle_stop(struct broker_lifecycle *lifecycle, int64_t timeout_ms,
                            void (*stopped)(void *ctx), void *ctx);
+/* A registration that waits to be tried again need not wait any longer. */
+void broker_lifecycle_controller_found(struct broker_lifecycle *lifecycle);
 /* The log directories that went offline: told with the next heartbeat, which is sent at once. */
 void broker_lifecycle_dir_failed(struct broker_lifecycle *lifecycle, struct uuid directory_id);
 

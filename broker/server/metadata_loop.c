@@ -187,6 +187,7 @@ static void on_leader(void *ctx, int32_t epoch)
     }
     arena_release(&arena);
     run_due(ml);
+    node_controller_found(ml->node);
 }
 
 /* What was proposed and is not committed is forgotten; what is committed is read again. */

@@ -29,6 +29,8 @@ void node_free(struct node *node);
 /* `fatal` is called on loop 0 when the node cannot go on (the metadata log failed): stop it. */
 void node_on_fatal(struct node *node, void (*fatal)(void *ctx), void *ctx);
 void node_fatal(struct node *node);
+/* Loop 0: this node's controller became the active one. */
+void node_controller_found(struct node *node);
 
 /* Any loop. */
 bool node_is_ready(const struct node *node); /* serves, and all partitions are open */

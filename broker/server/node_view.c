@@ -94,6 +94,12 @@ void node_on_fatal(struct node *node, void (*fatal)(void *ctx), void *ctx)
     node->fatal_ctx = ctx;
 }
 
+void node_controller_found(struct node *node)
+{
+    if (node->lifecycle != NULL)
+        broker_lifecycle_controller_found(node->lifecycle);
+}
+
 void node_fatal(struct node *node)
 {
     if (node->fatal != NULL)
