@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "common/storage/log_internal.h"
 #include "common/storage/log_manager_internal.h"
+#include "common/storage/small_files.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,8 +25,8 @@ struct managed_log *log_manager_find(struct log_manager *m, struct str topic, in
     return map_get(&m->logs, key_of(topic, partition));
 }
 
-struct managed_log *log_manager_add(struct log_manager *m, size_t dir, struct str topic,
-                                    int32_t partition)
+static struct managed_log *managed_new(struct log_manager *m, size_t dir, struct str topic,
+                                       int32_t partition)
 {
     char name[LOG_DIR_NAME_MAX + 1];
     log_dir_name_format(name, topic, partition, LOG_DIR_LIVE, UUID_ZERO);
@@ -37,16 +38,45 @@ struct managed_log *log_manager_add(struct log_manager *m, size_t dir, struct st
     managed->position.start_offset = -1;
     managed->finished_end = -1;
     m->dirs[dir]->partitions++;
+    return managed;
+}
+
+struct managed_log *log_manager_add(struct log_manager *m, size_t dir, struct str topic,
+                                    int32_t partition)
+{
+    struct managed_log *managed = managed_new(m, dir, topic, partition);
     map_put(&m->logs, key_of(managed->topic, partition), managed);
     return managed;
 }
 
-void log_manager_forget(struct log_manager *m, struct managed_log *managed)
+void log_manager_add_twin(struct log_manager *m, struct managed_log *managed, size_t dir)
+{
+    struct managed_log *twin = managed_new(m, dir, managed->topic, managed->partition);
+    twin->twin = managed->twin;
+    managed->twin = twin;
+}
+
+static void managed_free(struct log_manager *m, struct managed_log *managed)
 {
     m->dirs[managed->dir]->partitions--;
-    map_remove(&m->logs, key_of(managed->topic, managed->partition));
     free(managed->name);
     free(managed);
+}
+
+void log_manager_forget(struct log_manager *m, struct managed_log *managed)
+{
+    map_remove(&m->logs, key_of(managed->topic, managed->partition));
+    log_manager_forget_twins(m, managed);
+    managed_free(m, managed);
+}
+
+void log_manager_forget_twins(struct log_manager *m, struct managed_log *managed)
+{
+    while (managed->twin != NULL) {
+        struct managed_log *twin = managed->twin;
+        managed->twin = twin->twin;
+        managed_free(m, twin);
+    }
 }
 
 void log_manager_doom(struct log_manager *m, size_t dir, const char *name, int64_t due_ms)
@@ -93,10 +123,56 @@ static int check_meta(const struct log_manager *m, char *error)
     return 0;
 }
 
+static struct uuid topic_id_in(const struct log_manager *m, size_t dir, const char *name)
+{
+    struct uuid id = UUID_ZERO;
+    char *directory = log_dir_file(m->dirs[dir], name);
+    char *path = mem_printf("%s/%s", directory, FILE_PARTITION_METADATA);
+    if (partition_metadata_read(m->disk, path, &id) != 0)
+        id = UUID_ZERO;
+    free(path);
+    free(directory);
+    return id;
+}
+
+static void fill_found(struct log_manager *m, struct managed_log *managed)
+{
+    struct log_open_args args = {0};
+    managed->found = true;
+    log_dir_fill(m->dirs[managed->dir], managed->topic, managed->partition, &args);
+    managed->position = (struct log_position){
+        .recovery_point = args.recovery_point,
+        .high_watermark = args.high_watermark,
+        .start_offset = args.log_start_offset > 0 ? args.log_start_offset : -1,
+    };
+}
+
+/* -EEXIST: both may be the one. */
+static int add_second(struct log_manager *m, struct managed_log *managed, size_t at,
+                      const char *name, char *error)
+{
+    struct uuid id = topic_id_in(m, at, name);
+    if (managed->twin == NULL)
+        managed->topic_id = topic_id_in(m, managed->dir, name);
+    for (const struct managed_log *one = managed; one != NULL; one = one->twin) {
+        if (!uuid_eq(one->topic_id, id))
+            continue;
+        snprintf(error, LOG_MANAGER_ERROR_LEN,
+                 "Partition %s is in two log directories: %s and %s; move one of them away", name,
+                 m->dirs[one->dir]->path, m->dirs[at]->path);
+        return -EEXIST;
+    }
+    log_manager_add_twin(m, managed, at);
+    managed->twin->topic_id = id;
+    fill_found(m, managed->twin);
+    return 0;
+}
+
 static int add_found(struct log_manager *m, size_t at, char *error)
 {
     struct log_dir *dir = m->dirs[at];
-    for (size_t i = 0; i < dir->name_count; i++) {
+    int rv = 0;
+    for (size_t i = 0; rv == 0 && i < dir->name_count; i++) {
         struct log_dir_name name;
         CHECK(log_dir_name_parse(dir->names[i], &name));
         if (name.kind == LOG_DIR_DELETE)
@@ -104,23 +180,12 @@ static int add_found(struct log_manager *m, size_t at, char *error)
         if (name.kind != LOG_DIR_LIVE)
             continue;
         struct managed_log *managed = log_manager_find(m, name.topic, name.partition);
-        if (managed != NULL) {
-            snprintf(error, LOG_MANAGER_ERROR_LEN,
-                     "Partition %s is in two log directories: %s and %s; move one of them away",
-                     dir->names[i], m->dirs[managed->dir]->path, dir->path);
-            return -EEXIST;
-        }
-        managed = log_manager_add(m, at, name.topic, name.partition);
-        managed->found = true;
-        struct log_open_args args = {0};
-        log_dir_fill(dir, name.topic, name.partition, &args);
-        managed->position = (struct log_position){
-            .recovery_point = args.recovery_point,
-            .high_watermark = args.high_watermark,
-            .start_offset = args.log_start_offset > 0 ? args.log_start_offset : -1,
-        };
+        if (managed != NULL)
+            rv = add_second(m, managed, at, dir->names[i], error);
+        else
+            fill_found(m, log_manager_add(m, at, name.topic, name.partition));
     }
-    return 0;
+    return rv;
 }
 
 static int open_dirs(struct log_manager *m, const char *const *paths, char *error)

@@ -26,6 +26,11 @@ struct managed_log {
     bool busy;                    /* being opened, closed or renamed */
     bool unclean;                 /* it was not closed in order */
     int64_t finished_end;         /* it was, and waits for log_manager_stop to sync it; else -1 */
+    /* Directories of this name on other disks, of topics that had it at other times: of the
+     * deletion of one, or of the making of another, a disk that was offline knows nothing. Not in
+     * the table; only while nobody has opened the log. */
+    struct managed_log *twin;
+    struct uuid topic_id; /* of those with twins; zero: not readable */
 };
 
 struct doomed_dir {
@@ -54,7 +59,10 @@ struct log_manager {
 
 struct managed_log *log_manager_add(struct log_manager *m, size_t dir, struct str topic,
                                     int32_t partition);
+/* Another one of that name, which is not in the table. */
+void log_manager_add_twin(struct log_manager *m, struct managed_log *managed, size_t dir);
 void log_manager_forget(struct log_manager *m, struct managed_log *managed);
+void log_manager_forget_twins(struct log_manager *m, struct managed_log *managed);
 struct managed_log *log_manager_find(struct log_manager *m, struct str topic, int32_t partition);
 /* Renames a partition's directory to -delete or -stray; *ret_name (may be NULL) is fresh memory. */
 int log_manager_rename(struct log_manager *m, const struct managed_log *managed,

@@ -52,6 +52,35 @@ static int choose_dir(const struct log_manager *m, struct uuid directory_id, siz
     return found ? 0 : -EIO;
 }
 
+/* Of several directories the one of this topic stands in the table from now on. */
+static void choose_twin(struct managed_log *managed, struct uuid topic_id)
+{
+    struct managed_log *twin = managed->twin;
+    if (uuid_eq(managed->topic_id, topic_id))
+        return;
+    while (twin != NULL && !uuid_eq(twin->topic_id, topic_id))
+        twin = twin->twin;
+    if (twin == NULL)
+        return;
+    struct managed_log other = *twin;
+    twin->dir = managed->dir;
+    twin->position = managed->position;
+    twin->topic_id = managed->topic_id;
+    managed->dir = other.dir;
+    managed->position = other.position;
+    managed->topic_id = other.topic_id;
+}
+
+/* The others go as strays; what is on a disk that is offline waits for the next start. */
+static int set_aside_twins(struct log_manager *m, struct managed_log *managed, struct uuid unique)
+{
+    int rv = 0;
+    for (const struct managed_log *twin = managed->twin; rv == 0 && twin != NULL; twin = twin->twin)
+        if (log_manager_dir_status(m, twin->dir) == 0)
+            rv = log_manager_rename(m, twin, LOG_DIR_STRAY, unique, NULL);
+    return rv;
+}
+
 /* Finds or reserves a place in the table. */
 static int claim(struct log_manager *m, const struct log_manager_log_args *args,
                  struct managed_log **ret_managed)
@@ -60,6 +89,8 @@ static int claim(struct log_manager *m, const struct log_manager_log_args *args,
     pthread_mutex_lock(&m->mutex);
     struct managed_log *managed;
     managed = log_manager_find(m, args->topic, args->partition);
+    if (managed != NULL && managed->twin != NULL && !managed->busy)
+        choose_twin(managed, args->topic_id);
     if (managed == NULL) {
         size_t dir = 0;
         rv = choose_dir(m, args->directory_id, &dir);
@@ -125,9 +156,12 @@ int log_manager_open_log(struct log_manager *m, const struct log_manager_log_arg
     if (rv != 0)
         return rv;
     int64_t claimed_point = managed->position.recovery_point;
-    rv = open_claimed(m, args, managed, &log, ret_recovery);
+    rv = set_aside_twins(m, managed, args->unique);
+    if (rv == 0)
+        rv = open_claimed(m, args, managed, &log, ret_recovery);
     pthread_mutex_lock(&m->mutex);
     managed->busy = false;
+    log_manager_forget_twins(m, managed);
     if (rv == 0) {
         managed->found = false;
         managed->finished_end = -1;

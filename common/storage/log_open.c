@@ -323,7 +323,9 @@ static int settle(struct log *log, const struct log_open_args *args)
     log->high_watermark = MIN(MAX(args->high_watermark, log->start_offset), log->end_offset);
     producer_state_high_watermark(&log->producers, log->high_watermark);
     int64_t durable = args->trust == LOG_TRUST_CLEAN ? log->end_offset : args->recovery_point;
-    log->recovery_point = MIN(MAX(durable, log->start_offset), log->end_offset);
+    /* Not the log start itself: what is before it in its segment has to be readable, too. */
+    int64_t first = log->segments[log_segment_at(log, log->start_offset)]->base_offset;
+    log->recovery_point = MIN(MAX(durable, first), log->end_offset);
     log->durable_end = log->recovery_point;
     log->flush_requested_offset = log->recovery_point;
     log->first_unflushed_ms = args->now_ms;

@@ -247,10 +247,12 @@ static int cut(struct recover *r, size_t at, int64_t position)
 }
 
 /* The first segment that a power cut may have damaged. One that ends at the recovery point is
- * looked at, too: it was closed, or cut, after that was synced. */
+ * looked at, too: it was closed, or cut, after that was synced. One below the log start does not
+ * matter. */
 static size_t first_unsafe_segment(const struct recover *r)
 {
-    return log_segment_at(r->log, MAX(r->args->recovery_point - 1, 0));
+    size_t first = log_segment_at(r->log, MAX(r->args->recovery_point - 1, 0));
+    return MAX(first, log_segment_at(r->log, r->args->log_start_offset));
 }
 
 static int sync_index(struct log *log, struct index_file *index)
@@ -422,7 +424,8 @@ int log_rebuild_epochs(struct log *log)
     int rv = 0;
     epoch_cache_clear(&log->epochs);
     batch_reader_init(&reader, NULL, 0, 0, false);
-    for (size_t i = 0; rv == 0 && i < log->segment_count; i++) {
+    for (size_t i = log_segment_at(log, log->start_offset); rv == 0 && i < log->segment_count;
+         i++) {
         struct segment *s = log->segments[i];
         rv = segment_open(s, &log->place);
         if (rv != 0)

@@ -25,7 +25,7 @@ static const struct subject *const subjects[] = {
 static void usage(FILE *to)
 {
     fprintf(to, "usage: kraftd-sim [options]\n"
-                "  --subject NAME     what runs in the world:\n");
+                "  --subject NAME     what runs in the world (all, one after the other):\n");
     for (size_t i = 0; i < ARRAY_LEN(subjects); i++)
         fprintf(to, "                       %-8s %s\n", subjects[i]->name, subjects[i]->about);
     fprintf(to, "  --seeds A-B        which worlds (1-100)\n"
@@ -96,10 +96,11 @@ static bool parse_mutation(const char *text, struct mutations *mutations)
 
 static bool parse_subject(const char *text, struct runner *runner)
 {
+    runner->subject = NULL;
     for (size_t i = 0; i < ARRAY_LEN(subjects); i++)
         if (strcmp(text, subjects[i]->name) == 0)
             runner->subject = subjects[i];
-    return runner->subject && strcmp(text, runner->subject->name) == 0;
+    return runner->subject != NULL;
 }
 
 enum option_id {
@@ -167,7 +168,6 @@ static bool take_option(struct runner *runner, int option, const char *value)
 int main(int argc, char **argv)
 {
     struct runner runner = {
-        .subject = subjects[0],
         .first = 1,
         .last = 100,
         .seconds = 60,
@@ -195,5 +195,14 @@ int main(int argc, char **argv)
                 optind < argc ? argv[optind] : "");
         return 2;
     }
-    return runner_run(&runner);
+    if (runner.single && !runner.subject)
+        runner.subject = subjects[0];
+    if (runner.subject)
+        return runner_run(&runner);
+    int code = 0;
+    for (size_t i = 0; i < ARRAY_LEN(subjects); i++) {
+        runner.subject = subjects[i];
+        code |= runner_run(&runner);
+    }
+    return code;
 }

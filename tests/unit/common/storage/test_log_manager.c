@@ -184,6 +184,45 @@ static void directories_that_do_not_fit_are_refused(void **state)
     assert_non_null(strstr(f->error, "t-0"));
 }
 
+static void the_topic_tells_directories_of_one_name_apart(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    /* /d1 is offline while the topic is deleted and made again. */
+    struct log *log = open_log(f, "t", 0, 1);
+    append(log, 10);
+    assert_string_equal(log_path(log), "/d1/t-0");
+    log_manager_fail_dir(f->m, 0, -EIO);
+    log_close(log, false);
+    crash(f, false);
+    assert_int_equal(f->disk->ops->rename(f->disk, "/d1/t-0", "/d1/away"), 0);
+    start(f);
+    log_manager_fail_dir(f->m, 0, -EIO);
+    log = open_log(f, "t", 0, 2);
+    append(log, 3);
+    assert_string_equal(log_path(log), "/d2/t-0");
+    log_close(log, false);
+    crash(f, false);
+    assert_int_equal(f->disk->ops->rename(f->disk, "/d1/away", "/d1/t-0"), 0);
+    start(f);
+    log = open_log(f, "t", 0, 2);
+    assert_string_equal(log_path(log), "/d2/t-0");
+    assert_int_equal(log_end_offset(log), 3);
+    assert_false(disk_exists(f->disk, "/d1/t-0"));
+    assert_int_equal(log_manager_close_log(f->m, log, true), 0);
+}
+
+static void a_name_in_use_is_busy(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct log *log = open_log(f, "t", 0, 1), *second = NULL;
+    assert_int_equal(try_open(f, "t", 0, 2, &second), -EBUSY);
+    assert_int_equal(log_manager_delete_log(f->m, log, (struct uuid){{0x12}}, NOW_MS), 0);
+    assert_int_equal(try_open(f, "t", 0, 2, &second), 0);
+    assert_int_equal(log_manager_close_log(f->m, second, true), 0);
+}
+
 static void deleted_logs_wait_and_go(void **state)
 {
     struct fixture *f = *state;
@@ -293,6 +332,8 @@ int main(void)
         T(a_failed_directory_does_not_stop_the_other),
         T(a_second_process_is_refused),
         T(directories_that_do_not_fit_are_refused),
+        T(the_topic_tells_directories_of_one_name_apart),
+        T(a_name_in_use_is_busy),
         T(deleted_logs_wait_and_go),
         T(what_nobody_knows_is_set_aside),
         T(another_topic_of_the_same_name_is_set_aside),
