@@ -12,6 +12,7 @@
 #include "metadata/config/server_config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,12 +84,14 @@ static int load_config(struct process *process, const struct arguments *argument
     }
     char hostname[HOST_MAX + 1] = "localhost";
     gethostname(hostname, sizeof(hostname) - 1);
+    char directory[PATH_MAX];
     struct server_config_options options = {
         .text = text ? str_from(text, len) : STR_NULL,
         .source = str_of(arguments->file),
         .overrides = arguments->overrides,
         .overrides_count = (int)arguments->override_count,
         .hostname = str_of(hostname),
+        .directory = getcwd(directory, sizeof(directory)) ? str_of(directory) : STR_NULL,
     };
     int rv = server_config_load(&process->config, &options);
     for (size_t i = 0; i < process->config.notices_count; i++)

@@ -116,17 +116,30 @@ static int fill_unconfigured(struct loader *l)
     return rv;
 }
 
+static struct str absolute(struct loader *l, struct str path)
+{
+    if (l->options->directory.len <= 0 || str_starts_with(path, STR("/")))
+        return path;
+    return arena_printf(&l->config->arena, "%.*s/%.*s", STR_FMT(l->options->directory),
+                        STR_FMT(path));
+}
+
 static void load_directories(struct loader *l)
 {
     struct server_config *config = l->config;
     const struct config_value *dirs = &config->values[CONFIG_BROKER_LOG_DIRS];
     if (dirs->type != CONFIG_TYPE_LIST)
         dirs = &config->values[CONFIG_BROKER_LOG_DIR];
-    config->log_dirs = dirs->list.items;
+    struct str *paths = ARENA_ARRAY(&config->arena, struct str, dirs->list.count);
+    for (int32_t i = 0; i < dirs->list.count; i++)
+        paths[i] = absolute(l, dirs->list.items[i]);
+    config->log_dirs = paths;
     config->log_dirs_count = dirs->list.count;
     config->metadata_log_dir = server_config_text(config, CONFIG_BROKER_METADATA_LOG_DIR);
     if (config->metadata_log_dir.len <= 0)
         config->metadata_log_dir = config->log_dirs[0];
+    else
+        config->metadata_log_dir = absolute(l, config->metadata_log_dir);
 }
 
 static int load_admin(struct loader *l)

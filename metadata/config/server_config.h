@@ -81,7 +81,7 @@ struct server_config {
     struct endpoint *bootstrap_servers;
     int bootstrap_servers_count;
 
-    const struct str *log_dirs; /* at least one; as written, relative ones too */
+    const struct str *log_dirs; /* at least one */
     int log_dirs_count;
     struct str metadata_log_dir;
     bool has_admin;
@@ -98,8 +98,9 @@ struct server_config_options {
     struct str source; /* the file's name, for messages */
     const struct str *overrides; /* "key=value" */
     int overrides_count;
-    struct str hostname; /* of this machine: advertised where a listener has no host */
-    bool strict;         /* refuse what Kafka refuses: no process.roles, no node.id, no quorum */
+    struct str hostname;  /* of this machine: advertised where a listener has no host */
+    struct str directory; /* that relative log directories are in; empty: they stay so */
+    bool strict;          /* refuse what Kafka refuses: no process.roles, no node.id, no quorum */
 };
 
 void server_config_init(struct server_config *config);

@@ -196,10 +196,13 @@ static int check_cordoned(struct loader *l)
 {
     const struct server_config *config = l->config;
     const struct config_value *cordoned = &config->values[CONFIG_BROKER_CORDONED_LOG_DIRS];
+    const struct config_value *dirs = &config->values[CONFIG_BROKER_LOG_DIRS];
+    if (dirs->type != CONFIG_TYPE_LIST)
+        dirs = &config->values[CONFIG_BROKER_LOG_DIR];
     for (int32_t i = 0; cordoned->type == CONFIG_TYPE_LIST && i < cordoned->list.count; i++) {
         bool found = str_eq_z(cordoned->list.items[i], "*");
-        for (int j = 0; j < config->log_dirs_count && !found; j++)
-            found = str_eq(cordoned->list.items[i], config->log_dirs[j]);
+        for (int j = 0; j < dirs->list.count && !found; j++)
+            found = str_eq(cordoned->list.items[i], dirs->list.items[j]);
         if (!found)
             return loader_fail(l, config_defs[CONFIG_BROKER_CORDONED_LOG_DIRS].name.data,
                                "All entries in cordoned.log.dirs must be present in log.dirs or "

@@ -186,6 +186,27 @@ static void what_would_weaken_a_node_is_refused(void **state)
     assert_int_equal(config.notices_count, 0);
 }
 
+static void directories_become_absolute(void **state)
+{
+    server_config_release(&config);
+    struct server_config_options options = {
+        .text = STR(NODE "log.dirs=a,/b\nmetadata.log.dir=./m\ncordoned.log.dirs=a\n"),
+        .source = STR("server.properties"),
+        .hostname = STR("box.example"),
+        .directory = STR("/home/x")};
+    assert_int_equal(server_config_load(&config, &options), 0);
+    assert_string_equal(config.log_dirs[0].data, "/home/x/a");
+    assert_string_equal(config.log_dirs[1].data, "/b");
+    assert_string_equal(config.metadata_log_dir.data, "/home/x/./m");
+    /* What was written is what is shown. */
+    assert_string_equal(properties_get(&config.properties, STR("log.dirs")).data, "a,/b");
+    options.text = STR_NULL;
+    server_config_release(&config);
+    assert_int_equal(server_config_load(&config, &options), 0);
+    assert_string_equal(config.log_dirs[0].data, "/home/x/kraftd-data");
+    assert_string_equal(config.metadata_log_dir.data, "/home/x/kraftd-data");
+}
+
 static void overrides_come_last(void **state)
 {
     struct str overrides[] = {STR("num.partitions=7"), STR("abc"), STR("log.dirs=/o=p")};
@@ -416,6 +437,7 @@ int main(void)
         TEST(keys_get_the_word_they_need),
         TEST(bad_values_name_line_value_and_what_is_allowed),
         TEST(what_would_weaken_a_node_is_refused),
+        TEST(directories_become_absolute),
         TEST(overrides_come_last),
         TEST(a_node_id_is_found_or_asked_for),
         TEST(voters_and_roles_agree),
