@@ -193,18 +193,18 @@ static void directories_become_absolute(void **state)
         .text = STR(NODE "log.dirs=a,/b\nmetadata.log.dir=./m\ncordoned.log.dirs=a\n"),
         .source = STR("server.properties"),
         .hostname = STR("box.example"),
-        .directory = STR("/home/x")};
+        .directory = STR("/srv/x")};
     assert_int_equal(server_config_load(&config, &options), 0);
-    assert_string_equal(config.log_dirs[0].data, "/home/x/a");
+    assert_string_equal(config.log_dirs[0].data, "/srv/x/a");
     assert_string_equal(config.log_dirs[1].data, "/b");
-    assert_string_equal(config.metadata_log_dir.data, "/home/x/./m");
+    assert_string_equal(config.metadata_log_dir.data, "/srv/x/./m");
     /* What was written is what is shown. */
     assert_string_equal(properties_get(&config.properties, STR("log.dirs")).data, "a,/b");
     options.text = STR_NULL;
     server_config_release(&config);
     assert_int_equal(server_config_load(&config, &options), 0);
-    assert_string_equal(config.log_dirs[0].data, "/home/x/kraftd-data");
-    assert_string_equal(config.metadata_log_dir.data, "/home/x/kraftd-data");
+    assert_string_equal(config.log_dirs[0].data, "/srv/x/kraftd-data");
+    assert_string_equal(config.metadata_log_dir.data, "/srv/x/kraftd-data");
 }
 
 static void overrides_come_last(void **state)
