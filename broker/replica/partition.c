@@ -168,11 +168,7 @@ void partition_set_config(struct partition *p, const struct log_config *config)
 
 static void take_leadership(struct partition *p)
 {
-    int rv = log_assign_epoch(p->log, p->role.leader_epoch);
-    if (rv != 0) {
-        partition_fail(p, rv);
-        return;
-    }
+    log_assign_epoch(p->log, p->role.leader_epoch);
     p->led_epoch = p->role.leader_epoch;
     p->led_from = log_end_offset(p->log);
     advance_high_watermark(p);

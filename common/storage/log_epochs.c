@@ -2,11 +2,10 @@
 
 #include "common/storage/log_internal.h"
 
-int log_assign_epoch(struct log *log, int32_t epoch)
+void log_assign_epoch(struct log *log, int32_t epoch)
 {
     CHECK(epoch >= 0);
     epoch_cache_assign(&log->epochs, epoch, log->end_offset);
-    return log_fail(log, log_save_epochs(log));
 }
 
 int32_t log_latest_epoch(const struct log *log)

@@ -11,8 +11,9 @@ struct log_epoch_end {
     int64_t end_offset; /* -1: unknown */
 };
 
-/* A leader of this epoch begins at the end offset. Writes the file (no fsync). */
-int log_assign_epoch(struct log *log, int32_t epoch);
+/* A leader of this epoch begins at the end offset. The file follows with its first batch, or when
+ * the log is closed: a start that leads ten thousand partitions writes no file for each. */
+void log_assign_epoch(struct log *log, int32_t epoch);
 /* -1 when the log knows none. */
 int32_t log_latest_epoch(const struct log *log);
 /* The epoch that wrote `offset`; -1 when that is not known. */

@@ -385,7 +385,7 @@ static void truncation_cuts_batches_and_all_that_hangs_on_them(void **state)
     write_many(f, 100);
     int64_t middle = log_end_offset(f->log);
     f->leader_epoch = 4;
-    assert_int_equal(log_assign_epoch(f->log, 4), 0);
+    log_assign_epoch(f->log, 4);
     write_many(f, 300);
     assert_int_equal(log_flush_now(f->log, true, NOW_MS), 0);
     int64_t end = log_end_offset(f->log);
@@ -426,6 +426,23 @@ static void starting_over_elsewhere(void **state)
     assert_int_equal(log_end_offset(f->log), 5001);
 }
 
+static void an_epoch_is_written_with_its_first_batch(void **state)
+{
+    struct fixture *f = *state;
+    fixture_open(f, LOG_TRUST_CLEAN, 0);
+    char *path = fixture_file(f, "leader-epoch-checkpoint");
+    f->leader_epoch = 4;
+    log_assign_epoch(f->log, 4);
+    assert_int_equal(log_latest_epoch(f->log), 4);
+    assert_int_equal(access(path, F_OK), -1);
+    write_many(f, 3);
+    assert_int_equal(access(path, F_OK), 0);
+    free(path);
+    fixture_kill(f);
+    fixture_open(f, LOG_TRUST_CLEAN, 6);
+    assert_int_equal(log_latest_epoch(f->log), 4);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -450,6 +467,7 @@ int main(void)
         T(too_large_is_refused),
         T(truncation_cuts_batches_and_all_that_hangs_on_them),
         T(starting_over_elsewhere),
+        T(an_epoch_is_written_with_its_first_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
