@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/base/mem.h"
+#include "common/base/mutation.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -202,7 +203,7 @@ int quorum_checkpoint_finish(struct quorum_checkpoint_writer *writer)
     char *path = quorum_checkpoint_path(writer->directory, writer->id, "");
     if (rv == 0)
         rv = disk->ops->rename(disk, part, path);
-    if (rv == 0)
+    if (rv == 0 && !MUTATED(disk, RENAME_WITHOUT_DIR_FSYNC))
         rv = disk->ops->fsync_dir(disk, writer->directory);
     free(part);
     free(path);

@@ -70,6 +70,8 @@ struct quorum_core {
     struct quorum_core_counters counters;
 };
 
+#define COMMITTED_DIFFERS "an entry that is committed here differs from the leader's"
+
 /* Asked where the guard makes a difference, as the last part of its condition. */
 static inline bool guard(struct quorum_core *core, enum quorum_guard which)
 {

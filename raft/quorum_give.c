@@ -11,6 +11,8 @@
 
 #define CHUNK_BYTES ((int32_t)1 << 20)
 #define TURN_BYTES  (4 * CHUNK_BYTES)
+/* An idle node keeps no more. */
+#define KEPT_CHUNK_BYTES ((size_t)64 << 10)
 
 static void load_step(struct quorum_node *node);
 
@@ -65,7 +67,7 @@ static void load_step(struct quorum_node *node)
 void give_start(struct quorum_node *node, struct quorum_opening *opening)
 {
     int rv = 0;
-    node->start_end = quorum_offset_of(quorum_core_last_index(node->core)) + 1;
+
     node->given_out = node->high_watermark = 0;
     if (opening->has_snapshot) {
         node->load_id = node->kept.items[node->kept.count - 1].id;
@@ -154,20 +156,21 @@ static void record_voters(struct quorum_node *node)
                                 (struct quorum_bytes){buf, 0, buf->size_bytes},
                                 env_now_ms(node->env), &base);
     buf_unref(buf);
-    node->voters_recorded = rv == 0;
+    if (rv == 0)
+        node->voters_offset = offset;
     node_schedule(node);
 }
 
 static void announce(struct quorum_node *node)
 {
-    if (!node->loaded_told && !node->loading &&
-        node->given_out >= MIN(node->start_end, node->high_watermark)) {
+    if (!node->loaded_told && node->settled && !node->loading &&
+        node->given_out == node->high_watermark) {
         node->loaded_told = true;
         node->handler->loaded(node->ctx);
     }
     bool leads = node->role == QUORUM_LEADER && node->barrier_epoch == node->epoch &&
                  node->given_out > node->barrier_offset;
-    if (leads && !node->voters_recorded && node_alive(node))
+    if (leads && node->voters_offset == INT64_MAX && node_alive(node))
         record_voters(node);
     if (leads && !node->active && node_alive(node)) {
         node->active = true;
@@ -204,6 +207,11 @@ void give_out(struct quorum_node *node)
         turn += batches.len;
         node->bytes_since_snapshot += batches.len;
         node_end_proposals(node, node->given_out, 0);
+    }
+    if (node->chunk_capacity > KEPT_CHUNK_BYTES) {
+        free(node->chunk);
+        node->chunk = NULL;
+        node->chunk_capacity = 0;
     }
     if (node_alive(node))
         announce(node);

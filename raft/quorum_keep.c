@@ -158,7 +158,7 @@ int quorum_node_snapshot(struct quorum_node *node, struct quorum_snapshot *snaps
     node->snapshot_id = (struct quorum_checkpoint_id){end_offset, quorum_epoch_of(batch.term)};
     node->snapshot_voters = quorum_voters_copy(quorum_core_voters_at(node->core, index));
     /* As of that offset: before the voters stood in the log, a checkpoint must not name them. */
-    node->snapshot_kraft_version = node->voters_recorded;
+    node->snapshot_kraft_version = node->voters_offset < end_offset;
     node->snapshot_wall_ms = env_wall_ms(node->env);
     node->bytes_since_snapshot = 0;
     node->snapshot_work =

@@ -131,7 +131,7 @@ static void opened(struct work *work)
     node->log = o->log;
     node->kept = o->kept;
     node->mark = o->mark;
-    node->voters_recorded = o->voters_recorded;
+    node->voters_offset = o->voters_offset;
     o->core = NULL;
     o->log = NULL;
     o->kept = (struct quorum_kept_list){0};
@@ -149,6 +149,7 @@ void quorum_node_start(struct quorum_node *node)
     o->node = node;
     o->env = node->env;
     o->config = &node->config;
+    o->voters_offset = INT64_MAX;
     o->wall_ms = env_wall_ms(node->env);
     env_random(node->env, &o->seed, sizeof(o->seed));
     bytebuf_init(&o->bootstrap);

@@ -54,7 +54,7 @@ struct quorum_node {
     struct quorum_opening *opening;
     struct quorum_core *core;
     struct log *log;
-    bool voters_recorded;
+    int64_t voters_offset; /* where the log, or a checkpoint, first names voters; INT64_MAX */
 
     struct task pump;
     bool pump_posted;
@@ -78,7 +78,7 @@ struct quorum_node {
     int load_rv;
     struct quorum_checkpoint_id load_id;
     int64_t given_out, high_watermark;
-    int64_t start_end; /* what was there at the start: given out up to here means loaded */
+    bool settled; /* what the start led to has been carried out: all that is known as committed */
     struct work warm_work;
     struct log_warm *warm;
     uint8_t *chunk;

@@ -97,6 +97,7 @@ static int look_at_checkpoint(struct quorum_opening *o, struct quorum_checkpoint
     kept_push(&o->kept, &kept);
     if (bootstrap) {
         o->bootstrap_voters = info.voters;
+        o->bootstrap_kraft_version = info.kraft_version;
         return 0;
     }
     quorum_voters_unref(o->snapshot_voters);
@@ -140,6 +141,13 @@ static int open_log(struct quorum_opening *o)
     rv = quorum_mark_read(disk, directory, &o->mark);
     if (rv != 0 && rv != -ENOENT)
         return refuse_disk(o, rv, "read " CHECKPOINT_RECOVERY_POINT);
+    if (!o->has_log_files && o->mark > 0) {
+        /* The log is gone as a whole; the one that is made now must not count as damaged. */
+        rv = quorum_mark_write(disk, directory, 0);
+        if (rv != 0)
+            return refuse_disk(o, rv, "write " CHECKPOINT_RECOVERY_POINT);
+        o->mark = 0;
+    }
     const struct quorum_kept *snapshot = newest(o);
     struct log_open_args args = {
         .disk = disk,
@@ -149,7 +157,7 @@ static int open_log(struct quorum_opening *o)
         .create = true,
         .strict = true,
         .check_all = true,
-        .recovery_point = o->has_log_files ? o->mark : 0,
+        .recovery_point = o->mark,
         .log_start_offset = snapshot && !o->has_log_files ? snapshot->id.end_offset : 0,
         .topic_id = UUID_METADATA_TOPIC,
         .seed = o->seed,
@@ -182,7 +190,8 @@ static int load_batch(void *ctx, const struct log_scan_batch *scanned)
         rv = quorum_core_load_batch(o->core, quorum_index_of(header->base_offset),
                                     (uint32_t)header->last_offset_delta + 1,
                                     quorum_term_of(header->partition_leader_epoch), control.voters);
-    o->voters_recorded |= control.voters != NULL;
+    if (control.voters)
+        o->voters_offset = MIN(o->voters_offset, header->base_offset);
     o->last_epoch = header->partition_leader_epoch;
     quorum_voters_unref(control.voters);
     if (rv != 0)
@@ -202,7 +211,10 @@ static int refuse_without_voters(struct quorum_opening *o)
 static int load_core(struct quorum_opening *o)
 {
     const struct quorum_kept *snapshot = newest(o);
-    struct quorum_voters *first = o->bootstrap_voters ? o->bootstrap_voters : o->config->voters;
+    struct quorum_voters *first = o->bootstrap_voters;
+    /* Formatted with --no-initial-controllers: the cluster it is to join has the voters. */
+    if (!first && o->bootstrap_kraft_version == 0)
+        first = o->config->voters;
     int64_t start = log_start_offset(o->log), end = log_end_offset(o->log);
     o->last_epoch = o->kept.count > 0 || first ? 0 : -1;
     if (snapshot) {
@@ -211,7 +223,8 @@ static int load_core(struct quorum_opening *o)
             return refuse_without_voters(o);
         quorum_core_load_snapshot(o->core, quorum_index_of(snapshot->id.end_offset - 1),
                                   quorum_term_of(snapshot->id.epoch), voters);
-        o->voters_recorded = o->snapshot_voters != NULL;
+        if (o->snapshot_voters)
+            o->voters_offset = 0;
         o->last_epoch = snapshot->id.epoch;
     } else if (end > start && !first) {
         return refuse_without_voters(o);
@@ -269,7 +282,8 @@ static int load_state(struct quorum_opening *o)
                       QUORUM_STATE_FILE, o->config->directory, what);
     if (rv != 0 && rv != -ENOENT)
         return refuse_disk(o, rv, "read " QUORUM_STATE_FILE);
-    if (rv == 0 && !o->voters_recorded && !same_static_voters(&state, quorum_core_voters(o->core)))
+    if (rv == 0 && o->voters_offset == INT64_MAX &&
+        !same_static_voters(&state, quorum_core_voters(o->core)))
         return refuse_other_voters(o, &state);
     uint64_t term, vote;
     quorum_state_import(rv == 0 ? &state : NULL, o->last_epoch, o->config->node_id,
@@ -300,7 +314,7 @@ static int make_durable(struct quorum_opening *o)
     int rv = from < end ? log_scan(o->log, from, true, write_again, o) : 0;
     if (rv == 0)
         rv = log_flush_now(o->log, true, o->wall_ms);
-    if (rv == 0 && (o->mark != end || !o->has_log_files))
+    if (rv == 0 && o->mark != end)
         rv = quorum_mark_write(o->env->disk, o->config->directory, end);
     if (rv != 0)
         return refuse_disk(o, rv, "make the metadata log durable");

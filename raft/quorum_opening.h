@@ -33,9 +33,10 @@ struct quorum_opening {
     struct log *log;
     struct quorum_kept_list kept;
     struct quorum_voters *bootstrap_voters, *snapshot_voters;
+    int bootstrap_kraft_version;
     struct bytebuf bootstrap; /* metadata batches of the bootstrap checkpoint */
     bool has_snapshot, has_log_files;
-    bool voters_recorded; /* a VotersRecord stands in the log or in a checkpoint of ours */
+    int64_t voters_offset; /* of the first VotersRecord in log or checkpoint; INT64_MAX: none */
     int32_t last_epoch;
     int64_t mark;
 };

@@ -12,6 +12,8 @@
 #define RESULT_MESSAGE_VERSION 2
 /* Epochs are 32 bits in Kafka. */
 #define TERM_MAX ((uint64_t)INT32_MAX + 1)
+/* Offsets are 63 bits; no sum of two of these overflows. */
+#define INDEX_MAX ((uint64_t)1 << 62)
 /* Entries in one append: bounds the memory of a step. */
 #define APPEND_ENTRIES_MAX 4000000
 
@@ -60,9 +62,11 @@ static bool append_is_whole(const struct quorum_message *message)
     return true;
 }
 
-/* Where the leader's log and ours agree, they have the same batches. */
+/* Where the leader's log and ours agree, they have the same batches. *ret_conflict: the first index
+ * of ours that has to go, 0 when none has. */
 static bool append_fits_batches(const struct quorum_core *core, uint64_t prev, uint64_t prev_term,
-                                const struct quorum_batch *batches, size_t count)
+                                const struct quorum_batch *batches, size_t count,
+                                uint64_t *ret_conflict)
 {
     struct quorum_extent ours;
     if (prev > 0 && quorum_core_term_of(core, prev) != prev_term)
@@ -74,8 +78,10 @@ static bool append_fits_batches(const struct quorum_core *core, uint64_t prev, u
             return true;
         if (ours.base != batches[i].base)
             return false;
-        if (ours.term != batches[i].term)
-            return true; /* a conflict: ours go */
+        if (ours.term != batches[i].term) {
+            *ret_conflict = ours.base;
+            return true;
+        }
         if (ours.end != quorum_batch_end(&batches[i]))
             return false;
     }
@@ -141,6 +147,7 @@ static void receive_append(struct quorum_core *core, const struct quorum_message
     size_t count = message->append.batch_count;
     uint64_t prev = message->append.prev_index, prev_term = message->append.prev_term;
     /* W2: libraft takes a prev below its first entry for a log that is too short. */
+    uint64_t conflict = 0;
     bool compacted = prev < core->map.first && prev != core->snapshot_index &&
                      core->snapshot_index > 0 && !(prev == 0 && core->map.first == 1);
     if (compacted && guard(core, QUORUM_W2_COMPACTED_PREFIX)) {
@@ -152,8 +159,13 @@ static void receive_append(struct quorum_core *core, const struct quorum_message
         prev_term = core->snapshot_term;
     }
     if ((count > 0 && batches[0].base != prev + 1) ||
-        !append_fits_batches(core, prev, prev_term, batches, count)) {
+        !append_fits_batches(core, prev, prev_term, batches, count, &conflict)) {
         drop_malformed(core);
+        return;
+    }
+    /* libraft looks at its own commit index, which can be lower than what was given out (W8). */
+    if (conflict != 0 && conflict <= core->commit) {
+        core_fail(core, COMMITTED_DIFFERS);
         return;
     }
     core->leader_contact_ms = core->now_ms;
@@ -268,8 +280,13 @@ static void receive_install(struct quorum_core *core, const struct quorum_messag
     /* libraft leaks a second request and answers nothing; W21: entry 1 is no snapshot. */
     if (core->installing)
         return;
+    /* What is committed here is no other leader's to replace. */
+    bool replaces_commit = install->last_index <= core->commit &&
+                           install->last_index > core->snapshot_index &&
+                           quorum_core_term_of(core, install->last_index) != install->last_term;
     if (install->last_index <= QUORUM_INDEX_BOOTSTRAP || install->last_term == 0 ||
-        install->last_term > message->term || !install->voters || install->voters->count == 0) {
+        install->last_term > message->term || !install->voters || install->voters->count == 0 ||
+        replaces_commit) {
         drop_malformed(core);
         return;
     }
@@ -299,6 +316,26 @@ static void receive_timeout_now(struct quorum_core *core, const struct quorum_me
     feed(core, &raft_message, &message->peer, NULL, 0);
 }
 
+static bool indexes_are_sane(const struct quorum_message *message)
+{
+    switch (message->type) {
+    case QUORUM_APPEND:
+        return message->append.prev_index <= INDEX_MAX && message->append.echo <= INDEX_MAX &&
+               message->append.commit_index <= INDEX_MAX;
+    case QUORUM_APPEND_RESULT:
+        return message->append_result.rejected <= INDEX_MAX &&
+               message->append_result.last_index <= INDEX_MAX;
+    case QUORUM_VOTE:
+        return message->vote.last_index <= INDEX_MAX;
+    case QUORUM_INSTALL:
+        return message->install.last_index <= INDEX_MAX;
+    case QUORUM_TIMEOUT_NOW:
+        return message->timeout_now.last_index <= INDEX_MAX;
+    default:
+        return true;
+    }
+}
+
 /* What a leader sends. False: it was answered or dropped. */
 static bool from_leader(struct quorum_core *core, const struct quorum_message *message)
 {
@@ -322,7 +359,7 @@ void quorum_core_receive(struct quorum_core *core, const struct quorum_message *
         return;
     core->now_ms = MAX(core->now_ms, now_ms);
     if (message->term == 0 || message->term > TERM_MAX || message->peer.raft_id == 0 ||
-        message->peer.raft_id == core->self.raft_id) {
+        message->peer.raft_id == core->self.raft_id || !indexes_are_sane(message)) {
         drop_malformed(core);
         return;
     }

@@ -126,6 +126,8 @@ static bool truncate_log(struct quorum_node *node, const struct quorum_action *a
 {
     if (job_was_done(node)) {
         node->mark = MIN(node->mark, node->job.offset);
+        if (node->voters_offset >= node->job.offset)
+            node->voters_offset = INT64_MAX;
         return true;
     }
     /* Nobody else may touch the log meanwhile. */
@@ -253,6 +255,8 @@ void run_actions(struct quorum_node *node)
     while (node_alive(node)) {
         if (!node->has_action)
             node->has_action = quorum_core_take(node->core, &node->action);
+        if (!node->has_action)
+            node->settled = true;
         if (!node->has_action || !carry_out(node, &node->action))
             return;
         node->has_action = false;

@@ -310,7 +310,7 @@ void step_or_fail(struct quorum_core *core, struct raft_event *event,
         return;
     int rv = step(core, event, batches, batch_count);
     if (rv == RAFT_SHUTDOWN)
-        core_fail(core, "an entry that is committed here differs from the leader's");
+        core_fail(core, COMMITTED_DIFFERS);
     else if (rv != 0)
         core_fail(core, raft_strerror(rv));
 }

@@ -33,13 +33,14 @@ static void write_stat(struct metrics_writer *w)
                              "%*d %*d %*d %llu %llu %lld",
                              &started, &virtual_bytes, &resident) != 3)
         return;
-    metrics_write_plain(w, METRIC_GAUGE, "process_virtual_memory_bytes", (double)virtual_bytes);
-    metrics_write_plain(w, METRIC_GAUGE, "process_resident_memory_bytes",
+    metrics_write_plain(w, METRIC_GAUGE, "process_virtual_memory_bytes", NULL, 0,
+                        (double)virtual_bytes);
+    metrics_write_plain(w, METRIC_GAUGE, "process_resident_memory_bytes", NULL, 0,
                         (double)resident * (double)sysconf(_SC_PAGESIZE));
     struct timespec wall, since_boot;
     clock_gettime(CLOCK_REALTIME, &wall);
     clock_gettime(CLOCK_BOOTTIME, &since_boot);
-    metrics_write_plain(w, METRIC_GAUGE, "process_start_time_seconds",
+    metrics_write_plain(w, METRIC_GAUGE, "process_start_time_seconds", NULL, 0,
                         (double)(wall.tv_sec - since_boot.tv_sec) +
                             (double)started / (double)sysconf(_SC_CLK_TCK));
 }
@@ -51,14 +52,14 @@ static void write_cpu(struct metrics_writer *w)
         return;
     double seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                      (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-    metrics_write_plain(w, METRIC_COUNTER, "process_cpu_seconds_total", seconds);
+    metrics_write_plain(w, METRIC_COUNTER, "process_cpu_seconds_total", NULL, 0, seconds);
 }
 
 static void write_descriptors(struct metrics_writer *w)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
-        metrics_write_plain(w, METRIC_GAUGE, "process_max_fds", (double)limit.rlim_cur);
+        metrics_write_plain(w, METRIC_GAUGE, "process_max_fds", NULL, 0, (double)limit.rlim_cur);
     DIR *dir = opendir("/proc/self/fd");
     if (dir == NULL)
         return;
@@ -66,7 +67,7 @@ static void write_descriptors(struct metrics_writer *w)
     for (struct dirent *d; (d = readdir(dir)) != NULL;)
         count += d->d_name[0] != '.';
     closedir(dir);
-    metrics_write_plain(w, METRIC_GAUGE, "process_open_fds", count);
+    metrics_write_plain(w, METRIC_GAUGE, "process_open_fds", NULL, 0, count);
 }
 
 static void write_disk(struct metrics_writer *w)

@@ -15,6 +15,7 @@ static void fail_all(struct request *request, struct create_topics_response *res
     for (int32_t i = 0; i < body->topics_count; i++) {
         response->topics[i].name = body->topics[i].name;
         response->topics[i].error_code = (int16_t)error;
+        response->topics[i].error_message = STR_NULL;
         response->topics[i].num_partitions = -1;
         response->topics[i].replication_factor = -1;
     }

@@ -9,6 +9,7 @@
  */
 #include "broker/handlers/fetch_read.h"
 #include "broker/handlers/handlers.h"
+#include "broker/server/broker_metrics.h"
 #include "broker/server/node.h"
 #include "broker/server/request.h"
 #include "broker/server/shard.h"
@@ -230,6 +231,20 @@ static bool same_topic(const struct fetch_op *op, const struct fetch_entry *a,
                                     : str_eq(a->at.topic, b->at.topic);
 }
 
+static void count_fetched(const struct fetch_op *op, const struct fetch_entry *entry,
+                          int32_t size_bytes)
+{
+    struct shard *shard = op->request->shard;
+    struct topic_metrics *metrics = topic_metrics_find(shard->metrics, entry->at.topic_id);
+    struct topic_ref topic;
+    if (entry->group == NULL)
+        return;
+    if (metrics == NULL && shard_topic_by_id(shard, entry->at.topic_id, &topic))
+        metrics = topic_metrics_get(shard->metrics, topic.id, topic.name);
+    if (metrics != NULL)
+        topic_metrics_fetched(shard->metrics, metrics, entry->error, size_bytes);
+}
+
 static void op_respond(struct fetch_op *op)
 {
     struct arena *arena = &op->request->arena;
@@ -248,6 +263,7 @@ static void op_respond(struct fetch_op *op)
     for (int32_t i = 0; i < op->count; i++) {
         struct fetch_entry *entry = &op->entries[i];
         int32_t size_bytes = fitting_bytes(op, entry, sent_bytes);
+        count_fetched(op, entry, size_bytes);
         if (!session_wants(op, entry, size_bytes))
             continue;
         if (before == NULL || !same_topic(op, before, entry)) {

@@ -77,7 +77,7 @@ static void fill_topic(struct request *request, const struct topic_image *topic,
 static void fill_unknown_name(struct request *request, struct str name, answered_topic *out)
 {
     const struct metadata_request *body = request->body;
-    out->name = name;
+    out->name = arena_utf8(&request->arena, name);
     out->is_internal = topic_is_internal(name);
     if (body->include_topic_authorized_operations)
         out->topic_authorized_operations = AUTHORIZED_OPERATIONS_TOPIC;

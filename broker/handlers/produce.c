@@ -4,6 +4,7 @@
  * synced (flush.messages). A partition named twice is taken once, the last one, as Kafka does.
  */
 #include "broker/handlers/handlers.h"
+#include "broker/server/broker_metrics.h"
 #include "broker/server/request.h"
 #include "broker/server/shard.h"
 #include "broker/server/shard_topics.h"
@@ -61,6 +62,14 @@ static void entry_acked(struct ack_wait *wait, enum kafka_error error)
     one_acked(entry->group);
 }
 
+static void count_produced(struct shard *shard, const struct produce_entry *entry, struct str topic,
+                           int32_t size_bytes)
+{
+    topic_metrics_produced(shard->metrics,
+                           topic_metrics_get(shard->metrics, entry->topic.id, topic), entry->error,
+                           size_bytes, entry->validation.header.count);
+}
+
 static void append_entry(struct produce_entry *entry, struct partition *p, int16_t acks)
 {
     if (p == NULL) {
@@ -70,6 +79,7 @@ static void append_entry(struct produce_entry *entry, struct partition *p, int16
     struct bytes batch = {entry->validation.batch,
                           entry->validation.header.batch_length + RECORD_BATCH_LOG_OVERHEAD};
     entry->error = partition_append(p, batch, LOG_APPEND_CLIENT, &entry->appended);
+    count_produced(entry->group->owner, entry, partition_topic(p), batch.len);
     if (entry->error == KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER) {
         entry->leader_id = partition_get_role(p)->leader_id;
         entry->leader_epoch = partition_get_role(p)->leader_epoch;
@@ -201,6 +211,10 @@ static void check_entry(struct produce_op *op, struct produce_entry *entry,
                         const struct produce_request_topic_produce_data *topic)
 {
     bool by_id = op->request->header.request_api_version >= 13;
+    if (topic_is_internal(topic->name)) {
+        entry->error = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
+        return;
+    }
     bool known = by_id ? shard_topic_by_id(op->request->shard, topic->topic_id, &entry->topic)
                        : shard_topic_by_name(op->request->shard, topic->name, &entry->topic);
     if (!known)
@@ -219,10 +233,13 @@ static void op_route(struct produce_op *op)
     op->groups = ARENA_ARRAY(&op->request->arena, struct produce_group, loops);
     for (int32_t i = 0; i < op->count; i++) {
         struct produce_entry *entry = &op->entries[i];
-        if (entry->error == KAFKA_ERROR_NONE)
-            validate_entry(op, entry);
         if (entry->error != KAFKA_ERROR_NONE)
             continue;
+        validate_entry(op, entry);
+        if (entry->error != KAFKA_ERROR_NONE) {
+            count_produced(shard, entry, entry->topic.name, entry->in->records.len);
+            continue;
+        }
         struct shard *owner = shard_of(shard->node, entry->topic.id, entry->in->index);
         struct produce_group *group = &op->groups[owner->index];
         if (group->count == 0) {
@@ -282,6 +299,7 @@ static void add_entry(struct produce_op *op, const struct produce_request_topic_
     entry->in = in;
     entry->error = KAFKA_ERROR_NONE;
     entry->leader_id = entry->leader_epoch = -1;
+    entry->validation.message = STR_NULL;
     check_entry(op, entry, topic);
 }
 

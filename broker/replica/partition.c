@@ -3,6 +3,7 @@
 #include "broker/replica/partition_internal.h"
 #include "common/base/check.h"
 #include "common/base/mem.h"
+#include "common/base/metrics.h"
 #include "common/storage/log_epochs.h"
 #include "common/storage/log_flush.h"
 #include "common/storage/log_retention.h"
@@ -118,7 +119,9 @@ void partition_fail(struct partition *p, int status)
 static void flush_work_run(struct work *work)
 {
     struct partition *p = CONTAINER_OF(work, struct partition, flush_work);
+    int64_t begin_us = env_now_us(p->host->env);
     log_flush_run(p->flush);
+    p->flush_us = env_now_us(p->host->env) - begin_us;
 }
 
 static void flush_work_done(struct work *work)
@@ -126,6 +129,8 @@ static void flush_work_done(struct work *work)
     struct partition *p = CONTAINER_OF(work, struct partition, flush_work);
     struct log_flush *flush = p->flush;
     p->flush = NULL;
+    if (p->host->flush_times != NULL)
+        metric_record_us(p->host->flush_times, p->host->loop->index, p->flush_us);
     int rv = log_flush_end(p->log, flush);
     if (p->state == PARTITION_CLOSING) {
         partition_close_step(p);

@@ -31,6 +31,7 @@ struct partition {
     struct log_flush *flush; /* in flight */
     struct log_deletion *deletion;
     struct log_warm *warm;
+    int64_t flush_us;                                           /* what the last one took */
     struct work flush_work, deletion_work, warm_work, log_work; /* log_work: open, then close */
     struct timer open_timer;                                    /* to try again */
     int log_work_status;

@@ -146,7 +146,7 @@ void partition_expire_producers(struct partition *p)
 
 void partition_checkpoint_flush(struct partition *p, int64_t above_bytes)
 {
-    if (p->state == PARTITION_ONLINE && log_unflushed_bytes(p->log) > above_bytes)
+    if (p->state == PARTITION_ONLINE && log_unchecked_bytes(p->log) > above_bytes)
         partition_start_flush(p, true);
 }
 
@@ -198,6 +198,7 @@ void partition_close_step(struct partition *p)
         closed(ctx);
         return;
     }
+    log_detach(p->log); /* a worker takes it, and this loop's file cache stays here */
     p->log_work = (struct work){.run = close_run, .done = close_done, .loop = p->host->loop};
     work_submit(&p->log_work, WORK_DISK);
 }

@@ -12,6 +12,7 @@ struct file_cache;
 struct log;
 struct log_config;
 struct log_recovery;
+struct metric;
 struct partition;
 
 struct replica_host {
@@ -19,6 +20,7 @@ struct replica_host {
     struct loop *loop;
     int32_t node_id;
     struct file_cache *files;
+    struct metric *flush_times; /* NULL: not measured */
     void *owner;
     /* On a worker: opens or creates the log of a partition. 0, or an errno: the partition is
      * offline. */

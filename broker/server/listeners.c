@@ -2,8 +2,10 @@
 
 #define LOG_MODULE "listeners"
 
+#include "broker/server/broker_metrics.h"
 #include "broker/server/node.h"
 #include "broker/server/request.h"
+#include "broker/server/request_metrics.h"
 #include "broker/server/shard.h"
 #include "common/base/check.h"
 #include "common/base/logger.h"
@@ -12,6 +14,7 @@
 #include "metadata/config/server_config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Requests of one connection that may be outstanding, and what they and their answers may hold. */
@@ -43,11 +46,28 @@ static void on_request(struct connection *connection, struct request_slot *slot,
                     str_of(connection_peer(connection)->host));
 }
 
+/* Peers that come and go are no news; a peer that breaks the protocol is. */
+static void on_disconnect(struct connection *connection, const char *reason)
+{
+    const struct listener_info *info = connection_group_of(connection)->ctx;
+    bool usual = strcmp(reason, "closed by the peer") == 0 ||
+                 strcmp(reason, "reset by the peer") == 0 || strstr(reason, "idle") != NULL ||
+                 strstr(reason, "the node stops") != NULL || strstr(reason, "refused") != NULL;
+    log_at(node_env(info->node)->logger, usual ? LOG_DEBUG : LOG_INFO,
+           "Closed the connection of %s on listener %.*s: %s", connection_peer(connection)->host,
+           STR_FMT(info->name), reason);
+}
+
 static void on_closed(struct connection *connection)
 {
 }
 
-static const struct connection_handler handler = {.on_request = on_request, .on_closed = on_closed};
+static const struct connection_handler handler = {
+    .on_request = on_request,
+    .on_done = request_metrics_done,
+    .on_disconnect = on_disconnect,
+    .on_closed = on_closed,
+};
 
 static const char *advice(int status)
 {
@@ -131,6 +151,50 @@ struct listeners *listeners_new(struct node *node)
     return listeners;
 }
 
+/* socket-server-metrics: of each listener and loop, which stands for Kafka's network thread. */
+static void collect_group(const struct connection_group *group, const char *listener,
+                          struct metrics_writer *w)
+{
+    const struct connection_stats *stats = &group->stats;
+    char loop[12];
+    int len = snprintf(loop, sizeof(loop), "%d", group->loop->index);
+    struct metric_label labels[] = {{"listener", str_of(listener)},
+                                    {"networkProcessor", str_from(loop, (size_t)len)}};
+    const struct {
+        enum metric_kind kind;
+        const char *mbean;
+        const _Atomic int64_t *value;
+    } values[] = {
+        {METRIC_GAUGE, "kafka.server:type=socket-server-metrics,name=connection-count",
+         &stats->open_count},
+        {METRIC_COUNTER, "kafka.server:type=socket-server-metrics,name=connection-creation-total",
+         &stats->created_total},
+        {METRIC_COUNTER, "kafka.server:type=socket-server-metrics,name=connection-close-total",
+         &stats->closed_total},
+        {METRIC_COUNTER, "kafka.server:type=socket-server-metrics,name=incoming-byte-total",
+         &stats->in_bytes_total},
+        {METRIC_COUNTER, "kafka.server:type=socket-server-metrics,name=outgoing-byte-total",
+         &stats->out_bytes_total},
+        {METRIC_COUNTER, "kafka.server:type=socket-server-metrics,name=request-total",
+         &stats->request_total},
+        {METRIC_COUNTER, "kafka.server:type=socket-server-metrics,name=response-total",
+         &stats->response_total},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(values); i++)
+        metrics_write(w, values[i].kind, values[i].mbean, labels, ARRAY_LEN(labels),
+                      (double)atomic_load_explicit(values[i].value, memory_order_relaxed));
+}
+
+/* On the thread that renders; the listeners are open. */
+static void collect(void *ctx, struct metrics_writer *w)
+{
+    const struct listeners *listeners = ctx;
+    for (int i = 0; i < listeners->count; i++)
+        for (int loop = 0; loop < node_env(listeners->node)->loop_count; loop++)
+            collect_group(acceptor_group(listeners->acceptor, i, loop),
+                          acceptor_listener_name(listeners->acceptor, i), w);
+}
+
 int listeners_open(struct listeners *listeners)
 {
     const struct server_config *config = node_config(listeners->node);
@@ -139,6 +203,8 @@ int listeners_open(struct listeners *listeners)
         if (rv != 0)
             return rv;
     }
+    metrics_add_collector(broker_metrics_registry(node_metrics(listeners->node)), collect,
+                          listeners);
     return 0;
 }
 
@@ -152,6 +218,7 @@ static void acceptor_closed(void *ctx)
 static void acceptor_drained(void *ctx)
 {
     struct listeners *listeners = ctx;
+    metrics_remove_collector(broker_metrics_registry(node_metrics(listeners->node)), listeners);
     acceptor_close(listeners->acceptor, "the node stops", acceptor_closed, listeners);
 }
 

@@ -4,6 +4,7 @@
  *   kraftd                                     one node on loopback, data in ./kraftd-data
  *   kraftd server.properties [--override k=v]...
  */
+#include "broker/admin/broker_admin.h"
 #include "broker/server/node.h"
 #include "common/base/disk.h"
 #include "common/base/logger.h"
@@ -29,6 +30,8 @@ struct process {
     struct env *env;
     struct server_config config;
     struct node *node;
+    struct broker_admin *admin;
+    struct work admin_work; /* ends it */
     bool stopping;
     int exit_code;
 };
@@ -103,10 +106,22 @@ static int load_config(struct process *process, const struct arguments *argument
     return rv;
 }
 
+static void admin_stop_run(struct work *work)
+{
+    broker_admin_stop(CONTAINER_OF(work, struct process, admin_work)->admin);
+}
+
+static void admin_stop_done(struct work *work)
+{
+    uv_env_stop(CONTAINER_OF(work, struct process, admin_work)->env);
+}
+
 static void stopped(void *ctx)
 {
     struct process *process = ctx;
-    uv_env_stop(process->env);
+    process->admin_work = (struct work){
+        .run = admin_stop_run, .done = admin_stop_done, .loop = process->env->loops[0]};
+    work_submit(&process->admin_work, WORK_DISK);
 }
 
 static void on_signal(void *ctx, int signal)
@@ -166,8 +181,13 @@ static int run(struct process *process)
     uv_env_on_signal(process->env, SIGINT, on_signal, process);
     process->node = node_new(process->env, &process->config);
     node_on_fatal(process->node, on_fatal, process);
-    node_start(process->node, started, process);
-    uv_env_run(process->env);
+    rv = broker_admin_start(process->node, &process->admin);
+    if (rv == 0) {
+        node_start(process->node, started, process);
+        uv_env_run(process->env);
+    } else {
+        process->exit_code = 1;
+    }
     node_free(process->node);
     uv_env_free(process->env);
     return process->exit_code;

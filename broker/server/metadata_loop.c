@@ -4,6 +4,7 @@
 
 #include "broker/server/controller_call.h"
 #include "broker/server/metadata_loop_internal.h"
+#include "broker/server/broker_metrics.h"
 #include "broker/server/node.h"
 #include "broker/server/shard.h"
 #include "broker/server/shard_topics.h"
@@ -204,6 +205,16 @@ static void on_follower(void *ctx, int32_t epoch, int32_t leader_id)
     quorum_node_rewind(ml->quorum, ml->loader.next_offset);
 }
 
+/* How long what we proposed took, by the time that its batch carries. */
+static void note_commit(struct metadata_loop *ml)
+{
+    int64_t proposed_ms = image_chain_published(ml->chain)->timestamp_ms;
+    int64_t now_ms = env_wall_ms(node_env(ml->node));
+    if (metadata_loop_is_active(ml))
+        quorum_gauges_committed(broker_metrics_quorum(node_metrics(ml->node)),
+                                MAX(now_ms - proposed_ms, 0));
+}
+
 static int committed(void *ctx, struct bytes batches)
 {
     struct metadata_loop *ml = ctx;
@@ -214,6 +225,7 @@ static int committed(void *ctx, struct bytes batches)
                   loader_error(&ml->loader));
         return rv;
     }
+    note_commit(ml);
     publish(ml, delta);
     answer_committed(ml);
     metadata_snapshot_if_due(ml);

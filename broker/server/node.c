@@ -3,7 +3,9 @@
 #define LOG_MODULE "node"
 
 #include "broker/server/broker_lifecycle.h"
+#include "broker/server/broker_metrics.h"
 #include "broker/server/listeners.h"
+#include "broker/server/log_metrics.h"
 #include "broker/server/metadata_loop.h"
 #include "broker/server/node_internal.h"
 #include "broker/server/request.h"
@@ -33,6 +35,7 @@ struct node *node_new(struct env *env, const struct server_config *config)
     node->env = env;
     node->config = config;
     node->state = NODE_NEW;
+    node->metrics = broker_metrics_new(env->loop_count);
     node_checkpoint_init(node);
     return node;
 }
@@ -52,7 +55,9 @@ void node_free(struct node *node)
     free(node->shards);
     free(node->shard_stops);
     metadata_loop_free(node->metadata);
+    metrics_remove_collector(broker_metrics_registry(node->metrics), node->disk.logs);
     node_disk_release(&node->disk);
+    broker_metrics_free(node->metrics);
     free(node);
 }
 
@@ -108,6 +113,8 @@ static void after_disk(struct work *work)
         start_failed(node, node->work_status);
         return;
     }
+    metrics_add_collector(broker_metrics_registry(node->metrics), log_metrics_collect,
+                          node->disk.logs);
     if (node->disk.formed)
         log_info(logger_of(node), "Formed a new cluster of this one node cluster.id=%s",
                  node->disk.cluster_id);
@@ -135,9 +142,28 @@ static void after_disk(struct work *work)
     quorum_voters_unref(self);
 }
 
+static bool partition_known(void *ctx, struct str topic, int32_t partition)
+{
+    const struct node *node = ctx;
+    const struct topic_image *found = topics_image_find(&node->stray_image->topics, topic);
+    const struct partition_image *p = found ? topic_image_partition(found, partition) : NULL;
+    return p != NULL && node_list_contains(partition_replicas(p), node->config->node_id);
+}
+
+static void stray_renamed(void *ctx, const char *from, const char *to)
+{
+    log_warn(logger_of(ctx), "The metadata does not know the directory %s: it is kept as %s", from,
+             to);
+}
+
 static void started_run(struct work *work)
 {
     struct node *node = CONTAINER_OF(work, struct node, work);
+    int rv = log_manager_set_aside_strays(node->disk.logs, partition_known,
+                                          env_random_uuid(node->env), stray_renamed, node);
+    if (rv != 0)
+        log_warn(logger_of(node), "Directories of unknown partitions cannot be set aside: %s",
+                 strerror(-rv));
     node->work_status = log_manager_started(node->disk.logs);
 }
 
@@ -145,6 +171,7 @@ static void started_done(struct work *work)
 {
     struct node *node = CONTAINER_OF(work, struct node, work);
     node->work_running = false;
+    metadata_loop_remove_reader(node->metadata, &node->stray_reader);
     if (node->work_status != 0)
         log_warn(logger_of(node), "A log directory cannot be marked as started: %s",
                  strerror(-node->work_status));
@@ -163,6 +190,7 @@ void node_check_ready(struct node *node)
     log_info(logger_of(node), "Ready node.id=%d cluster.id=%s partitions=%lld",
              node->config->node_id, node->disk.cluster_id, (long long)node->partition_count);
     node->work_running = true;
+    node->stray_image = metadata_loop_add_reader(node->metadata, &node->stray_reader);
     node->work =
         (struct work){.run = started_run, .done = started_done, .loop = node->env->loops[0]};
     work_submit(&node->work, WORK_DISK);

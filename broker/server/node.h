@@ -14,6 +14,7 @@
 #include "common/base/str.h"
 #include "common/base/uuid.h"
 
+struct broker_metrics;
 struct log_manager;
 struct metadata_loop;
 struct node;
@@ -34,6 +35,7 @@ void node_controller_found(struct node *node);
 
 /* Any loop. */
 bool node_is_ready(const struct node *node); /* serves, and all partitions are open */
+struct broker_metrics *node_metrics(const struct node *node);
 struct log_manager *node_log_manager(const struct node *node);
 /* A shard begins to open a partition, or is rid of one. */
 void node_partition_opening(struct node *node);
@@ -51,6 +53,8 @@ uint16_t node_listener_port(const struct node *node, struct str listener);
 int32_t node_directory_ids(const struct node *node, struct uuid *ret_ids);
 /* The broker epoch of the last clean shutdown; -1 when it was none (KIP-966). */
 int64_t node_previous_broker_epoch(const struct node *node);
+/* Kafka's number (enum broker_state of broker_lifecycle.h). Loop 0. */
+int node_broker_state(const struct node *node);
 /* Of this incarnation's registration; -1 until it is registered. */
 int64_t node_broker_epoch(const struct node *node);
 struct metadata_loop *node_metadata_loop(const struct node *node);

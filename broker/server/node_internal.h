@@ -44,6 +44,7 @@ struct node {
     const struct server_config *config;
     enum node_state state;
     struct node_disk disk;
+    struct broker_metrics *metrics;
     struct shard *shards;
     struct metadata_loop *metadata;
     struct listeners *listeners;
@@ -57,6 +58,8 @@ struct node {
     struct work checkpoint_work;
     bool checkpointing;
 
+    struct image_reader stray_reader; /* holds stray_image while a worker looks at it */
+    const struct image *stray_image;
     struct work work; /* the step of start or stop that is on a worker */
     int work_status;
     bool work_running, stop_waits;

@@ -22,6 +22,11 @@ struct env *node_env(const struct node *node)
     return node->env;
 }
 
+struct broker_metrics *node_metrics(const struct node *node)
+{
+    return node->metrics;
+}
+
 struct str node_cluster_id(const struct node *node)
 {
     return str_of(node->disk.cluster_id);
@@ -30,6 +35,11 @@ struct str node_cluster_id(const struct node *node)
 int16_t node_kraft_version(const struct node *node)
 {
     return 1;
+}
+
+int node_broker_state(const struct node *node)
+{
+    return node->lifecycle == NULL ? BROKER_STARTING : (int)broker_lifecycle_state(node->lifecycle);
 }
 
 uint16_t node_listener_port(const struct node *node, struct str listener)

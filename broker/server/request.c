@@ -3,6 +3,7 @@
 #define LOG_MODULE "request"
 
 #include "broker/server/node.h"
+#include "broker/server/request_metrics.h"
 #include "broker/server/shard.h"
 #include "common/base/check.h"
 #include "common/base/disk.h"
@@ -135,6 +136,8 @@ void request_respond_files(struct request *request, const void *response,
 {
     struct bytebuf out;
     struct encode_parts parts;
+    request_metrics_answer(request->shard->metrics, request->api,
+                           request->header.request_api_version, response);
     bytebuf_init(&out);
     encode_parts_init(&parts);
     bytebuf_reserve(&out, 4);
@@ -202,7 +205,7 @@ static bool decode_header(struct request *request, struct bytes *in_out_frame)
                        (int)key, (int)version);
         return false;
     }
-    int16_t header_version = !served || version >= request->api->request->flexible_from ? 2 : 1;
+    int16_t header_version = version >= request->api->request->flexible_from ? 2 : 1;
     if (message_decode(&request_header_desc, header_version, in_out_frame, &request->arena,
                        &request->header) != 0) {
         request_refuse(request, "its request header cannot be read");
@@ -221,6 +224,7 @@ void request_receive(struct shard *shard, struct request_slot *slot, struct buf 
 {
     struct request *request = request_get(shard);
     request->slot = slot;
+    request_metrics_begin(shard->metrics, slot);
     request->frame = frame;
     request->listener = listener;
     request->principal = principal;
@@ -242,5 +246,5 @@ void request_receive(struct shard *shard, struct request_slot *slot, struct buf 
     }
     request->arena.limit_bytes = 0;
     request->body = body;
-    request->handler->handle(request);
+    request_metrics_handle(request);
 }

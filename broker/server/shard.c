@@ -1,8 +1,10 @@
 #include "broker/server/shard.h"
 
 #include "broker/replica/fetch_session.h"
+#include "broker/server/broker_metrics.h"
 #include "broker/server/node.h"
 #include "broker/server/request.h"
+#include "broker/server/shard_gauges.h"
 #include "broker/server/shard_topics.h"
 #include "common/base/check.h"
 #include "common/base/mem.h"
@@ -133,6 +135,13 @@ static bool configs_matter(const struct image_delta *delta)
     return false;
 }
 
+static void forget_topics(struct shard *shard, const struct image_delta *delta)
+{
+    for (size_t i = 0; i < delta->topics.count; i++)
+        if (delta->topics.items[i].after == NULL)
+            topic_metrics_forget(shard->metrics, delta->topics.items[i].before->id);
+}
+
 static void receive_image(struct task *task)
 {
     struct shard_image *message = CONTAINER_OF(task, struct shard_image, task);
@@ -143,6 +152,7 @@ static void receive_image(struct task *task)
         if (configs_matter(message->delta))
             apply_configs(shard, message->image);
     }
+    forget_topics(shard, message->delta);
     if (!timer_running(&shard->tick) && !shard->stopping)
         timer_start_in_ms(&shard->tick, TICK_MS);
     shard->image = message->image;
@@ -180,6 +190,7 @@ static void tick(struct timer *timer)
         shard->expiry_due_ms =
             now_ms +
             server_config_integer(config, CONFIG_BROKER_PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS);
+    shard_gauges_tick(shard, now_ms);
     MAP_FOR_EACH (entry, &shard->partitions) {
         partition_tick(entry->value, retention);
         if (expiry)
@@ -197,6 +208,8 @@ void shard_init(struct shard *shard, struct node *node, struct loop *loop,
     shard->loop = loop;
     shard->index = loop->index;
     shard->image = image;
+    shard->metrics = broker_metrics_shard(node_metrics(node), loop->index);
+    shard->host.flush_times = broker_metrics_flush_times(node_metrics(node));
     map_init(&shard->partitions, MAP_UUID);
     map_init(&shard->topic_settings, MAP_UUID);
     map_init(&shard->auto_creating, MAP_STR);

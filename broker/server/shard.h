@@ -22,6 +22,7 @@ struct image_delta;
 struct image;
 struct node;
 struct request;
+struct shard_metrics;
 
 struct shard {
     struct node *node;
@@ -42,6 +43,9 @@ struct shard {
     bool hurry;          /* nobody waits any more */
     struct task wake_task;
     struct timer tick;
+    struct shard_metrics *metrics;
+    uint64_t gauges_version; /* of the image when the gauges were set */
+    int64_t gauges_due_ms;
     int64_t retention_due_ms, checkpoint_due_ms, expiry_due_ms;
     int closing_partitions;
     bool stopping;

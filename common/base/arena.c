@@ -106,6 +106,50 @@ struct str arena_str(struct arena *arena, struct str s)
     return str_from(arena_str_z(arena, s), (size_t)s.len);
 }
 
+/* Bytes of the UTF-8 sequence at data, 0 when there is none: no overlong forms, no surrogates. */
+static int32_t utf8_length(const char *data, int32_t len)
+{
+    const uint8_t *b = (const uint8_t *)data;
+    int32_t more = b[0] < 0x80   ? 0
+                   : b[0] < 0xc2 ? -1
+                   : b[0] < 0xe0 ? 1
+                   : b[0] < 0xf0 ? 2
+                   : b[0] < 0xf5 ? 3
+                                 : -1;
+    if (more < 0 || more >= len)
+        return 0;
+    for (int32_t i = 1; i <= more; i++)
+        if ((b[i] & 0xc0) != 0x80)
+            return 0;
+    if ((b[0] == 0xe0 && b[1] < 0xa0) || (b[0] == 0xed && b[1] > 0x9f) ||
+        (b[0] == 0xf0 && b[1] < 0x90) || (b[0] == 0xf4 && b[1] > 0x8f))
+        return 0;
+    return more + 1;
+}
+
+struct str arena_utf8(struct arena *arena, struct str s)
+{
+    char *copy = NULL;
+    int32_t used = 0;
+    for (int32_t at = 0; at < s.len;) {
+        int32_t step = utf8_length(s.data + at, s.len - at);
+        if (step == 0 && copy == NULL) {
+            copy = arena_alloc(arena, (size_t)s.len * 3);
+            memcpy(copy, s.data, (size_t)at);
+            used = at;
+        }
+        if (step == 0) {
+            memcpy(copy + used, "\xef\xbf\xbd", 3);
+            used += 3;
+        } else if (copy != NULL) {
+            memcpy(copy + used, s.data + at, (size_t)step);
+            used += step;
+        }
+        at += MAX(step, 1);
+    }
+    return copy ? str_from(copy, (size_t)used) : s;
+}
+
 struct bytes arena_bytes(struct arena *arena, struct bytes b)
 {
     if (b.len < 0)

@@ -30,6 +30,8 @@ void *arena_calloc(struct arena *arena, size_t count, size_t size_bytes);
 /* For sizes a peer chose: NULL when over the limit or out of memory. */
 void *arena_try_calloc(struct arena *arena, size_t count, size_t size_bytes);
 struct str arena_str(struct arena *arena, struct str s);
+/* The text itself where it is UTF-8, else a copy with U+FFFD for each byte that is not. */
+struct str arena_utf8(struct arena *arena, struct str s);
 struct bytes arena_bytes(struct arena *arena, struct bytes b);
 char *arena_str_z(struct arena *arena, struct str s);
 /* printf into the arena; also terminated by a zero byte. */

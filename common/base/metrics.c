@@ -11,6 +11,7 @@ struct metrics *metrics_new(int shard_count)
 {
     struct metrics *m = mem_calloc(1, sizeof(*m));
     pthread_mutex_init(&m->mutex, NULL);
+    pthread_mutex_init(&m->render_mutex, NULL);
     m->shard_count = shard_count;
     m->shards = mem_calloc((size_t)shard_count, sizeof(*m->shards));
     map_init(&m->families, MAP_STR_BORROWED);
@@ -49,6 +50,7 @@ void metrics_free(struct metrics *m)
     free(m->shards);
     free(m->collectors);
     pthread_mutex_destroy(&m->mutex);
+    pthread_mutex_destroy(&m->render_mutex);
     free(m);
 }
 
@@ -205,19 +207,19 @@ int64_t metric_sum(const struct metrics *m, const struct metric *metric)
 void metrics_add_collector(struct metrics *m, void (*collect)(void *ctx, struct metrics_writer *),
                            void *ctx)
 {
-    pthread_mutex_lock(&m->mutex);
+    pthread_mutex_lock(&m->render_mutex);
     VEC_PUSH(m->collectors, m->collector_count, m->collector_capacity) =
         (struct collector){collect, ctx};
-    pthread_mutex_unlock(&m->mutex);
+    pthread_mutex_unlock(&m->render_mutex);
 }
 
 void metrics_remove_collector(struct metrics *m, void *ctx)
 {
-    pthread_mutex_lock(&m->mutex);
+    pthread_mutex_lock(&m->render_mutex);
     size_t kept = 0;
     for (size_t i = 0; i < m->collector_count; i++)
         if (m->collectors[i].ctx != ctx)
             m->collectors[kept++] = m->collectors[i];
     m->collector_count = kept;
-    pthread_mutex_unlock(&m->mutex);
+    pthread_mutex_unlock(&m->render_mutex);
 }

@@ -8,7 +8,7 @@
  *
  * Every metric has a cell per shard; a shard is written by one thread only (the loop of that
  * index), without locks or locked instructions. Rendering sums the shards. Registering, removing
- * and rendering: any thread, under a mutex, never on a hot path.
+ * and rendering: any thread, under a mutex, never on a hot path. Collectors run without that mutex.
  *
  * What exists once per partition is not registered but written by a collector while rendering.
  */
@@ -79,7 +79,7 @@ void metrics_write(struct metrics_writer *writer, enum metric_kind kind, const c
                    const struct metric_label *labels, int label_count, double value);
 /* With a name as it stands in the output (process_open_fds). */
 void metrics_write_plain(struct metrics_writer *writer, enum metric_kind kind, const char *name,
-                         double value);
+                         const struct metric_label *labels, int label_count, double value);
 
 /* Appends everything in the text format 0.0.4. */
 void metrics_render(struct metrics *metrics, int64_t now_us, struct bytebuf *out);

@@ -59,7 +59,8 @@ struct collector {
 };
 
 struct metrics {
-    pthread_mutex_t mutex;
+    pthread_mutex_t mutex;        /* of families and shards */
+    pthread_mutex_t render_mutex; /* held while rendering; of the collectors; taken first */
     int shard_count;
     struct metrics_shard *shards;
     struct map families; /* by name */

@@ -52,9 +52,11 @@ static void write_sample(struct bytebuf *out, const char *name, const char *suff
 }
 
 void metrics_write_plain(struct metrics_writer *w, enum metric_kind kind, const char *name,
-                         double value)
+                         const struct metric_label *labels, int label_count, double value)
 {
-    write_sample(&family_of(w, kind, name)->samples, name, "", "", NULL, value);
+    char *text = metric_labels_format(labels, label_count);
+    write_sample(&family_of(w, kind, name)->samples, name, "", text, NULL, value);
+    free(text);
 }
 
 void metrics_write(struct metrics_writer *w, enum metric_kind kind, const char *mbean,
@@ -62,9 +64,7 @@ void metrics_write(struct metrics_writer *w, enum metric_kind kind, const char *
 {
     char name[METRIC_NAME_ROOM];
     CHECK(metrics_name(kind, mbean, name, sizeof(name)) == 0);
-    char *text = metric_labels_format(labels, label_count);
-    write_sample(&family_of(w, kind, name)->samples, name, "", text, NULL, value);
-    free(text);
+    metrics_write_plain(w, kind, name, labels, label_count, value);
 }
 
 static void write_histogram(const struct metrics *m, struct metric *metric, int64_t now_us,
@@ -102,12 +102,14 @@ void metrics_render(struct metrics *m, int64_t now_us, struct bytebuf *out)
     static const char *const kinds[] = {"counter", "gauge", "summary"};
     struct metrics_writer w;
     map_init(&w.families, MAP_STR_BORROWED);
+    pthread_mutex_lock(&m->render_mutex);
     pthread_mutex_lock(&m->mutex);
     MAP_FOR_EACH (entry, &m->families)
         write_registered(m, entry->value, now_us, &w);
+    pthread_mutex_unlock(&m->mutex);
     for (size_t i = 0; i < m->collector_count; i++)
         m->collectors[i].collect(m->collectors[i].ctx, &w);
-    pthread_mutex_unlock(&m->mutex);
+    pthread_mutex_unlock(&m->render_mutex);
     MAP_FOR_EACH (entry, &w.families) {
         struct written_family *family = entry->value;
         bytebuf_printf(out, "# TYPE %s %s\n", family->name, kinds[family->kind]);

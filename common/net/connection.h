@@ -26,6 +26,7 @@ struct request_slot {
     struct connection *connection;
     int64_t received_us;  /* the frame was complete (env's clock) */
     int64_t responded_us; /* connection_respond was called */
+    int64_t written_us;   /* its turn came: the answer was given to the stream */
     size_t request_bytes, response_bytes;
     void *ctx; /* the handler's */
 };

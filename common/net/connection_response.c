@@ -93,6 +93,8 @@ static struct slot *next_of(struct connection *c, struct slot *slot)
 
 static void write_slot(struct connection *c, struct slot *slot, struct out_chunk *chunks, int count)
 {
+    slot->base.written_us =
+        slot->state == SLOT_READY ? env_now_us(c->group->loop->env) : slot->base.responded_us;
     slot->state = SLOT_SENDING;
     c->written_bytes += slot->base.response_bytes;
     slot->end_offset = c->written_bytes;

@@ -135,6 +135,9 @@ void log_publish(struct log *log)
     atomic_store_explicit(&p->recovery_point, log->recovery_point, memory_order_relaxed);
     atomic_store_explicit(&p->high_watermark, log->high_watermark, memory_order_relaxed);
     atomic_store_explicit(&p->size_bytes, log->size_bytes, memory_order_relaxed);
+    atomic_store_explicit(&p->first_offset, log->start_offset, memory_order_relaxed);
+    atomic_store_explicit(&p->end_offset, log->end_offset, memory_order_relaxed);
+    atomic_store_explicit(&p->segment_count, (int64_t)log->segment_count, memory_order_relaxed);
     atomic_store_explicit(&p->start_offset, start, memory_order_relaxed);
 }
 

@@ -90,6 +90,10 @@ static int read_checkpoint(struct log_dir *dir, struct offset_checkpoint *checkp
 static int load_dir(struct log_dir *dir)
 {
     int rv = disk_make_path(dir->disk, dir->path);
+    /* Looked at before anything is written: a directory of ZooKeeper days stays as it is. Read
+     * again under the lock, for another process may just have written it. */
+    if (rv == 0)
+        rv = read_meta(dir);
     if (rv == 0)
         rv = take_lock(dir);
     if (rv == 0)

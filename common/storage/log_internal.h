@@ -34,6 +34,7 @@ struct log_doomed {
 /* For other threads: what the checkpoints and descriptions need. */
 struct log_published {
     _Atomic int64_t recovery_point, high_watermark, size_bytes;
+    _Atomic int64_t first_offset, end_offset, segment_count;
     _Atomic int64_t start_offset; /* -1: not for log-start-offset-checkpoint */
 };
 

@@ -349,13 +349,17 @@ void log_manager_each(struct log_manager *m,
         const struct managed_log *managed = entry->value;
         if (managed->log == NULL)
             continue;
-        each(ctx, &(struct log_manager_entry){
-                      .topic = managed->topic,
-                      .partition = managed->partition,
-                      .dir = managed->dir,
-                      .size_bytes = atomic_load_explicit(&managed->log->published.size_bytes,
-                                                         memory_order_relaxed),
-                  });
+        const struct log_published *p = &managed->log->published;
+        each(ctx,
+             &(struct log_manager_entry){
+                 .topic = managed->topic,
+                 .partition = managed->partition,
+                 .dir = managed->dir,
+                 .size_bytes = atomic_load_explicit(&p->size_bytes, memory_order_relaxed),
+                 .start_offset = atomic_load_explicit(&p->first_offset, memory_order_relaxed),
+                 .end_offset = atomic_load_explicit(&p->end_offset, memory_order_relaxed),
+                 .segment_count = atomic_load_explicit(&p->segment_count, memory_order_relaxed),
+             });
     }
     pthread_mutex_unlock(&m->mutex);
 }

@@ -61,7 +61,8 @@ struct log_manager_log_args {
  * their kind can be tried again. ret_recovery may be NULL. */
 int log_manager_open_log(struct log_manager *m, const struct log_manager_log_args *args,
                          struct log **ret_log, struct log_recovery *ret_recovery);
-/* Blocks. `clean` writes what a clean start relies on; log_manager_stop syncs it. */
+/* Blocks. `clean` writes what a clean start relies on; log_manager_stop syncs it. The log was
+ * detached (log_detach) on its loop before; for log_manager_delete_log too. */
 int log_manager_close_log(struct log_manager *m, struct log *log, bool clean);
 /* Blocks. Closes it and renames its directory -delete; log_manager_purge removes it later. */
 int log_manager_delete_log(struct log_manager *m, struct log *log, struct uuid unique,
@@ -90,10 +91,10 @@ struct log_manager_entry {
     struct str topic;
     int32_t partition;
     size_t dir;
-    int64_t size_bytes;
+    int64_t size_bytes, start_offset, end_offset, segment_count;
 };
 
-/* Each open log (DescribeLogDirs), under the mutex: `each` must not call back. */
+/* Each open log (DescribeLogDirs, metrics), under the mutex: `each` must not call back. */
 void log_manager_each(struct log_manager *m,
                       void (*each)(void *ctx, const struct log_manager_entry *entry), void *ctx);
 

@@ -179,10 +179,12 @@ int log_manager_open_log(struct log_manager *m, const struct log_manager_log_arg
     /* Synced data is gone: what takes its place must not be believed after the next power cut. */
     if (log_recovery_point(log) < claimed_point)
         rv = log_manager_checkpoint(m);
-    if (rv != 0)
-        (void)log_manager_close_log(m, log, false);
-    else
+    if (rv == 0) {
         *ret_log = log;
+        return 0;
+    }
+    log_detach(log); /* it has opened nothing yet */
+    (void)log_manager_close_log(m, log, false);
     return rv;
 }
 
@@ -201,6 +203,7 @@ static struct log_position position_of(const struct log *log)
  */
 static struct managed_log *give_back(struct log_manager *m, struct log *log, bool finished)
 {
+    CHECK(log->place.files == &log->own_files);
     pthread_mutex_lock(&m->mutex);
     struct managed_log *managed = map_remove(&m->by_log, key_of_log(log));
     CHECK(managed != NULL && managed->log == log);

@@ -69,7 +69,8 @@ def run_area(kraftd, area, allowed):
     """(compared, unexpected differences, exceptions that were not needed)"""
     wanted = {int(row["n"]): row for row in table(os.path.join(SHARED, area + ".tsv"))}
     with tempfile.TemporaryDirectory() as out:
-        with running(kraftd, CONFIG) as node:
+        dirs = f"log.dirs={out}/d1,{out}/d2"
+        with running(kraftd, [*CONFIG, dirs]) as node:
             node_env = {
                 **os.environ,
                 "PORT": str(node.port),

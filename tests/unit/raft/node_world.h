@@ -65,5 +65,6 @@ bool world_run_until_active(struct world *world);
 void world_stop(struct world *world);
 /* Everything acknowledged is in the state, once. */
 void world_check_state(struct world *world);
+bool world_state_is_good(struct world *world);
 
 #endif

@@ -1,12 +1,16 @@
 /* One core whose peers the test plays; included by the tests that use it. */
 #include "raft/quorum_core_internal.h"
 
+/* Not every test needs all of it. */
+#pragma GCC diagnostic ignored "-Wunused-function"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdlib.h>
 
 #define ELECTION_MS 1000
 

@@ -175,6 +175,31 @@ static void test_snapshot_trims_the_log(void **state)
     world_release(&w);
 }
 
+/* A checkpoint whose name is not durable, and a log that is trimmed for it: some power cut shows.
+ */
+static void test_needs_the_directory_sync(void **state)
+{
+    unsigned bad = 0;
+    for (uint64_t seed = 1; seed <= 60 && bad == 0; seed++) {
+        struct mutations mutations = {.on[MUTATION_RENAME_WITHOUT_DIR_FSYNC] = true};
+        struct world w;
+        world_init(&w, seed);
+        w.propose_every_ms = 1;
+        w.snapshot_every_ms = 15;
+        w.segment_bytes = 1024;
+        w.retention_bytes = 3000;
+        sim_node_set_mutations(w.node, &mutations);
+        world_start(&w);
+        assert_true(world_run_until_active(&w));
+        world_run_ms(&w, 150 + (int64_t)(seed * 17) % 90);
+        sim_node_power_cut(w.node);
+        world_start(&w);
+        bad += !world_run_until_active(&w) || !world_state_is_good(&w);
+        sim_free(w.sim);
+    }
+    assert_int_equal(bad, 1);
+}
+
 /* W13: nothing is retried; what waits is told, and the sentence says where. */
 static void fails(enum sim_disk_op op, const char *part, int error, const char *says)
 {
@@ -334,6 +359,22 @@ static void test_opens_what_kafka_formatted(void **state)
     world_release(&w);
 }
 
+/* kafka-storage format --no-initial-controllers: it waits to be added, whatever is configured. */
+static void test_formatted_without_controllers(void **state)
+{
+    struct world w;
+    world_init(&w, 13);
+    import_metadata(&w, TEST_DATA "/raft/formatted-observer", "E_ox_7_9H15Na9Pw-6ojsA");
+    world_start(&w);
+    assert_false(world_run_until_active(&w));
+    assert_string_equal(w.failure, "");
+    struct program *p = world_program(&w);
+    assert_true(p->loaded);
+    assert_int_equal(p->bootstrap_records, 6);
+    assert_int_equal(w.leaderships, 0);
+    world_release(&w);
+}
+
 struct recorded {
     const char *path, *directory_id;
     bool without_voters, leads;
@@ -405,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_power_cut_at_every_call_of_snapshots),
         cmocka_unit_test(test_kill_then_power_cut),
         cmocka_unit_test(test_snapshot_trims_the_log),
+        cmocka_unit_test(test_needs_the_directory_sync),
         cmocka_unit_test(test_disk_errors_stop_the_node),
         cmocka_unit_test(test_state_error_stops_the_node),
         cmocka_unit_test(test_damage_is_refused),
@@ -412,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_static_quorum_without_voters),
         cmocka_unit_test(test_static_quorum_of_others),
         cmocka_unit_test(test_opens_what_kafka_formatted),
+        cmocka_unit_test(test_formatted_without_controllers),
         cmocka_unit_test(test_opens_recorded_directories),
         cmocka_unit_test(test_blank_node_waits),
     };

@@ -64,8 +64,10 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        log_detach(f->logs[i]);
         (void)log_manager_close_log(f->m, f->logs[i], false);
+    }
     log_manager_free(f->m);
     file_cache_release(&f->files);
     arena_release(&f->arena);

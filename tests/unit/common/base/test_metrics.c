@@ -164,7 +164,7 @@ static void collect(void *ctx, struct metrics_writer *w)
 {
     struct metric_label labels[] = {{"topic", STR("t")}, {"partition", STR("0")}};
     metrics_write(w, METRIC_GAUGE, "kafka.log:type=Log,name=Size", labels, 2, 123456789012.0);
-    metrics_write_plain(w, METRIC_COUNTER, "process_cpu_seconds_total", 1.25);
+    metrics_write_plain(w, METRIC_COUNTER, "process_cpu_seconds_total", NULL, 0, 1.25);
     labels[1].value = STR("1");
     metrics_write(w, METRIC_GAUGE, "kafka.log:type=Log,name=Size", labels, 2, 0);
     ++*(int *)ctx;

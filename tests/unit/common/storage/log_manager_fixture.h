@@ -107,6 +107,18 @@ static inline void append(struct log *log, int count)
     bytebuf_release(&bytes);
 }
 
+static inline int close_log(struct fixture *f, struct log *log, bool clean)
+{
+    log_detach(log);
+    return log_manager_close_log(f->m, log, clean);
+}
+
+static inline int delete_log(struct fixture *f, struct log *log, struct uuid unique, int64_t now_ms)
+{
+    log_detach(log);
+    return log_manager_delete_log(f->m, log, unique, now_ms);
+}
+
 static inline void crash(struct fixture *f, bool power)
 {
     log_manager_free(f->m);

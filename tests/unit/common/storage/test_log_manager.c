@@ -12,7 +12,7 @@ static void new_logs_go_where_the_fewest_are(void **state)
     }
     assert_string_equal(log_path(logs[3]), "/d2/t-3");
     for (int i = 0; i < 4; i++)
-        assert_int_equal(log_manager_close_log(f->m, logs[i], true), 0);
+        assert_int_equal(close_log(f, logs[i], true), 0);
 }
 
 static void a_clean_stop_is_believed(void **state)
@@ -22,8 +22,8 @@ static void a_clean_stop_is_believed(void **state)
     struct log *a = open_log(f, "t", 0, 1), *b = open_log(f, "t", 1, 1);
     append(a, 10);
     append(b, 5);
-    assert_int_equal(log_manager_close_log(f->m, a, true), 0);
-    assert_int_equal(log_manager_close_log(f->m, b, true), 0);
+    assert_int_equal(close_log(f, a, true), 0);
+    assert_int_equal(close_log(f, b, true), 0);
     assert_int_equal(log_manager_stop(f->m, 7), 0);
     crash(f, true); /* all of it was synced */
     start(f);
@@ -34,7 +34,7 @@ static void a_clean_stop_is_believed(void **state)
     assert_int_equal(log_end_offset(a), 10);
     assert_int_equal(log_high_watermark(a), 10);
     assert_int_equal(log_durable_end_offset(a), 10);
-    log_manager_close_log(f->m, a, false);
+    close_log(f, a, false);
     crash(f, true); /* begin removed the marker for good */
     start(f);
     assert_int_equal(log_manager_dir(f->m, 0)->trust, LOG_TRUST_NONE);
@@ -46,7 +46,7 @@ static void a_sync_that_fails_at_stop_is_no_clean_stop(void **state)
     start(f);
     struct log *a = open_log(f, "t", 0, 1);
     append(a, 10);
-    assert_int_equal(log_manager_close_log(f->m, a, true), 0);
+    assert_int_equal(close_log(f, a, true), 0);
     sim_disk_fail_at(f->sim, SIM_SYNC_ALL, "/d1", 1, -EIO);
     assert_int_equal(log_manager_stop(f->m, 7), -EIO);
     assert_int_equal(log_manager_dir_status(f->m, 0), -EIO);
@@ -59,8 +59,8 @@ static void one_unclean_log_makes_its_directory_unclean(void **state)
     struct fixture *f = *state;
     start(f);
     struct log *a = open_log(f, "t", 0, 1), *b = open_log(f, "t", 1, 1);
-    assert_int_equal(log_manager_close_log(f->m, a, true), 0);
-    assert_int_equal(log_manager_close_log(f->m, b, false), 0);
+    assert_int_equal(close_log(f, a, true), 0);
+    assert_int_equal(close_log(f, b, false), 0);
     assert_int_equal(log_manager_stop(f->m, 7), 0);
     assert_true(disk_exists(f->disk, "/d1/.kafka_cleanshutdown"));
     assert_false(disk_exists(f->disk, "/d2/.kafka_cleanshutdown"));
@@ -97,7 +97,7 @@ static void a_killed_node_is_believed_while_the_kernel_runs(void **state)
     assert_int_equal(log_manager_dir(f->m, 0)->trust, LOG_TRUST_NONE);
     log = open_log(f, "t", 0, 1);
     assert_int_equal(log_end_offset(log), 11);
-    log_manager_close_log(f->m, log, false);
+    close_log(f, log, false);
 }
 
 static void a_log_that_was_not_looked_at_is_not_believed(void **state)
@@ -142,8 +142,8 @@ static void a_failed_directory_does_not_stop_the_other(void **state)
     log_manager_fail_dir(f->m, 1, -EIO);
     struct log *none;
     assert_int_equal(try_open(f, "t", 3, 1, &none), -EIO);
-    log_manager_close_log(f->m, b, false);
-    log_manager_close_log(f->m, c, false);
+    close_log(f, b, false);
+    close_log(f, c, false);
     log_manager_free(f->m);
     f->m = NULL;
     sim_disk_set_failed(f->sim, "/d2", true);
@@ -209,7 +209,7 @@ static void the_topic_tells_directories_of_one_name_apart(void **state)
     assert_string_equal(log_path(log), "/d2/t-0");
     assert_int_equal(log_end_offset(log), 3);
     assert_false(disk_exists(f->disk, "/d1/t-0"));
-    assert_int_equal(log_manager_close_log(f->m, log, true), 0);
+    assert_int_equal(close_log(f, log, true), 0);
 }
 
 static void a_name_in_use_is_busy(void **state)
@@ -218,9 +218,9 @@ static void a_name_in_use_is_busy(void **state)
     start(f);
     struct log *log = open_log(f, "t", 0, 1), *second = NULL;
     assert_int_equal(try_open(f, "t", 0, 2, &second), -EBUSY);
-    assert_int_equal(log_manager_delete_log(f->m, log, (struct uuid){{0x12}}, NOW_MS), 0);
+    assert_int_equal(delete_log(f, log, (struct uuid){{0x12}}, NOW_MS), 0);
     assert_int_equal(try_open(f, "t", 0, 2, &second), 0);
-    assert_int_equal(log_manager_close_log(f->m, second, true), 0);
+    assert_int_equal(close_log(f, second, true), 0);
 }
 
 static void deleted_logs_wait_and_go(void **state)
@@ -230,7 +230,7 @@ static void deleted_logs_wait_and_go(void **state)
     struct log *log = open_log(f, "t", 0, 1);
     append(log, 10);
     assert_int_equal(log_manager_purge_due_at_ms(f->m), INT64_MAX);
-    assert_int_equal(log_manager_delete_log(f->m, log, (struct uuid){{0x12}}, NOW_MS), 0);
+    assert_int_equal(delete_log(f, log, (struct uuid){{0x12}}, NOW_MS), 0);
     const char *deleted = "/d1/t-0.12000000000000000000000000000000-delete";
     assert_true(disk_exists(f->disk, deleted));
     assert_int_equal(log_manager_purge_due_at_ms(f->m), NOW_MS + 60000);
@@ -265,8 +265,8 @@ static void what_nobody_knows_is_set_aside(void **state)
     start(f);
     struct log *lost = open_log(f, "lost", 0, 1), *kept = open_log(f, "kept", 0, 1);
     append(lost, 3);
-    log_manager_close_log(f->m, lost, true);
-    log_manager_close_log(f->m, kept, true);
+    close_log(f, lost, true);
+    close_log(f, kept, true);
     log_manager_stop(f->m, 1);
     crash(f, false);
     start(f);
@@ -279,7 +279,7 @@ static void what_nobody_knows_is_set_aside(void **state)
     assert_true(disk_exists(f->disk, "/d2/kept-0"));
     lost = open_log(f, "lost", 0, 1);
     assert_int_equal(log_end_offset(lost), 0);
-    log_manager_close_log(f->m, lost, true);
+    close_log(f, lost, true);
 }
 
 static void another_topic_of_the_same_name_is_set_aside(void **state)
@@ -288,7 +288,7 @@ static void another_topic_of_the_same_name_is_set_aside(void **state)
     start(f);
     struct log *log = open_log(f, "t", 0, 1);
     append(log, 3);
-    log_manager_close_log(f->m, log, true);
+    close_log(f, log, true);
     log_manager_stop(f->m, 1);
     crash(f, false);
     start(f);
@@ -297,7 +297,7 @@ static void another_topic_of_the_same_name_is_set_aside(void **state)
     assert_int_equal(log_high_watermark(log), 0);
     assert_int_equal(log_topic_id(log).b[0], 2);
     assert_true(disk_exists(f->disk, "/d1/t-0.ab020000000000000000000000000000-stray"));
-    log_manager_close_log(f->m, log, true);
+    close_log(f, log, true);
 }
 
 static void checkpoints_are_written_when_they_change(void **state)
@@ -316,7 +316,7 @@ static void checkpoints_are_written_when_they_change(void **state)
     int64_t calls = sim_disk_count(f->sim, SIM_ANY);
     assert_int_equal(log_manager_checkpoint(f->m), 0);
     assert_int_equal(sim_disk_count(f->sim, SIM_ANY), calls);
-    log_manager_close_log(f->m, log, false);
+    close_log(f, log, false);
 }
 
 int main(void)

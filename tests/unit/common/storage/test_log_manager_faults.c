@@ -59,7 +59,7 @@ static int live(struct fixture *f, struct told *told)
     if (rv == 0)
         rv = try_append(kept);
     if (rv == 0) {
-        rv = log_manager_delete_log(f->m, dropped, (struct uuid){{7}}, NOW_MS);
+        rv = delete_log(f, dropped, (struct uuid){{7}}, NOW_MS);
         dropped = NULL;
     }
     if (rv == 0)
@@ -68,9 +68,9 @@ static int live(struct fixture *f, struct told *told)
         rv = log_manager_purge(f->m, NOW_MS + 60000);
     int64_t end = kept != NULL ? log_end_offset(kept) : 0;
     bool whole = rv == 0;
-    if (kept != NULL && log_manager_close_log(f->m, kept, whole) != 0)
+    if (kept != NULL && close_log(f, kept, whole) != 0)
         whole = false;
-    if (dropped != NULL && log_manager_close_log(f->m, dropped, whole) != 0)
+    if (dropped != NULL && close_log(f, dropped, whole) != 0)
         whole = false;
     if (whole && (rv = log_manager_stop(f->m, 5)) == 0) {
         told->durable_end = end;
@@ -91,11 +91,11 @@ static void check_next_start(struct fixture *f, const struct told *told)
     assert_true(log_end_offset(log) >= told->durable_end);
     assert_true(log_recovery_point(log) <= log_end_offset(log));
     append(log, 2);
-    assert_int_equal(log_manager_close_log(f->m, log, true), 0);
+    assert_int_equal(close_log(f, log, true), 0);
     /* Another topic of a name that may be there. */
     assert_int_equal(try_open(f, "u", 0, 8, &log), 0);
     assert_int_equal(log_end_offset(log), 0);
-    assert_int_equal(log_manager_close_log(f->m, log, true), 0);
+    assert_int_equal(close_log(f, log, true), 0);
     assert_int_equal(log_manager_purge(f->m, NOW_MS), 0);
     assert_int_equal(log_manager_stop(f->m, 6), 0);
     log_manager_free(f->m);

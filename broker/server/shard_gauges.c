@@ -1,0 +1,140 @@
+#include "broker/server/shard_gauges.h"
+
+#include "broker/replica/fetch_session.h"
+#include "broker/server/broker_metrics.h"
+#include "broker/server/metadata_loop.h"
+#include "broker/server/node.h"
+#include "broker/server/shard.h"
+#include "broker/server/shard_topics.h"
+#include "common/base/check.h"
+#include "metadata/config/server_config.h"
+#include "metadata/image.h"
+#include "raft/quorum_node.h"
+
+/* Partitions that fail do so without a change of the metadata. */
+#define INTERVAL_MS 5000
+
+static struct gauges *gauges_of(const struct shard *shard)
+{
+    return broker_metrics_gauges(shard->metrics->broker);
+}
+
+/* Partitions of this loop by what is to be known of them. */
+struct tally {
+    int64_t leaders, offline, under_replicated, under_min_isr, at_min_isr;
+};
+
+static void tally_partition(struct shard *shard, const struct partition *p, struct tally *tally)
+{
+    const struct partition_role *role = partition_get_role(p);
+    tally->offline += partition_get_state(p) == PARTITION_OFFLINE;
+    if (role->leader_id != shard->host.node_id)
+        return;
+    int32_t least = 1;
+    if (role->replica_count > 1) {
+        struct topic_ref topic = {.name = partition_topic(p), .id = partition_topic_id(p)};
+        least = MIN(shard_topic_settings(shard, &topic)->min_insync_replicas, role->replica_count);
+    }
+    tally->leaders++;
+    tally->under_replicated += role->isr_count < role->replica_count;
+    tally->under_min_isr += role->isr_count < least;
+    tally->at_min_isr += role->isr_count == least;
+}
+
+static void refresh_partitions(struct shard *shard)
+{
+    struct gauges *gauges = gauges_of(shard);
+    struct tally tally = {0};
+    MAP_FOR_EACH (entry, &shard->partitions)
+        tally_partition(shard, entry->value, &tally);
+    int at = shard->index;
+    gauge_set(gauges, GAUGE_PARTITION_COUNT, at, (int64_t)shard->partitions.count);
+    gauge_set(gauges, GAUGE_LEADER_COUNT, at, tally.leaders);
+    gauge_set(gauges, GAUGE_OFFLINE_REPLICA_COUNT, at, tally.offline);
+    gauge_set(gauges, GAUGE_UNDER_REPLICATED, at, tally.under_replicated);
+    gauge_set(gauges, GAUGE_UNDER_MIN_ISR, at, tally.under_min_isr);
+    gauge_set(gauges, GAUGE_AT_MIN_ISR, at, tally.at_min_isr);
+    gauge_set(gauges, GAUGE_FETCH_SESSIONS, at, fetch_session_cache_count(shard->sessions));
+    gauge_set(gauges, GAUGE_FETCH_SESSION_PARTITIONS, at,
+              fetch_session_cache_partitions(shard->sessions));
+}
+
+static void refresh_brokers(const struct image *image, struct gauges *gauges)
+{
+    int64_t fenced = 0;
+    struct pmap_iter iter;
+    const struct broker_image *broker;
+    pmap_iter_first(&iter, image->cluster.brokers);
+    while ((broker = pmap_iter_next(&iter)) != NULL)
+        fenced += broker->fenced;
+    gauge_set(gauges, GAUGE_FENCED_BROKERS, 0, fenced);
+    gauge_set(gauges, GAUGE_ACTIVE_BROKERS, 0, (int64_t)image->cluster.brokers.count - fenced);
+}
+
+/* All partitions of the cluster: without a leader, and not led by their first replica. */
+static void refresh_all_partitions(const struct image *image, struct gauges *gauges)
+{
+    int64_t offline = 0, imbalance = 0;
+    struct pmap_iter topics, partitions;
+    const struct topic_image *topic;
+    const struct partition_image *p;
+    pmap_iter_first(&topics, image->topics.by_name);
+    while ((topic = pmap_iter_next(&topics)) != NULL) {
+        pmap_iter_first(&partitions, topic->partitions);
+        while ((p = pmap_iter_next(&partitions)) != NULL) {
+            struct node_list replicas = partition_replicas(p);
+            offline += p->leader < 0;
+            imbalance += replicas.count > 0 && replicas.ids[0] != p->leader;
+        }
+    }
+    gauge_set(gauges, GAUGE_GLOBAL_TOPICS, 0, (int64_t)image->topics.by_name.count);
+    gauge_set(gauges, GAUGE_GLOBAL_PARTITIONS, 0, image->topics.partition_count);
+    gauge_set(gauges, GAUGE_OFFLINE_PARTITIONS, 0, offline);
+    gauge_set(gauges, GAUGE_PREFERRED_IMBALANCE, 0, imbalance);
+}
+
+static void refresh_controller(struct shard *shard, const struct quorum_node *quorum,
+                               int64_t lag_ms)
+{
+    const struct image *image = shard->image;
+    struct gauges *gauges = gauges_of(shard);
+    bool active = metadata_loop_is_active(node_metadata_loop(shard->node));
+    gauge_set(gauges, GAUGE_ACTIVE_CONTROLLER, 0, active);
+    refresh_brokers(image, gauges);
+    if (shard->gauges_version != image->version)
+        refresh_all_partitions(image, gauges);
+    gauge_set(gauges, GAUGE_APPLIED_OFFSET, 0, image->offset);
+    gauge_set(gauges, GAUGE_APPLIED_TIMESTAMP_MS, 0, image->timestamp_ms);
+    gauge_set(gauges, GAUGE_APPLIED_LAG_MS, 0, active ? 0 : lag_ms);
+    if (quorum != NULL && quorum_node_core(quorum) != NULL)
+        gauge_set(gauges, GAUGE_COMMITTED_OFFSET, 0, quorum_node_high_watermark(quorum) - 1);
+}
+
+static void refresh_metadata(struct shard *shard)
+{
+    const struct image *image = shard->image;
+    struct gauges *gauges = gauges_of(shard);
+    struct env *env = shard->loop->env;
+    const struct quorum_node *quorum = metadata_loop_quorum(node_metadata_loop(shard->node));
+    int64_t lag_ms = image->offset < 0 ? 0 : MAX(env_wall_ms(env) - image->timestamp_ms, 0);
+    gauge_set(gauges, GAUGE_BROKER_STATE, 0, node_broker_state(shard->node));
+    gauge_set(gauges, GAUGE_METADATA_OFFSET, 0, image->offset);
+    gauge_set(gauges, GAUGE_METADATA_TIMESTAMP_MS, 0, image->timestamp_ms);
+    gauge_set(gauges, GAUGE_METADATA_LAG_MS, 0, lag_ms);
+    gauge_set(gauges, GAUGE_METADATA_VERSION, 0, features_image_metadata_version(&image->features));
+    quorum_gauges_refresh(broker_metrics_quorum(shard->metrics->broker), quorum, env_now_us(env),
+                          gauges);
+    if (node_config(shard->node)->is_controller)
+        refresh_controller(shard, quorum, lag_ms);
+}
+
+void shard_gauges_tick(struct shard *shard, int64_t now_ms)
+{
+    if (shard->gauges_version == shard->image->version && now_ms < shard->gauges_due_ms)
+        return;
+    shard->gauges_due_ms = now_ms + INTERVAL_MS;
+    refresh_partitions(shard);
+    if (shard->index == 0)
+        refresh_metadata(shard);
+    shard->gauges_version = shard->image->version;
+}
