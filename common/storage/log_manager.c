@@ -147,16 +147,53 @@ static void fill_found(struct log_manager *m, struct managed_log *managed)
     };
 }
 
-/* -EEXIST: both may be the one. */
+struct look {
+    struct disk *disk;
+    const char *directory;
+    bool has_records;
+};
+
+static int note_size(void *ctx, const char *name)
+{
+    struct look *look = ctx;
+    struct disk_stat st;
+    if (log_file_parse(name).kind != LOG_FILE_LOG)
+        return 0;
+    char *path = mem_printf("%s/%s", look->directory, name);
+    int rv = look->disk->ops->stat(look->disk, path, &st);
+    look->has_records |= rv != 0 || st.size_bytes > 0;
+    free(path);
+    return 0;
+}
+
+static bool has_records(const struct log_manager *m, size_t dir, const char *name)
+{
+    char *directory = log_dir_file(m->dirs[dir], name);
+    struct look look = {m->disk, directory, false};
+    int rv = m->disk->ops->list(m->disk, directory, note_size, &look);
+    free(directory);
+    return rv != 0 || look.has_records;
+}
+
+/* -EEXIST: both may be the one. An empty one is not: there was no room to make it, or a power cut
+ * brought it back. */
 static int add_second(struct log_manager *m, struct managed_log *managed, size_t at,
                       const char *name, char *error)
 {
     struct uuid id = topic_id_in(m, at, name);
     if (managed->twin == NULL)
         managed->topic_id = topic_id_in(m, managed->dir, name);
-    for (const struct managed_log *one = managed; one != NULL; one = one->twin) {
-        if (!uuid_eq(one->topic_id, id))
+    for (struct managed_log *one = managed; one != NULL; one = one->twin) {
+        if (uuid_is_zero(id) || !uuid_eq(one->topic_id, id))
             continue;
+        if (!has_records(m, at, name)) {
+            id = UUID_ZERO;
+            continue;
+        }
+        if (!has_records(m, one->dir, name)) {
+            one->topic_id = UUID_ZERO;
+            continue;
+        }
         snprintf(error, LOG_MANAGER_ERROR_LEN,
                  "Partition %s is in two log directories: %s and %s; move one of them away", name,
                  m->dirs[one->dir]->path, m->dirs[at]->path);

@@ -66,6 +66,12 @@ void *node_app_boot(struct env *env, void *ctx)
     return app;
 }
 
+const struct node *node_app_node(struct sim_node *node)
+{
+    const struct node_app *app = sim_node_program(node);
+    return app && !app->stopping ? app->node : NULL;
+}
+
 void node_app_stop(struct sim_node *node)
 {
     struct node_app *app = sim_node_program(node);

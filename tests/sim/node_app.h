@@ -8,6 +8,8 @@
 #include "common/base/str.h"
 #include "tests/sim/sim_env.h"
 
+struct node;
+
 /* Outside of the process; given to its boot as ctx. */
 struct node_app_world {
     struct sim *sim;
@@ -20,6 +22,9 @@ struct node_app_world {
     void (*stopped)(void *ctx);
     void *ctx;
 };
+
+/* NULL while there is none. */
+const struct node *node_app_node(struct sim_node *node);
 
 void *node_app_boot(struct env *env, void *world);
 /* Stops in order; from outside of the process. `stopped` follows. */

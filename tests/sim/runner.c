@@ -23,7 +23,7 @@ struct verdict {
     uint64_t seed, hash;
     int64_t events, steps;
     int32_t faults;
-    bool failed;
+    bool failed, refused;
 };
 
 struct child {
@@ -35,7 +35,7 @@ struct child {
 struct tally {
     struct runner *runner;
     uint64_t next_seed;
-    uint64_t done, failed;
+    uint64_t done, failed, refused;
     uint64_t hash;
     int64_t events, steps, faults;
     struct timespec began;
@@ -128,6 +128,7 @@ static struct verdict run_once(const struct runner *r, uint64_t seed, bool print
         .steps = run.steps,
         .faults = run.faults,
         .failed = sim_failure(sim) != NULL,
+        .refused = run.refused,
     };
     if (verdict.failed && print) {
         if (!r->trace && !r->expect_failure)
@@ -202,6 +203,7 @@ static void take_verdict(struct tally *t, const struct verdict *v)
 {
     t->done++;
     t->failed += v->failed;
+    t->refused += v->refused;
     t->hash ^= v->hash * (v->seed | 1);
     t->events += v->events;
     t->steps += v->steps;
@@ -317,10 +319,11 @@ int runner_run(struct runner *r)
     }
     run_children(&t);
     progress(&t, true);
-    printf("%s: %" PRIu64 " seeds, %" PRIu64 " failed, %" PRId64 " virtual seconds each, %" PRId64
-           " faults, %" PRId64 " steps, %" PRId64 " events, hash %016" PRIx64 ", %.1f s\n",
-           r->subject->name, t.done, t.failed, r->seconds, t.faults, t.steps, t.events, t.hash,
-           seconds_since(&t.began));
+    printf("%s: %" PRIu64 " seeds, %" PRIu64 " failed, %" PRIu64 " refused a disk, %" PRId64
+           " virtual seconds each, %" PRId64 " faults, %" PRId64 " steps, %" PRId64
+           " events, hash %016" PRIx64 ", %.1f s\n",
+           r->subject->name, t.done, t.failed, t.refused, r->seconds, t.faults, t.steps, t.events,
+           t.hash, seconds_since(&t.began));
     if (r->expect_failure && t.failed == 0)
         fprintf(stderr, "kraftd-sim: no seed failed, though one should have\n");
     return (t.failed > 0) != r->expect_failure;

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct once {
     struct sim_event event;
@@ -81,6 +82,8 @@ void sim_run_until(struct sim *sim, int64_t until_us)
         }
         sim->events_run++;
         event->run(event);
+        if (sim->look)
+            sim->look(sim->look_ctx);
     }
     if (!sim->failure)
         sim->now_us = MAX(sim->now_us, until_us);
@@ -102,6 +105,12 @@ void sim_at(struct sim *sim, int64_t due_us, void (*run)(void *ctx), void *ctx)
     *once = (struct once){.event.run = run_once, .sim = sim, .run = run, .ctx = ctx};
     sim_event_set(sim, &once->event, due_us);
     sim_heap_enter(outer);
+}
+
+void sim_observe(struct sim *sim, void (*look)(void *ctx), void *ctx)
+{
+    sim->look = look;
+    sim->look_ctx = ctx;
 }
 
 /* --- The world --- */
@@ -200,6 +209,14 @@ void sim_print_log(const struct sim *sim, FILE *to)
         if (line)
             fprintf(to, "%s\n", line);
     }
+}
+
+bool sim_log_has(const struct sim *sim, const char *text)
+{
+    for (size_t i = 0; i < SIM_LOG_LINES; i++)
+        if (sim->log[i] && strstr(sim->log[i], text))
+            return true;
+    return false;
 }
 
 void sim_mix(struct sim *sim, const char *what, const struct sim_node *who, int64_t a, int64_t b)

@@ -36,6 +36,10 @@ struct sim_random *sim_random_of(struct sim *sim);
 /* Calls `run` at that time, outside of any process. */
 void sim_at(struct sim *sim, int64_t due_us, void (*run)(void *ctx), void *ctx);
 
+/* Calls `look` after every event, outside of any process; NULL ends it. It must not change
+ * anything. */
+void sim_observe(struct sim *sim, void (*look)(void *ctx), void *ctx);
+
 /* The first failure is kept; the run ends with the event under way. */
 __attribute__((format(printf, 2, 3))) void sim_fail(struct sim *sim, const char *format, ...);
 /* NULL while all is well. */
@@ -44,6 +48,8 @@ const char *sim_failure(const struct sim *sim);
 __attribute__((format(printf, 3, 4))) void sim_log(struct sim *sim, const char *who,
                                                    const char *format, ...);
 void sim_print_log(const struct sim *sim, FILE *to);
+/* Some line in the ring holds the text. */
+bool sim_log_has(const struct sim *sim, const char *text);
 
 /* Mixes an event into the hash. `what` is a constant; `who` may be NULL. */
 void sim_trace(struct sim *sim, const char *what, const struct sim_node *who, int64_t a, int64_t b);

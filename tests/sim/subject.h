@@ -15,6 +15,7 @@ struct subject_run {
     /* Out: */
     int faults;
     int64_t steps; /* of work that was checked, in the subject's own terms */
+    bool refused;  /* the run ended early: the process refuses a disk, as it may (README.md) */
 };
 
 struct subject {

@@ -2,6 +2,7 @@
  * The whole node: network handlers, partitions, logs, quorum and controller, with clients that
  * retry, under every fault that the process, its disks, its clock and its network can meet.
  */
+#include "tests/sim/image_watch.h"
 #include "tests/sim/nemesis.h"
 #include "tests/sim/node_app.h"
 #include "tests/sim/sim_net.h"
@@ -10,6 +11,7 @@
 
 #include "common/base/mem.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #define LOOPS 3
@@ -33,6 +35,8 @@ struct node_world {
     struct node_app_world app;
     struct workload workload;
     struct nemesis nemesis;
+    struct image_watch images;
+    bool refused;
 };
 
 static bool disk_is_sick(struct node_world *w)
@@ -61,7 +65,8 @@ static void gave_up(void *ctx, int status)
     if (!sim_node_is_up(w->app.node))
         return;
     sim_log(w->app.sim, "broker", "gives up: %d", status);
-    if (!disk_is_sick(w))
+    w->refused |= status == -EIO && sim_log_has(w->app.sim, "where it was whole before");
+    if (!disk_is_sick(w) && !w->refused)
         sim_fail(w->app.sim, "the node gives up with %d on a disk without faults", status);
     sim_at(w->app.sim, sim_now_us(w->app.sim) + 100 * SIM_MS, restart, w);
 }
@@ -107,6 +112,7 @@ static void begin(struct node_world *w, const struct mutations *mutations)
     workload_init(&w->workload, sim, w->app.node);
     sim_node_start(w->app.node);
     workload_start(&w->workload);
+    image_watch_begin(&w->images, w->app.node, node_app_node);
     nemesis_begin(&w->nemesis);
 }
 
@@ -154,11 +160,15 @@ static void run(struct subject_run *run)
     sim_run_until(run->sim, run->seconds * SIM_SECOND);
     while (!sim_failure(run->sim) && w->nemesis.faults < 10)
         sim_run_until(run->sim, sim_now_us(run->sim) + SIM_SECOND);
-    if (!sim_failure(run->sim))
+    if (!sim_failure(run->sim) && !w->refused)
         finish(w);
+    run->refused = w->refused;
     run->faults = w->nemesis.faults;
     run->steps = w->workload.checker.acknowledged;
+    sim_log(run->sim, "images", "%lld seen, %lld of them twice", (long long)w->images.images,
+            (long long)w->images.compared);
     sim_kill_all(run->sim);
+    image_watch_release(&w->images);
     workload_release(&w->workload);
     free(w);
 }

@@ -178,8 +178,13 @@ static void directories_that_do_not_fit_are_refused(void **state)
     assert_int_equal(log_manager_open(f->disk, paths, 2, &f->m, f->error), -EBADMSG);
     assert_non_null(strstr(f->error, "different clusters"));
     put(f, "/d2/meta.properties", "version=1\ncluster.id=a\nnode.id=1\n");
+    const char *id = "version: 0\ntopic_id: AQAAAAAAAAAAAAAAAAAAAA";
     assert_int_equal(disk_make_path(f->disk, "/d1/t-0"), 0);
     assert_int_equal(disk_make_path(f->disk, "/d2/t-0"), 0);
+    put(f, "/d1/t-0/partition.metadata", id);
+    put(f, "/d2/t-0/partition.metadata", id);
+    put(f, "/d1/t-0/00000000000000000000.log", "x");
+    put(f, "/d2/t-0/00000000000000000000.log", "x");
     assert_int_equal(log_manager_open(f->disk, paths, 2, &f->m, f->error), -EEXIST);
     assert_non_null(strstr(f->error, "t-0"));
 }
@@ -210,6 +215,31 @@ static void the_topic_tells_directories_of_one_name_apart(void **state)
     assert_int_equal(log_end_offset(log), 3);
     assert_false(disk_exists(f->disk, "/d1/t-0"));
     assert_int_equal(close_log(f, log, true), 0);
+}
+
+static void an_empty_directory_gives_way(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct log *log = open_log(f, "t", 0, 1);
+    assert_string_equal(log_path(log), "/d1/t-0");
+    log_close(log, false);
+    crash(f, false);
+    /* The first one was made when there was no room, say: the other one has the records. */
+    assert_int_equal(f->disk->ops->rename(f->disk, "/d1/t-0", "/d1/away"), 0);
+    start(f);
+    log_manager_fail_dir(f->m, 0, -EIO);
+    log = open_log(f, "t", 0, 1);
+    append(log, 3);
+    log_close(log, false);
+    crash(f, false);
+    assert_int_equal(f->disk->ops->rename(f->disk, "/d1/away", "/d1/t-0"), 0);
+    start(f);
+    log = open_log(f, "t", 0, 1);
+    assert_string_equal(log_path(log), "/d2/t-0");
+    assert_int_equal(log_end_offset(log), 3);
+    assert_false(disk_exists(f->disk, "/d1/t-0"));
+    assert_int_equal(log_manager_close_log(f->m, log, true), 0);
 }
 
 static void a_name_in_use_is_busy(void **state)
@@ -333,6 +363,7 @@ int main(void)
         T(a_second_process_is_refused),
         T(directories_that_do_not_fit_are_refused),
         T(the_topic_tells_directories_of_one_name_apart),
+        T(an_empty_directory_gives_way),
         T(a_name_in_use_is_busy),
         T(deleted_logs_wait_and_go),
         T(what_nobody_knows_is_set_aside),
