@@ -3,6 +3,7 @@
 #include "common/protocol/codec.h"
 #include "tools/java_order.h"
 #include "tools/topics_internal.h"
+#include "tools/uuid_text.h"
 
 #include <stdlib.h>
 
@@ -35,11 +36,8 @@ static bool find_by_id(struct topics_command *command, const char *text,
 {
     struct uuid id;
     struct admin_topics all;
-    if (uuid_parse(str_of(text), &id) != 0)
-        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
-                           "Input string `%s` decoded as %zu bytes, which is not equal to the "
-                           "expected 16 bytes of a base64-encoded UUID",
-                           text, strlen(text) * 3 / 4);
+    if (!uuid_text_parse(str_of(text), &id, failure))
+        return false;
     if (!admin_list_topics(command->client, "listTopics", &command->arena, &all, failure))
         return false;
     for (size_t i = 0; i < all.count; i++)

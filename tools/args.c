@@ -1,0 +1,301 @@
+#include "tools/args.h"
+
+#include "common/base/check.h"
+#include "common/base/mem.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+enum { USAGE_WIDTH = 75 };
+
+struct parser {
+    struct args *args;
+    const char *tool;
+    const struct args_command *commands;
+    int argc, at;
+    char **argv;
+};
+
+/* Words of a usage: broken at USAGE_WIDTH, lines after the first indented. */
+struct usage {
+    FILE *out;
+    int indent, column;
+};
+
+__attribute__((format(printf, 2, 3))) static void usage_word(struct usage *usage,
+                                                             const char *format, ...)
+{
+    char word[256];
+    va_list list;
+    va_start(list, format);
+    int len = vsnprintf(word, sizeof(word), format, list);
+    va_end(list);
+    if (usage->column + 1 + len > USAGE_WIDTH) {
+        fprintf(usage->out, "\n%*s%s", usage->indent, "", word);
+        usage->column = usage->indent + len;
+    } else {
+        fprintf(usage->out, " %s", word);
+        usage->column += 1 + len;
+    }
+}
+
+/* What an option's value is called: CLUSTER_ID. */
+static void value_name(const struct args_option *option, char name[64])
+{
+    size_t len = 0;
+    for (; option->name[len] != '\0' && len < 63; len++)
+        name[len] =
+            option->name[len] == '-' ? '_' : (char)toupper((unsigned char)option->name[len]);
+    name[len] = '\0';
+}
+
+static bool same_group(const struct args_option *a, const struct args_option *b)
+{
+    return a->group != 0 && b->name != NULL && a->group == b->group;
+}
+
+static void usage_options(struct usage *usage, const struct args_option *options)
+{
+    usage_word(usage, "[-h]");
+    for (const struct args_option *o = options; o->name != NULL; o++) {
+        char value[64] = "";
+        bool opens = !o->required && !(o > options && same_group(o, o - 1));
+        bool closes = !o->required && !same_group(o, o + 1);
+        if (o->takes_value)
+            value_name(o, value);
+        usage_word(usage, "%s--%s%s%s%s%s", opens ? "[" : "", o->name, value[0] ? " " : "", value,
+                   closes ? "]" : "", same_group(o, o + 1) ? " |" : "");
+    }
+}
+
+static void print_usage(const struct parser *p, FILE *out)
+{
+    struct usage usage = {.out = out};
+    usage.indent = usage.column = fprintf(out, "usage: %s", p->tool);
+    usage.indent++;
+    if (p->args->command != NULL) {
+        usage_word(&usage, "%s", p->args->command->name);
+        usage_options(&usage, p->args->command->options);
+    } else {
+        char names[256] = "";
+        size_t len = 0;
+        for (const struct args_command *c = p->commands; c->name != NULL; c++)
+            len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
+                                    c == p->commands ? "" : ",", c->name);
+        CHECK(len < sizeof(names));
+        usage_word(&usage, "[-h]");
+        usage_word(&usage, "{%s}", names);
+        usage_word(&usage, "...");
+    }
+    fputc('\n', out);
+}
+
+__attribute__((format(printf, 2, 3))) static enum tool_begin refuse(const struct parser *p,
+                                                                    const char *format, ...)
+{
+    char text[1024];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof(text), format, list);
+    va_end(list);
+    if (p->args->json) {
+        struct failure failure;
+        failure_set(&failure, KAFKA_ERROR_INVALID_REQUEST, "%s", text);
+        tool_print_json(tool_json_of_failure(&failure));
+        return TOOL_REFUSED;
+    }
+    print_usage(p, stderr);
+    fprintf(stderr, "%s: error: %s\n", p->tool, text);
+    return TOOL_REFUSED;
+}
+
+/* "--config/-c", as errors name an option. */
+static const char *full_name(const struct args_option *option, char name[80])
+{
+    int len = snprintf(name, 80, "--%s", option->name);
+    if (option->letter != 0)
+        snprintf(name + len, 80 - (size_t)len, "/-%c", option->letter);
+    return name;
+}
+
+static void print_help(const struct parser *p, const char *purpose)
+{
+    print_usage(p, stdout);
+    const struct args_command *command = p->args->command;
+    printf("\n%s\n\n", command ? command->help : purpose);
+    if (command == NULL)
+        for (const struct args_command *c = p->commands; c->name != NULL; c++)
+            printf("  %-24s %s\n", c->name, c->help);
+    for (const struct args_option *o = command ? command->options : NULL; o && o->name; o++) {
+        char name[80], value[64] = "";
+        if (o->takes_value)
+            value_name(o, value);
+        printf("  %s %s\n      %s\n", full_name(o, name), value, o->help);
+    }
+    puts("  --format text|json\n      How to print the result; text unless given.");
+    puts("  -h, --help\n      Print this help.");
+}
+
+static const struct args_option *find_option(const struct args_command *command, const char *word,
+                                             const char **ret_value)
+{
+    *ret_value = NULL;
+    for (const struct args_option *o = command->options; o->name != NULL; o++) {
+        size_t len = strlen(o->name);
+        if (word[1] != '-' && word[1] == o->letter) {
+            *ret_value = word[2] ? word + 2 : NULL;
+            return o;
+        }
+        if (word[1] != '-' || strncmp(word + 2, o->name, len) != 0)
+            continue;
+        if (word[2 + len] != '\0' && word[2 + len] != '=')
+            continue;
+        *ret_value = word[2 + len] ? word + 3 + len : NULL;
+        return o;
+    }
+    return NULL;
+}
+
+static enum tool_begin add_use(struct parser *p, const struct args_option *option,
+                               const char *value)
+{
+    char name[80], other[80];
+    struct args *args = p->args;
+    for (size_t i = 0; i < args->count; i++) {
+        const struct args_option *before = args->uses[i].option;
+        if (before != option && option->group != 0 && before->group == option->group)
+            return refuse(p, "argument %s: not allowed with argument %s", full_name(option, name),
+                          full_name(before, other));
+    }
+    if (option->takes_value && value == NULL) {
+        if (p->at == p->argc || (p->argv[p->at][0] == '-' && p->argv[p->at][1] != '\0'))
+            return refuse(p, "argument %s: expected one argument", full_name(option, name));
+        value = p->argv[p->at++];
+    } else if (!option->takes_value && value != NULL) {
+        return refuse(p, "argument %s: ignored explicit argument '%s'", full_name(option, name),
+                      value);
+    }
+    VEC_PUSH(args->uses, args->count, args->capacity) = (struct args_use){option, value};
+    return TOOL_GO_ON;
+}
+
+/* Takes --format out of the words, wherever it stands: Kafka's usages do not know it. */
+static enum tool_begin take_format(struct parser *p)
+{
+    int kept = 0;
+    const char *format = NULL;
+    for (int i = 0; i < p->argc; i++) {
+        if (strcmp(p->argv[i], "--format") == 0 && i + 1 < p->argc)
+            format = p->argv[++i];
+        else if (strncmp(p->argv[i], "--format=", 9) == 0)
+            format = p->argv[i] + 9;
+        else
+            p->argv[kept++] = p->argv[i];
+    }
+    p->argc = kept;
+    if (format == NULL || strcmp(format, "text") == 0)
+        return TOOL_GO_ON;
+    if (strcmp(format, "json") != 0)
+        return refuse(p, "argument --format: invalid choice: '%s' (choose from 'text', 'json')",
+                      format);
+    p->args->json = true;
+    return TOOL_GO_ON;
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0;
+}
+
+static enum tool_begin find_command(struct parser *p)
+{
+    char choices[256] = "";
+    size_t len = 0;
+    if (p->at == p->argc)
+        return refuse(p, "too few arguments");
+    const char *word = p->argv[p->at++];
+    if (word[0] == '-')
+        return refuse(p, "unrecognized arguments: '%s'", word);
+    for (const struct args_command *c = p->commands; c->name != NULL; c++) {
+        if (strcmp(c->name, word) == 0) {
+            p->args->command = c;
+            return TOOL_GO_ON;
+        }
+        len += (size_t)snprintf(choices + len, sizeof(choices) - len, "%s'%s'", len ? ", " : "",
+                                c->name);
+    }
+    CHECK(len < sizeof(choices));
+    return refuse(p, "invalid choice: '%s' (choose from %s)", word, choices);
+}
+
+static enum tool_begin read_options(struct parser *p, const char *purpose)
+{
+    while (p->at < p->argc) {
+        const char *word = p->argv[p->at++], *value;
+        if (is_help(word)) {
+            print_help(p, purpose);
+            return TOOL_DONE;
+        }
+        const struct args_option *option = NULL;
+        if (word[0] == '-' && word[1] != '\0')
+            option = find_option(p->args->command, word, &value);
+        if (option == NULL)
+            return refuse(p, "unrecognized arguments: '%s'", word);
+        enum tool_begin begin = add_use(p, option, value);
+        if (begin != TOOL_GO_ON)
+            return begin;
+    }
+    char name[80];
+    for (const struct args_option *o = p->args->command->options; o->name != NULL; o++)
+        if (o->required && !args_has(p->args, o->name))
+            return refuse(p, "argument %s is required", full_name(o, name));
+    return TOOL_GO_ON;
+}
+
+enum tool_begin args_parse(struct args *args, const char *tool, const char *purpose,
+                           const struct args_command *commands, int argc, char **argv)
+{
+    struct parser p = {
+        .args = args, .tool = tool, .commands = commands, .argc = argc, .argv = argv};
+    *args = (struct args){0};
+    enum tool_begin begin = take_format(&p);
+    if (begin == TOOL_GO_ON && p.argc > 0 && is_help(p.argv[0])) {
+        print_help(&p, purpose);
+        return TOOL_DONE;
+    }
+    if (begin == TOOL_GO_ON)
+        begin = find_command(&p);
+    return begin == TOOL_GO_ON ? read_options(&p, purpose) : begin;
+}
+
+void args_release(struct args *args)
+{
+    free(args->uses);
+    *args = (struct args){0};
+}
+
+const char *args_value_at(const struct args *args, const char *name, size_t n)
+{
+    for (size_t i = 0; i < args->count; i++)
+        if (args->uses[i].value && strcmp(args->uses[i].option->name, name) == 0 && n-- == 0)
+            return args->uses[i].value;
+    return NULL;
+}
+
+bool args_has(const struct args *args, const char *name)
+{
+    for (size_t i = 0; i < args->count; i++)
+        if (strcmp(args->uses[i].option->name, name) == 0)
+            return true;
+    return false;
+}
+
+const char *args_value(const struct args *args, const char *name)
+{
+    const char *value = NULL;
+    for (size_t i = 0; i < args->count; i++)
+        if (strcmp(args->uses[i].option->name, name) == 0)
+            value = args->uses[i].value;
+    return value;
+}

@@ -1,0 +1,54 @@
+/*
+ * Command lines of the tools that have commands ("kafka-storage format --cluster-id X"): -c V, -cV,
+ * --config V, --config=V, never abbreviated; given twice, the last one counts. What is wrong is
+ * said on standard error behind a usage, in the words that scripts know.
+ *
+ * One thread. Texts of arguments point into argv.
+ */
+#ifndef KRAFTD_TOOLS_ARGS_H
+#define KRAFTD_TOOLS_ARGS_H
+
+#include "tools/tool.h"
+
+struct args_option {
+    const char *name; /* without dashes */
+    char letter;      /* 0: none */
+    bool takes_value;
+    bool required;
+    int group; /* options of one group (not 0) exclude each other; they stand side by side */
+    const char *help;
+};
+
+struct args_command {
+    const char *name;
+    const char *help;
+    const struct args_option *options; /* ends with name NULL */
+};
+
+struct args_use {
+    const struct args_option *option;
+    const char *value; /* NULL: a flag */
+};
+
+struct args {
+    const struct args_command *command;
+    struct args_use *uses; /* in the order of the command line */
+    size_t count, capacity;
+    bool json; /* --format json, which every tool takes */
+};
+
+/*
+ * Finds the command and reads its options; -h and --help are answered. `commands` ends with name
+ * NULL. Always followed by args_release. TOOL_REFUSED: it was said why; the exit code is 1.
+ */
+enum tool_begin args_parse(struct args *args, const char *tool, const char *purpose,
+                           const struct args_command *commands, int argc, char **argv);
+void args_release(struct args *args);
+
+bool args_has(const struct args *args, const char *name);
+/* The last value, or NULL. */
+const char *args_value(const struct args *args, const char *name);
+/* The n-th of several, or NULL. */
+const char *args_value_at(const struct args *args, const char *name, size_t n);
+
+#endif
