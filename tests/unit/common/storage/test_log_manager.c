@@ -239,7 +239,7 @@ static void an_empty_directory_gives_way(void **state)
     assert_string_equal(log_path(log), "/d2/t-0");
     assert_int_equal(log_end_offset(log), 3);
     assert_false(disk_exists(f->disk, "/d1/t-0"));
-    assert_int_equal(log_manager_close_log(f->m, log, true), 0);
+    assert_int_equal(close_log(f, log, true), 0);
 }
 
 static void a_name_in_use_is_busy(void **state)
