@@ -103,7 +103,8 @@ int server_start_main(int argc, char **argv)
     char *path = beside_path("kraftd");
     char **words = mem_calloc((size_t)argc + 2, sizeof(*words));
     words[0] = path;
-    memcpy(words + 1, argv, (size_t)argc * sizeof(*words));
+    for (int i = 0; i < argc; i++)
+        words[i + 1] = argv[i];
     int code;
     if (in_background) {
         code = run_daemon(path, words);
