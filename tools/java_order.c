@@ -57,16 +57,26 @@ static int compare_placed(const void *a, const void *b)
     return x->place < y->place ? -1 : x->place > y->place;
 }
 
-void java_map_order(const struct str *keys, size_t count, size_t expected, size_t *ret_order)
+void java_map_order_of_hashes(const int32_t *hashes, size_t count, size_t expected,
+                              size_t *ret_order)
 {
     size_t mask = bucket_count(count, expected) - 1;
     struct placed *all = mem_calloc(count + 1, sizeof(*all));
     for (size_t i = 0; i < count; i++) {
-        uint32_t hash = (uint32_t)java_string_hash(keys[i]);
+        uint32_t hash = (uint32_t)hashes[i];
         all[i] = (struct placed){(hash ^ hash >> 16) & mask, i};
     }
     qsort(all, count, sizeof(*all), compare_placed);
     for (size_t i = 0; i < count; i++)
         ret_order[i] = all[i].place;
     free(all);
+}
+
+void java_map_order(const struct str *keys, size_t count, size_t expected, size_t *ret_order)
+{
+    int32_t *hashes = mem_calloc(count + 1, sizeof(*hashes));
+    for (size_t i = 0; i < count; i++)
+        hashes[i] = java_string_hash(keys[i]);
+    java_map_order_of_hashes(hashes, count, expected, ret_order);
+    free(hashes);
 }

@@ -15,5 +15,8 @@ int32_t java_string_hash(struct str s);
  * after the other. `expected` is what the map was made for: new HashMap<>(expected); 0: no size.
  */
 void java_map_order(const struct str *keys, size_t count, size_t expected, size_t *ret_order);
+/* The same for keys whose hashCode is known. */
+void java_map_order_of_hashes(const int32_t *hashes, size_t count, size_t expected,
+                              size_t *ret_order);
 
 #endif

@@ -115,6 +115,16 @@ bool options_has(const struct options *options, const char *name)
     return false;
 }
 
+bool options_use_at(const struct options *options, size_t n, const char **ret_name,
+                    const char **ret_value)
+{
+    if (n >= options->use_count)
+        return false;
+    *ret_name = options->uses[n].spec->name;
+    *ret_value = options->uses[n].value;
+    return true;
+}
+
 const char *options_value_at(const struct options *options, const char *name, size_t n)
 {
     for (size_t i = 0; i < options->use_count; i++)

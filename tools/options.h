@@ -45,6 +45,9 @@ void options_release(struct options *options);
 int options_check_required(struct options *options);
 
 bool options_has(const struct options *options, const char *name);
+/* The n-th option of the command line and its value (NULL: none); false behind the last. */
+bool options_use_at(const struct options *options, size_t n, const char **ret_name,
+                    const char **ret_value);
 /* How often it was given with a value, and the n-th of them. */
 size_t options_count(const struct options *options, const char *name);
 const char *options_value_at(const struct options *options, const char *name, size_t n);
