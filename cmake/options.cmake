@@ -27,8 +27,11 @@ add_compile_options(-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototy
   -Wno-missing-field-initializers -fno-strict-aliasing -fno-omit-frame-pointer
   -D_GNU_SOURCE)
 if(KRAFTD_WERROR)
+  add_compile_options(-Werror)
   # GCC guesses at maybe-uninitialized, differently at each optimisation level: it warns only.
-  add_compile_options(-Werror -Wno-error=maybe-uninitialized)
+  if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-Wno-error=maybe-uninitialized)
+  endif()
 endif()
 include_directories(${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
 
