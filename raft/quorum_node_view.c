@@ -2,6 +2,8 @@
 
 #include "raft/quorum_node_internal.h"
 
+#include <stdio.h>
+
 const struct quorum_core *quorum_node_core(const struct quorum_node *node)
 {
     return node->core;
@@ -20,6 +22,28 @@ int32_t quorum_node_epoch(const struct quorum_node *node)
 int32_t quorum_node_leader_id(const struct quorum_node *node)
 {
     return node->leader_id;
+}
+
+static bool endpoint_of(const struct quorum_voters *voters, int32_t node_id,
+                        struct endpoint *ret_endpoint)
+{
+    const struct quorum_server *server =
+        voters && node_id >= 0 ? quorum_voters_find_node(voters, node_id) : NULL;
+    if (!server || server->listener_count == 0)
+        return false;
+    const struct quorum_listener *listener = &server->listeners[0];
+    int len = snprintf(ret_endpoint->host, sizeof(ret_endpoint->host), "%s", listener->host);
+    ret_endpoint->port = listener->port;
+    return len < (int)sizeof(ret_endpoint->host);
+}
+
+bool quorum_node_leader(const struct quorum_node *node, struct quorum_leader *ret_leader)
+{
+    struct quorum_leader leader = {.id = node->leader_id, .epoch = node->epoch};
+    if (!node->core || !endpoint_of(quorum_core_voters(node->core), leader.id, &leader.endpoint))
+        return false;
+    *ret_leader = leader;
+    return true;
 }
 
 int64_t quorum_node_log_start(const struct quorum_node *node)

@@ -4,6 +4,7 @@
 #ifndef KRAFTD_RAFT_QUORUM_NODE_VIEW_H
 #define KRAFTD_RAFT_QUORUM_NODE_VIEW_H
 
+#include "common/base/stream.h"
 #include "common/storage/log.h"
 #include "raft/quorum_checkpoint.h"
 #include "raft/quorum_core.h"
@@ -17,6 +18,14 @@ const struct quorum_core *quorum_node_core(const struct quorum_node *node);
 bool quorum_node_is_active(const struct quorum_node *node);
 int32_t quorum_node_epoch(const struct quorum_node *node);
 int32_t quorum_node_leader_id(const struct quorum_node *node); /* -1: unknown */
+
+/* Who leads, and where its controller listener is. */
+struct quorum_leader {
+    int32_t id, epoch;
+    struct endpoint endpoint;
+};
+/* False: not known, or not where. */
+bool quorum_node_leader(const struct quorum_node *node, struct quorum_leader *ret_leader);
 
 int64_t quorum_node_log_start(const struct quorum_node *node);
 int64_t quorum_node_log_end(const struct quorum_node *node);

@@ -403,6 +403,21 @@ bool metadata_loop_is_active(const struct metadata_loop *ml)
     return ml->controller != NULL && controller_is_active(ml->controller);
 }
 
+bool metadata_loop_leader(const struct metadata_loop *ml, struct metadata_leader *ret_leader)
+{
+    struct quorum_leader leader;
+    if (ml->quorum == NULL || !quorum_node_leader(ml->quorum, &leader))
+        return false;
+    *ret_leader = (struct metadata_leader){leader.id, leader.epoch, leader.endpoint};
+    return true;
+}
+
+bool metadata_leader_eq(const struct metadata_leader *a, const struct metadata_leader *b)
+{
+    return a->id == b->id && a->epoch == b->epoch && a->endpoint.port == b->endpoint.port &&
+           strcmp(a->endpoint.host, b->endpoint.host) == 0;
+}
+
 const struct image *metadata_loop_add_reader(struct metadata_loop *ml, struct image_reader *reader)
 {
     return image_reader_add(ml->chain, reader);

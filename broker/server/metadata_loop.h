@@ -13,6 +13,7 @@
 #define KRAFTD_BROKER_SERVER_METADATA_LOOP_H
 
 #include "common/base/str.h"
+#include "common/base/stream.h"
 #include "common/base/uuid.h"
 
 #include <stdint.h>
@@ -41,6 +42,14 @@ void metadata_loop_decide(struct metadata_loop *loop, struct controller_call *ca
 
 struct quorum_node *metadata_loop_quorum(const struct metadata_loop *loop);
 bool metadata_loop_is_active(const struct metadata_loop *loop);
+/* Who leads the quorum as far as this node knows, and where its controller listener is. */
+struct metadata_leader {
+    int32_t id, epoch;
+    struct endpoint endpoint;
+};
+/* False: not known, or not where. */
+bool metadata_loop_leader(const struct metadata_loop *loop, struct metadata_leader *ret_leader);
+bool metadata_leader_eq(const struct metadata_leader *a, const struct metadata_leader *b);
 /* A shard's place in the line of readers; before the loops run. */
 const struct image *metadata_loop_add_reader(struct metadata_loop *loop,
                                              struct image_reader *reader);
