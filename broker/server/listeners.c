@@ -4,6 +4,7 @@
 
 #include "broker/server/broker_metrics.h"
 #include "broker/server/node.h"
+#include "broker/server/peer_requests.h"
 #include "broker/server/request.h"
 #include "broker/server/request_metrics.h"
 #include "broker/server/shard.h"
@@ -50,6 +51,7 @@ static void on_request(struct connection *connection, struct request_slot *slot,
 static void on_disconnect(struct connection *connection, const char *reason)
 {
     const struct listener_info *info = connection_group_of(connection)->ctx;
+    peer_connection_lost(connection);
     bool usual = strcmp(reason, "closed by the peer") == 0 ||
                  strcmp(reason, "reset by the peer") == 0 || strstr(reason, "idle") != NULL ||
                  strstr(reason, "the node stops") != NULL || strstr(reason, "refused") != NULL;
@@ -58,15 +60,11 @@ static void on_disconnect(struct connection *connection, const char *reason)
            STR_FMT(info->name), reason);
 }
 
-static void on_closed(struct connection *connection)
-{
-}
-
 static const struct connection_handler handler = {
     .on_request = on_request,
     .on_done = request_metrics_done,
     .on_disconnect = on_disconnect,
-    .on_closed = on_closed,
+    .on_closed = peer_connection_closed,
 };
 
 static const char *advice(int status)
@@ -195,17 +193,28 @@ static void collect(void *ctx, struct metrics_writer *w)
                           acceptor_listener_name(listeners->acceptor, i), w);
 }
 
-int listeners_open(struct listeners *listeners)
+static int open_part(struct listeners *listeners, bool controller)
 {
     const struct server_config *config = node_config(listeners->node);
-    for (int i = 0; i < config->listeners_count; i++) {
-        int rv = open_one(listeners, &config->listeners[i]);
-        if (rv != 0)
-            return rv;
-    }
-    metrics_add_collector(broker_metrics_registry(node_metrics(listeners->node)), collect,
-                          listeners);
-    return 0;
+    int rv = 0;
+    for (int i = 0; i < config->listeners_count && rv == 0; i++)
+        if (config->listeners[i].is_controller == controller)
+            rv = open_one(listeners, &config->listeners[i]);
+    return rv;
+}
+
+int listeners_open_controller(struct listeners *listeners)
+{
+    return open_part(listeners, true);
+}
+
+int listeners_open_rest(struct listeners *listeners)
+{
+    int rv = open_part(listeners, false);
+    if (rv == 0)
+        metrics_add_collector(broker_metrics_registry(node_metrics(listeners->node)), collect,
+                              listeners);
+    return rv;
 }
 
 static void acceptor_closed(void *ctx)

@@ -11,8 +11,10 @@ struct listeners;
 struct node;
 
 struct listeners *listeners_new(struct node *node);
-/* All of them, or none: the error was logged with the end point and what to do. */
-int listeners_open(struct listeners *listeners);
+/* First those of the controller, which are needed to load the metadata; then all others. Each call
+ * opens its part whole, or the error was logged with the end point and what to do. */
+int listeners_open_controller(struct listeners *listeners);
+int listeners_open_rest(struct listeners *listeners);
 /* Stops accepting, answers what was received, closes; drained comes when no connection is left. */
 void listeners_drain(struct listeners *listeners, void (*drained)(void *ctx), void *ctx);
 /* After drained, or when nothing was opened. NULL is fine. */

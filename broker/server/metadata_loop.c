@@ -109,7 +109,7 @@ static void encode_failed(struct metadata_loop *ml, int status)
 void metadata_loop_decide(struct metadata_loop *ml, struct controller_call *call)
 {
     call->error = KAFKA_ERROR_NONE;
-    if (ml->stopping || !controller_is_active(ml->controller)) {
+    if (ml->stopping || !metadata_loop_is_active(ml)) {
         call->error = KAFKA_ERROR_NOT_CONTROLLER;
         shard_call_answer(&call->call);
         return;

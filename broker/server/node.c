@@ -8,12 +8,12 @@
 #include "broker/server/log_metrics.h"
 #include "broker/server/metadata_loop.h"
 #include "broker/server/node_internal.h"
+#include "broker/server/node_quorum.h"
 #include "broker/server/request.h"
 #include "common/base/check.h"
 #include "common/base/logger.h"
 #include "common/base/mem.h"
 #include "metadata/config/server_config.h"
-#include "raft/quorum_node.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -54,6 +54,7 @@ void node_free(struct node *node)
     }
     free(node->shards);
     free(node->shard_stops);
+    node_quorum_free(node);
     metadata_loop_free(node->metadata);
     metrics_remove_collector(broker_metrics_registry(node->metrics), node->disk.logs);
     node_disk_release(&node->disk);
@@ -102,7 +103,6 @@ static void make_shards(struct node *node)
 static void after_disk(struct work *work)
 {
     struct node *node = CONTAINER_OF(work, struct node, work);
-    const struct server_config *config = node->config;
     if (node->stop_waits) {
         node->state = NODE_STOPPING;
         node_stop_continue(node);
@@ -119,27 +119,12 @@ static void after_disk(struct work *work)
         log_info(logger_of(node), "Formed a new cluster of this one node cluster.id=%s",
                  node->disk.cluster_id);
     make_shards(node);
-    struct log_config log = LOG_CONFIG_DEFAULT;
-    log.segment_bytes =
-        (int32_t)server_config_integer(config, CONFIG_BROKER_METADATA_LOG_SEGMENT_BYTES);
-    log.segment_ms = server_config_integer(config, CONFIG_BROKER_METADATA_LOG_SEGMENT_MS);
-    log.max_message_bytes = INT32_MAX;
-    struct quorum_voters *self = node_disk_self(config, node->disk.metadata_directory_id);
-    struct quorum_node_config quorum = {
-        .node_id = config->node_id,
-        .directory_id = node->disk.metadata_directory_id,
-        .directory = node->disk.metadata_path,
-        .election_timeout_ms = (unsigned)server_config_integer(
-            config, CONFIG_BROKER_CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS),
-        .heartbeat_ms = 100,
-        .log = log,
-        .retention_bytes =
-            server_config_integer(config, CONFIG_BROKER_METADATA_MAX_RETENTION_BYTES),
-        .retention_ms = server_config_integer(config, CONFIG_BROKER_METADATA_MAX_RETENTION_MS),
-        .voters = self,
-    };
-    metadata_loop_start(node->metadata, &quorum, after_metadata, node);
-    quorum_voters_unref(self);
+    node->listeners = listeners_new(node);
+    int rv = listeners_open_controller(node->listeners);
+    if (rv != 0)
+        start_failed(node, rv);
+    else
+        node_quorum_start(node, after_metadata, node);
 }
 
 static bool partition_known(void *ctx, struct str topic, int32_t partition)
@@ -207,14 +192,12 @@ static void now_unfenced(void *ctx)
     node_check_ready(node);
 }
 
-/* The log is loaded: listen, and register. */
+/* The log is loaded: listen to clients too, and register. */
 static void after_metadata(void *ctx, int status)
 {
     struct node *node = ctx;
-    if (status == 0) {
-        node->listeners = listeners_new(node);
-        status = listeners_open(node->listeners);
-    }
+    if (status == 0)
+        status = listeners_open_rest(node->listeners);
     if (status != 0) {
         start_failed(node, status);
         return;
@@ -257,7 +240,7 @@ static void shard_stopped_here(struct task *task)
     struct node *node = CONTAINER_OF(task, struct node_shard_stop, task)->node;
     if (--node->stopping_shards > 0)
         return;
-    metadata_loop_stop(node->metadata, metadata_stopped, node);
+    node_quorum_stop(node, metadata_stopped, node);
 }
 
 static void shard_stopped(struct shard *shard)

@@ -1,6 +1,6 @@
 /*
- * Inside of a node: node.c (start and stop), node_storage.c (what partitions need of the disks),
- * and node_view.c (what others ask).
+ * Inside of a node: node.c (start and stop), node_quorum.c (its place in the quorum),
+ * node_storage.c (what partitions need of the disks), and node_view.c (what others ask).
  */
 #ifndef KRAFTD_BROKER_SERVER_NODE_INTERNAL_H
 #define KRAFTD_BROKER_SERVER_NODE_INTERNAL_H
@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 struct broker_lifecycle;
+struct quorum_peers;
 struct listeners;
 
 enum node_state {
@@ -49,6 +50,9 @@ struct node {
     struct metadata_loop *metadata;
     struct listeners *listeners;
     struct broker_lifecycle *lifecycle;
+    struct quorum_peers *peers;
+    void (*quorum_stopped)(void *ctx);
+    void *quorum_stopped_ctx;
 
     bool unfenced;
     _Atomic bool ready;                 /* /readyz */

@@ -3,6 +3,7 @@
 #define LOG_MODULE "request"
 
 #include "broker/server/node.h"
+#include "broker/server/peer_requests.h"
 #include "broker/server/request_metrics.h"
 #include "broker/server/shard.h"
 #include "common/base/check.h"
@@ -222,9 +223,13 @@ void request_receive(struct shard *shard, struct request_slot *slot, struct buf 
                      const struct listener_info *listener, struct str principal,
                      struct str client_host)
 {
+    request_metrics_begin(shard->metrics, slot);
+    if (peer_request_is(frame, listener)) {
+        peer_request_receive(shard, slot, frame);
+        return;
+    }
     struct request *request = request_get(shard);
     request->slot = slot;
-    request_metrics_begin(shard->metrics, slot);
     request->frame = frame;
     request->listener = listener;
     request->principal = principal;

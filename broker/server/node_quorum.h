@@ -1,0 +1,20 @@
+/*
+ * The node's place in the quorum: the other controllers (quorum_peers.h) and the quorum node of the
+ * metadata loop, started and stopped together. Loop 0.
+ */
+#ifndef KRAFTD_BROKER_SERVER_NODE_QUORUM_H
+#define KRAFTD_BROKER_SERVER_NODE_QUORUM_H
+
+struct node;
+struct quorum_peers;
+
+/* The disks are ours, the shards made, the controller listener open. `started` is that of
+ * metadata_loop_start. */
+void node_quorum_start(struct node *node, void (*started)(void *ctx, int status), void *ctx);
+void node_quorum_stop(struct node *node, void (*stopped)(void *ctx), void *ctx);
+void node_quorum_free(struct node *node);
+
+/* NULL before start and after stop. */
+struct quorum_peers *node_peers(const struct node *node);
+
+#endif

@@ -1,0 +1,186 @@
+#include "broker/server/peer_requests.h"
+
+#define LOG_MODULE "quorum"
+
+#include "broker/server/node.h"
+#include "broker/server/node_quorum.h"
+#include "broker/server/request.h"
+#include "broker/server/shard.h"
+#include "common/base/check.h"
+#include "common/base/logger.h"
+#include "common/base/mem.h"
+#include "common/net/connection.h"
+#include "common/protocol/endian.h"
+#include "raft/quorum_peers.h"
+
+#include <stdlib.h>
+
+/* What decoding one request may take beside its frame. */
+#define DECODE_MAX_BYTES ((size_t)1 << 20)
+
+/* Of a connection, on its loop. */
+struct peer_session {
+    struct task task; /* tells the metadata loop that it ended */
+    struct node *node;
+    uint64_t id; /* 0 until the hello was accepted */
+    bool lost;
+};
+
+struct peer_call {
+    struct shard_call call;
+    struct shard *shard;
+    struct request_slot *slot;
+    struct buf *frame;
+    struct quorum_wire_header header;
+    struct bytes body;
+    struct peer_session *session;
+    uint64_t session_id;
+    struct bytebuf answer; /* empty: the connection ends */
+    const char *refusal;
+};
+
+bool peer_request_is(const struct buf *frame, const struct listener_info *listener)
+{
+    return frame->size_bytes >= 2 && (listener->api_mask & API_ON_CONTROLLER) &&
+           quorum_wire_is_private((int16_t)get_u16(frame->data));
+}
+
+static void greet(struct peer_call *call, struct quorum_peers *peers)
+{
+    struct peer_hello hello;
+    struct peer_hello_answer answer;
+    struct arena arena;
+    arena_init(&arena, DECODE_MAX_BYTES);
+    if (message_decode(&peer_hello_desc, 0, &call->body, &arena, &hello) == 0) {
+        const struct endpoint *from = connection_peer(call->slot->connection);
+        call->session_id = quorum_peers_hello(peers, &hello, str_of(from->host), &answer);
+        quorum_wire_answer(call->header.correlation_id, &peer_hello_answer_desc, &answer,
+                           &call->answer);
+    }
+    arena_release(&arena);
+}
+
+static void receive(struct peer_call *call, struct quorum_peers *peers)
+{
+    struct peer_ack ack;
+    message_init(&peer_ack_desc, &ack);
+    enum kafka_error error =
+        quorum_peers_receive(peers, call->session_id, &call->header, call->body, call->frame);
+    if (error == KAFKA_ERROR_INVALID_REQUEST)
+        return;
+    ack.error_code = (int16_t)error;
+    quorum_wire_answer(call->header.correlation_id, &peer_ack_desc, &ack, &call->answer);
+}
+
+/* On the metadata loop. */
+static void handle(struct shard_call *shard_call)
+{
+    struct peer_call *call = CONTAINER_OF(shard_call, struct peer_call, call);
+    struct quorum_peers *peers = node_peers(call->shard->node);
+    call->refusal = "it cannot be read";
+    if (!peers)
+        call->refusal = "this node takes no part in the quorum yet";
+    else if (call->header.key == QUORUM_WIRE_HELLO)
+        greet(call, peers);
+    else if (!quorum_peers_knows(peers, call->session_id))
+        call->refusal = "no hello came before it";
+    else
+        receive(call, peers);
+    shard_call_answer(&call->call);
+}
+
+static void lost_on_loop_0(struct task *task)
+{
+    struct peer_session *ended = CONTAINER_OF(task, struct peer_session, task);
+    struct quorum_peers *peers = node_peers(ended->node);
+    if (peers)
+        quorum_peers_closed(peers, ended->id);
+    free(ended);
+}
+
+static void tell_lost(struct peer_session *session)
+{
+    if (session->id == 0)
+        return;
+    struct peer_session *ended = mem_alloc(sizeof(*ended));
+    *ended = *session;
+    ended->task.run = lost_on_loop_0;
+    loop_post(node_env(session->node)->loops[0], &ended->task);
+    session->id = 0;
+}
+
+static void handled(struct shard_call *shard_call)
+{
+    struct peer_call *call = CONTAINER_OF(shard_call, struct peer_call, call);
+    struct peer_session *session = call->session;
+    if (call->header.key == QUORUM_WIRE_HELLO && call->session_id != 0) {
+        session->id = call->session_id;
+        if (session->lost)
+            tell_lost(session);
+    }
+    buf_unref(call->frame);
+    if (call->answer.len > 0) {
+        struct buf *answer = bytebuf_to_buf(&call->answer);
+        struct out_chunk chunk = {.buf = answer, .len = answer->size_bytes};
+        connection_respond(call->slot, &chunk, 1);
+    } else {
+        log_info(call->shard->loop->env->logger,
+                 "Closing the connection of %s: request %d of the quorum, %s",
+                 connection_peer(call->slot->connection)->host, (int)call->header.key,
+                 call->refusal);
+        connection_fail(call->slot, "the request was refused");
+    }
+    bytebuf_release(&call->answer);
+    free(call);
+}
+
+static struct peer_session *session_of(struct shard *shard, struct connection *connection)
+{
+    struct peer_session *session = connection_ctx(connection);
+    if (!session) {
+        session = mem_calloc(1, sizeof(*session));
+        session->node = shard->node;
+        connection_set_ctx(connection, session);
+    }
+    return session;
+}
+
+void peer_request_receive(struct shard *shard, struct request_slot *slot, struct buf *frame)
+{
+    struct bytes body = {frame->data, (int32_t)frame->size_bytes};
+    struct quorum_wire_header header;
+    int rv = quorum_wire_read_header(&body, &header);
+    const struct message_desc *desc = rv == 0 ? quorum_wire_request_desc(header.key) : NULL;
+    if (!desc || header.version < 0 || header.version > desc->max_version) {
+        log_info(shard->loop->env->logger,
+                 "Closing the connection of %s: a request of the quorum that is not known here",
+                 connection_peer(slot->connection)->host);
+        buf_unref(frame);
+        connection_fail(slot, "the request was refused");
+        return;
+    }
+    struct peer_call *call = mem_calloc(1, sizeof(*call));
+    call->shard = shard;
+    call->slot = slot;
+    call->frame = frame;
+    call->header = header;
+    call->body = body;
+    call->session = session_of(shard, slot->connection);
+    call->session_id = header.key == QUORUM_WIRE_HELLO ? 0 : call->session->id;
+    bytebuf_init(&call->answer);
+    shard_call_send(&call->call, shard->loop, node_env(shard->node)->loops[0], handle, handled);
+}
+
+void peer_connection_lost(struct connection *connection)
+{
+    struct peer_session *session = connection_ctx(connection);
+    if (!session)
+        return;
+    session->lost = true;
+    tell_lost(session);
+}
+
+void peer_connection_closed(struct connection *connection)
+{
+    free(connection_ctx(connection));
+}

@@ -1,0 +1,68 @@
+/*
+ * Inside of quorum_peers: quorum_peers.c (whom we talk to), quorum_peers_send.c (what goes out) and
+ * quorum_peers_hello.c (who talks to us).
+ */
+#ifndef KRAFTD_RAFT_QUORUM_PEERS_INTERNAL_H
+#define KRAFTD_RAFT_QUORUM_PEERS_INTERNAL_H
+
+#include "common/base/check.h"
+#include "common/base/logger.h"
+#include "common/base/mem.h"
+#include "raft/quorum_peers.h"
+
+/* Nodes that are remembered; strangers must not fill the memory. */
+#define QUORUM_PEERS_MAX   (2 * QUORUM_SERVERS_MAX)
+#define QUORUM_REFUSAL_MAX 512
+
+struct peer {
+    struct quorum_peers *peers;
+    struct quorum_peer_id id; /* raft_id 0: an end point whose node is not known yet */
+    /* What we say to it. */
+    bool wanted;
+    bool is_known; /* an end point of this node, or of a peer that has its own entry */
+    struct endpoint endpoint;
+    struct quorum_link *link;
+    int last_status;
+    uint64_t dropped; /* messages that could not go out */
+    uint64_t said;    /* hash of the last failure that was logged */
+    /* What it says to us. */
+    uint64_t session; /* 0: none */
+    struct uuid incarnation_id;
+    char host[HOST_MAX + 1];
+    int64_t heard_ms, gone_ms;
+    bool wants_to_vote;
+    struct quorum_voters *self;
+};
+
+struct quorum_peers {
+    struct quorum_peers_config config;
+    struct env *env;
+    char *listener;
+    struct peer_hello_listener *listeners; /* ours, as a hello says them */
+    struct uuid incarnation_id;
+    struct quorum_transport transport;
+    struct quorum_node *node;
+    struct peer **items;
+    size_t count, capacity;
+    uint64_t last_session;
+    struct timer timer;
+    bool running, stopping;
+    int closing_links;
+    struct task stop_task;
+    char refusal[QUORUM_REFUSAL_MAX];
+    uint64_t refusal_said; /* hash of the last refusal that was logged */
+    int64_t refusal_ms;
+    void (*stopped)(void *ctx);
+    void *stopped_ctx;
+};
+
+struct peer *peers_find(const struct quorum_peers *peers, uint64_t raft_id);
+/* NULL when there are too many. */
+struct peer *peers_meet(struct quorum_peers *peers, const struct quorum_peer_id *id);
+void peers_send(void *ctx, const struct quorum_message *message);
+static inline bool peer_is_connected(const struct peer *peer)
+{
+    return peer->session != 0 || (peer->link && quorum_link_is_ready(peer->link));
+}
+
+#endif
