@@ -1,13 +1,11 @@
 /*
  * The client of scripts/bench: one program on librdkafka that loads kraftd and Apache Kafka alike.
  *
- *   bench_client produce BOOTSTRAP TOPIC BYTES RECORDS SIZE BATCH LINGER_MS ACKS
- *   bench_client consume BOOTSTRAP TOPIC RECORDS
- *   bench_client first   BOOTSTRAP TOPIC          tries until one record is acknowledged
- *   bench_client touch   BOOTSTRAP PREFIX TOPICS PARTITIONS   one record to every partition
+ *   bench_client produce BOOTSTRAP TOPIC BYTES RECORDS PARTITIONS BATCH LINGER_MS ACKS
+ *   bench_client consume BOOTSTRAP TOPIC RECORDS PARTITIONS
  *
- * BYTES is the size of the record's value, BATCH the number of records in one request, SIZE the
- * number of partitions. Prints one line: seconds, records, bytes, requests.
+ * BYTES is the size of a record's value, BATCH the number of records in one request. Prints one
+ * line: seconds, records, bytes.
  */
 #include <librdkafka/rdkafka.h>
 
@@ -20,7 +18,7 @@
 #include <time.h>
 
 struct counts {
-    int64_t acked, failed, requests;
+    int64_t acked, failed;
 };
 
 __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *format, ...)
@@ -170,40 +168,6 @@ static int consume(char **argv)
     return 0;
 }
 
-static int first(char **argv)
-{
-    struct counts counts = {0};
-    double begin = now_s();
-    rd_kafka_t *rk = new_producer(argv[0], "1", "0", "all", &counts);
-    send_one(rk, argv[1], 0, "x", 1);
-    while (counts.acked == 0 && now_s() - begin < 120)
-        rd_kafka_poll(rk, 1);
-    double took = now_s() - begin;
-    if (counts.acked == 0)
-        die("no record was acknowledged within two minutes");
-    printf("%.6f 1 1\n", took);
-    rd_kafka_destroy(rk);
-    return 0;
-}
-
-static int touch(char **argv)
-{
-    struct counts counts = {0};
-    int topics = (int)atoll(argv[2]), partitions = (int)atoll(argv[3]);
-    double begin = now_s();
-    rd_kafka_t *rk = new_producer(argv[0], "1", "0", "1", &counts);
-    char name[256];
-    for (int t = 0; t < topics; t++) {
-        snprintf(name, sizeof(name), "%s%d", argv[1], t);
-        for (int p = 0; p < partitions; p++)
-            send_one(rk, name, p, "x", 1);
-        rd_kafka_poll(rk, 0);
-    }
-    finish(rk, &counts, (int64_t)topics * partitions);
-    printf("%.6f %d %d\n", now_s() - begin, topics * partitions, topics * partitions);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -211,11 +175,6 @@ int main(int argc, char **argv)
         return produce(argv + 2);
     if (argc == 6 && strcmp(argv[1], "consume") == 0)
         return consume(argv + 2);
-    if (argc == 4 && strcmp(argv[1], "first") == 0)
-        return first(argv + 2);
-    if (argc == 6 && strcmp(argv[1], "touch") == 0)
-        return touch(argv + 2);
-    fprintf(stderr,
-            "usage: bench_client produce|consume|first|touch ...; see the head of its source\n");
+    fprintf(stderr, "usage: bench_client produce|consume ...; see the head of its source\n");
     return 2;
 }

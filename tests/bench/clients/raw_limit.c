@@ -2,9 +2,13 @@
  * What the machine needs at the least for the bytes that scripts/bench moves, beside which the
  * broker's CPU time is put:
  *
- *   raw_limit receive FILE BYTES CHUNK   receives BYTES over loopback in pieces of CHUNK, CRC32C
- * over each, one write to FILE per piece raw_limit send FILE                  sends FILE over
- * loopback with sendfile
+ *   raw_limit receive FILE BYTES CHUNK
+ *
+ * receives BYTES over loopback in pieces of CHUNK, CRC32C over each, one write to FILE per piece;
+ *
+ *   raw_limit send FILE
+ *
+ * sends FILE over loopback with sendfile.
  *
  * The other end is a child process whose time is not counted. Prints CPU seconds and bytes.
  */
