@@ -1,6 +1,7 @@
 #include "raft/quorum_node_internal.h"
 
 #include "common/protocol/record_batch_fields.h"
+#include "raft/quorum_serve.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -33,6 +34,9 @@ struct quorum_node *quorum_node_new(struct loop *loop, const struct quorum_node_
     node->new_mark = -1;
     timer_init(&node->timer, loop, on_timer);
     list_init(&node->proposals);
+    list_init(&node->waits);
+    node->served_epoch = node->served_leader = -1;
+    node->served_high_watermark = -1;
     job_init(node);
     return node;
 }
@@ -42,7 +46,8 @@ void quorum_node_free(struct quorum_node *node)
     if (!node)
         return;
     CHECK(node->phase == QUORUM_NEW || node->phase == QUORUM_STOPPED);
-    CHECK(list_empty(&node->proposals));
+    CHECK(list_empty(&node->proposals) && list_empty(&node->waits));
+    quorum_replicas_release(&node->replicas);
     if (node->has_action)
         quorum_action_release(&node->action);
     quorum_core_free(node->core);
@@ -66,6 +71,7 @@ void node_fail(struct quorum_node *node, const char *format, ...)
     node->active = false;
     timer_stop(&node->timer);
     node_end_proposals(node, INT64_MAX, -ECANCELED);
+    quorum_node_end_waits(node);
     if (node->phase != QUORUM_STOPPING)
         node->handler->failed(node->ctx, node->failure);
 }
@@ -98,6 +104,7 @@ static void pump(struct task *task)
     run_actions(node);
     run_flush(node);
     give_out(node);
+    serve_wake(node);
     if (node_alive(node))
         arm_timer(node);
 }
@@ -188,6 +195,7 @@ void quorum_node_stop(struct quorum_node *node, void (*stopped)(void *ctx), void
     node->phase = QUORUM_STOPPING;
     timer_stop(&node->timer);
     node_end_proposals(node, INT64_MAX, -ECANCELED);
+    quorum_node_end_waits(node);
     if (!started) {
         node->phase = QUORUM_STOPPED;
         stopped(ctx);

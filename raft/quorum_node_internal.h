@@ -2,7 +2,7 @@
  * The quorum node's state and what its files share. quorum_node.c: life and proposals;
  * quorum_open.c: the log from the disk, on a worker; quorum_run.c: carrying out the core's actions;
  * quorum_give.c: checkpoints and committed batches to the handler; quorum_keep.c: new checkpoints
- * and what they make superfluous.
+ * and what they make superfluous; quorum_serve.c: what followers by Fetch get.
  */
 #ifndef KRAFTD_RAFT_QUORUM_NODE_INTERNAL_H
 #define KRAFTD_RAFT_QUORUM_NODE_INTERNAL_H
@@ -14,6 +14,7 @@
 #include "common/storage/log_retention.h"
 #include "raft/quorum_node.h"
 #include "raft/quorum_opening.h"
+#include "raft/quorum_replicas.h"
 #include "raft/quorum_state.h"
 
 /* What the durable end of the log is, at least: written when so much more has become durable. */
@@ -105,6 +106,13 @@ struct quorum_node {
     struct quorum_kept_list doomed;
     bool cleaning;
 
+    /* Who follows by Fetch, and what they last heard of us (quorum_serve.h). */
+    struct quorum_replicas replicas;
+    struct list waits;
+    bool waits_ended;
+    int32_t served_epoch, served_leader;
+    int64_t served_high_watermark;
+
     void (*stopped)(void *ctx);
     void *stopped_ctx;
 };
@@ -126,6 +134,9 @@ static inline bool node_alive(const struct quorum_node *node)
 void run_actions(struct quorum_node *node);
 void run_flush(struct quorum_node *node);
 void job_init(struct quorum_node *node);
+
+/* quorum_serve.c: ends the waits where there is something to say. */
+void serve_wake(struct quorum_node *node);
 
 /* quorum_give.c */
 void give_start(struct quorum_node *node, struct quorum_opening *opening);

@@ -25,6 +25,7 @@ const struct api_handler api_handlers[] = {
     {API_INCREMENTAL_ALTER_CONFIGS, 0, 1, handle_incremental_alter_configs},
     {API_DESCRIBE_QUORUM, 0, 2, handle_describe_quorum},
     {API_UPDATE_FEATURES, 0, 2, handle_update_features},
+    {API_FETCH_SNAPSHOT, 0, 1, handle_fetch_snapshot},
     {API_DESCRIBE_CLUSTER, 0, 2, handle_describe_cluster},
     {API_DESCRIBE_PRODUCERS, 0, 0, handle_describe_producers},
     {API_DESCRIBE_TOPIC_PARTITIONS, 0, 0, handle_describe_topic_partitions},

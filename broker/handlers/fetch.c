@@ -423,6 +423,10 @@ static enum kafka_error op_plan(struct fetch_op *op)
 
 void handle_fetch(struct request *request)
 {
+    if (request->listener->api_mask == API_ON_CONTROLLER) {
+        handle_fetch_metadata_log(request);
+        return;
+    }
     const struct fetch_request *body = request->body;
     struct fetch_op *op = ARENA_NEW(&request->arena, struct fetch_op);
     op->request = request;

@@ -20,6 +20,8 @@ void handle_describe_producers(struct request *request);
 void handle_describe_quorum(struct request *request);
 void handle_describe_topic_partitions(struct request *request);
 void handle_fetch(struct request *request);
+void handle_fetch_metadata_log(struct request *request); /* Fetch on a controller listener */
+void handle_fetch_snapshot(struct request *request);
 void handle_incremental_alter_configs(struct request *request);
 void handle_init_producer_id(struct request *request);
 void handle_list_offsets(struct request *request);

@@ -12,6 +12,7 @@
 #include "common/base/logger.h"
 #include "common/base/mem.h"
 #include "metadata/config/server_config.h"
+#include "raft/quorum_serve.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -370,6 +371,12 @@ void metadata_loop_start(struct metadata_loop *ml, const struct quorum_node_conf
     make_controller(ml);
     ml->quorum = quorum_node_new(node_env(ml->node)->loops[0], config, &handler, ml);
     quorum_node_start(ml->quorum);
+}
+
+void metadata_loop_end_waits(struct metadata_loop *ml)
+{
+    if (ml->quorum != NULL)
+        quorum_node_end_waits(ml->quorum);
 }
 
 static void quorum_stopped(void *ctx)

@@ -34,6 +34,8 @@ void metadata_loop_free(struct metadata_loop *loop);
  * logged) comes when the log on the disk is loaded and the first image went to the shards. */
 void metadata_loop_start(struct metadata_loop *loop, const struct quorum_node_config *config,
                          void (*started)(void *ctx, int status), void *ctx);
+/* Fetches of the metadata log are answered with what there is, from now on. */
+void metadata_loop_end_waits(struct metadata_loop *loop);
 /* Answers what waits with NOT_CONTROLLER and closes the log. */
 void metadata_loop_stop(struct metadata_loop *loop, void (*stopped)(void *ctx), void *ctx);
 

@@ -274,6 +274,7 @@ static void let_go(void *ctx)
     if (node->listeners != NULL) {
         for (int i = 0; i < node->env->loop_count; i++)
             shard_hurry_fetches(&node->shards[i]);
+        metadata_loop_end_waits(node->metadata);
         listeners_drain(node->listeners, listeners_drained, node);
     } else {
         listeners_drained(node);
