@@ -72,7 +72,8 @@ int index_file_open(struct index_file *index, const struct log_place *place)
 {
     char path[PATH_MAX];
     if (index->slot.file == NULL &&
-        !log_file_path(path, place->path, index->kind, index->base_offset, LOG_FILE_LIVE))
+        !log_file_path(path, place->path, index->kind, index->base_offset,
+                       index->remade ? LOG_FILE_TEMPORARY : LOG_FILE_LIVE))
         return -ENAMETOOLONG;
     int rv = file_slot_open(place->files, &index->slot, place->disk, path,
                             index->exists ? 0 : DISK_CREATE);
@@ -352,4 +353,34 @@ int index_file_finish(struct index_file *index, const struct log_place *place)
     free(index->tail);
     index->tail = NULL;
     return 0;
+}
+
+int index_file_remake(struct index_file *index, const struct log_place *place)
+{
+    file_slot_close(place->files, &index->slot);
+    index->remade = true;
+    index->exists = index->dirty = false;
+    index->tail_count = 0;
+    index->count = 0;
+    int rv = index_file_open(index, place);
+    return rv == 0 ? place->disk->ops->truncate(index->slot.file, 0) : rv;
+}
+
+int index_file_replace(struct index_file *index, const struct log_place *place)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    CHECK(index->remade);
+    if (!log_file_path(from, place->path, index->kind, index->base_offset, LOG_FILE_TEMPORARY) ||
+        !log_file_path(to, place->path, index->kind, index->base_offset, LOG_FILE_LIVE))
+        return -ENAMETOOLONG;
+    int rv = index_file_finish(index, place);
+    if (rv == 0)
+        rv = index_file_open(index, place);
+    if (rv == 0)
+        rv = place->disk->ops->fsync(index->slot.file);
+    if (rv == 0)
+        rv = place->disk->ops->rename(place->disk, from, to);
+    if (rv == 0)
+        index->remade = index->dirty = false;
+    return rv;
 }

@@ -36,6 +36,7 @@ struct index_file {
     bool exists;             /* in the directory */
     bool dirty;              /* written since the last sync began */
     bool read_only;          /* leave zeros at the end alone */
+    bool remade;             /* written under another name until it is whole */
     uint8_t tail_count;      /* entries of `count` that are in memory only */
     int32_t count;           /* -1: the file has not been looked at */
     int64_t base_offset;
@@ -76,6 +77,11 @@ int index_file_truncate(struct index_file *index, const struct log_place *place,
 /* Drops what follows the first entry that does not grow or points beyond the segment: for files
  * that a crash may have left half written. */
 int index_file_repair(struct index_file *index, const struct log_place *place, int64_t size_bytes);
+/* Forgets all entries and makes the file anew beside the old one. index_file_replace syncs it and
+ * gives it its name (the caller syncs the directory): at no time is there half an index that looks
+ * whole. */
+int index_file_remake(struct index_file *index, const struct log_place *place);
+int index_file_replace(struct index_file *index, const struct log_place *place);
 /* Makes the file exist and hold all entries: what Kafka expects of a segment that is not active. */
 int index_file_finish(struct index_file *index, const struct log_place *place);
 

@@ -3,9 +3,11 @@
  * header, which stand before the checksum; the bytes that came from the client are not touched and
  * go to the file in the same call.
  *
- * Order: judge, roll, index of aborted transactions, batches, bookkeeping in memory. A crash in
- * between leaves at worst an entry of an aborted transaction whose marker is missing; recovery
- * drops it.
+ * Order: judge, roll, leader epochs, index of aborted transactions, batches, bookkeeping in memory.
+ * A crash in between leaves at worst an epoch that begins at the end of the log or an entry of an
+ * aborted transaction whose marker is missing; opening the log drops both. Epochs come first since
+ * recovery after a kill looks at the last batches only: it would not find an epoch that was never
+ * saved.
  */
 #include "common/storage/log_internal.h"
 
@@ -215,10 +217,8 @@ static int note_batches(struct append *a)
     int64_t offset = a->info.first_offset;
     int rv = 0;
     while (record_batches_next(&run, &batch) == 1) {
-        if (a->assign) {
+        if (a->assign)
             batch.header.base_offset = offset;
-            batch.header.partition_leader_epoch = a->args->leader_epoch;
-        }
         int64_t timestamp =
             a->info.append_time_ms >= 0 ? a->info.append_time_ms : batch.header.max_timestamp;
         int64_t last = record_batch_last_offset(&batch.header);
@@ -226,9 +226,6 @@ static int note_batches(struct append *a)
         /* A missing index entry costs a longer search and is no reason to stop. */
         (void)segment_note(s, &log->place, last, timestamp, position, batch.bytes.len,
                            log->config.index_interval_bytes);
-        if (batch.header.partition_leader_epoch >= 0)
-            epoch_cache_assign(&log->epochs, batch.header.partition_leader_epoch,
-                               batch.header.base_offset);
         if (error != 0) {
             /* The batches are in the file already: nothing can be taken back. */
             log->failed = true;
@@ -240,6 +237,29 @@ static int note_batches(struct append *a)
     return rv;
 }
 
+static void forget_epochs(struct log *log)
+{
+    epoch_cache_truncate_end(&log->epochs, log->end_offset);
+}
+
+/* Epochs that begin with these batches. */
+static int note_epochs(struct append *a)
+{
+    struct log *log = a->log;
+    struct record_batches run = a->run;
+    struct record_batch batch;
+    if (a->assign && a->args->leader_epoch >= 0)
+        epoch_cache_assign(&log->epochs, a->args->leader_epoch, a->info.first_offset);
+    while (!a->assign && record_batches_next(&run, &batch) == 1)
+        if (batch.header.partition_leader_epoch >= 0)
+            epoch_cache_assign(&log->epochs, batch.header.partition_leader_epoch,
+                               batch.header.base_offset);
+    int rv = log_save_epochs(log);
+    if (rv != 0)
+        forget_epochs(log);
+    return rv;
+}
+
 static int append_batches(struct append *a)
 {
     struct log *log = a->log;
@@ -247,6 +267,8 @@ static int append_batches(struct append *a)
     int rv = roll_is_due(a, &due);
     if (rv == 0 && due)
         rv = log_roll_to(log, a->args->now_ms);
+    if (rv == 0)
+        rv = note_epochs(a);
     if (rv != 0)
         return rv;
     struct segment *s = log_active(log);
@@ -254,14 +276,17 @@ static int append_batches(struct append *a)
     if (aborts) {
         struct aborted_txn txn = producer_state_aborted(&log->producers, &a->change);
         rv = txn_index_append(&s->txn_index, &log->place, &txn);
-        if (rv != 0)
+        if (rv != 0) {
+            forget_epochs(log);
             return rv;
+        }
     }
     struct log_hint hint = {a->info.first_offset, s->size_bytes};
     rv = write_batches(a);
     if (rv != 0) {
         if (aborts && txn_index_truncate(&s->txn_index, &log->place, a->info.first_offset) != 0)
             log->failed = true;
+        forget_epochs(log);
         return rv;
     }
     log->hints[log->next_hint] = hint;
@@ -279,8 +304,6 @@ static int append_batches(struct append *a)
     log->bytes_since_snapshot += a->bytes;
     s->modified_ms = a->args->now_ms;
     log_publish(log);
-    if (log->epochs.changed)
-        (void)log_save_epochs(log); /* recovery makes it again from the batches */
     return rv;
 }
 

@@ -255,22 +255,29 @@ static size_t first_unsafe_segment(const struct recover *r)
     return MAX(first, log_segment_at(r->log, r->args->log_start_offset));
 }
 
-static int sync_index(struct log *log, struct index_file *index)
+/* Indexes that are made again for a segment which is believed: no flush comes by here, and half of
+ * one would be believed, too. The offset index goes last, as a segment without it is looked at
+ * again. */
+static int remake_indexes(struct log *log, struct segment *s)
 {
-    int rv = index->dirty ? index_file_open(index, &log->place) : 0;
-    if (rv == 0 && index->dirty)
-        rv = log->place.disk->ops->fsync(index->slot.file);
-    if (rv == 0)
-        index->dirty = false;
-    return rv;
+    int rv = index_file_remake(&s->time_index, &log->place);
+    return rv == 0 ? index_file_remake(&s->offset_index, &log->place) : rv;
 }
 
-/* Indexes that were made again for a segment which is believed: no flush comes by here, and half of
- * one would be believed, too. */
-static int sync_indexes(struct log *log, struct segment *s)
+static int replace_indexes(struct log *log, struct segment *s)
 {
-    int rv = sync_index(log, &s->time_index);
-    return rv == 0 ? sync_index(log, &s->offset_index) : rv;
+    int rv = index_file_replace(&s->time_index, &log->place);
+    if (rv == 0)
+        rv = index_file_replace(&s->offset_index, &log->place);
+    return rv == 0 ? log->place.disk->ops->fsync_dir(log->place.disk, log->place.path) : rv;
+}
+
+static int start_from_nothing(struct log *log, struct segment *s, bool believed)
+{
+    if (believed)
+        return remake_indexes(log, s);
+    int rv = index_file_truncate(&s->offset_index, &log->place, 0);
+    return rv == 0 ? index_file_truncate(&s->time_index, &log->place, 0) : rv;
 }
 
 /* Reads segment `at` again, from its start or from where its indexes can be believed. */
@@ -281,10 +288,8 @@ static int check_segment(struct recover *r, size_t at, enum check check)
     int64_t position = 0, offset = s->base_offset, damage;
     bool same_boot = r->args->trust != LOG_TRUST_NONE;
     int64_t limit = same_boot || at > first_unsafe_segment(r) ? INT64_MAX : r->args->recovery_point;
-    int rv = check == CHECK_ALL ? index_file_truncate(&s->offset_index, &log->place, 0)
+    int rv = check == CHECK_ALL ? start_from_nothing(log, s, at < first_unsafe_segment(r))
                                 : start_from_index(log, s, limit, !same_boot, &position, &offset);
-    if (rv == 0 && check == CHECK_ALL)
-        rv = index_file_truncate(&s->time_index, &log->place, 0);
     if (rv == 0 && log->producers.end_offset != offset) {
         rv = log_producers_load(log, same_boot && check != CHECK_ALL ? INT64_MAX : offset,
                                 r->args->now_ms);
@@ -308,7 +313,7 @@ static int check_segment(struct recover *r, size_t at, enum check check)
         rv = cut(r, at, damage);
     if (rv == 0 && s != log_active(log))
         rv = segment_finish(s, &log->place);
-    return rv == 0 && at < first_unsafe_segment(r) ? sync_indexes(log, s) : rv;
+    return rv == 0 && s->offset_index.remade ? replace_indexes(log, s) : rv;
 }
 
 static int choose(struct recover *r, size_t at, size_t first_unsafe, enum check *ret_check)
