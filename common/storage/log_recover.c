@@ -14,8 +14,8 @@
  * ends: the segment is cut there, later ones are given up. Segments begin where the one before
  * ended (log_roll.c), so a gap between them, where the cleaner has not been, is damage too.
  *
- * Producer snapshots above the recovery point are not believed after a power cut: one of a tail
- * that was truncated since may have come back.
+ * Producer snapshots above the recovery point and the log's first offset are not believed after a
+ * power cut: one of a tail that was truncated since may have come back.
  */
 #include "common/storage/log_internal.h"
 
@@ -453,7 +453,9 @@ int log_recover(struct log *log, const struct log_open_args *args, struct log_re
     bool unsafe = args->trust == LOG_TRUST_NONE;
     size_t first_unsafe = first_unsafe_segment(&r);
     batch_reader_init(&r.reader, NULL, 0, 0, true);
-    int rv = unsafe ? log_snapshots_drop(log, args->recovery_point, 0) : 0;
+    /* The one that the log begins with was synced before retention moved the start there. */
+    int64_t believed = MAX(args->recovery_point, log->segments[0]->base_offset);
+    int rv = unsafe ? log_snapshots_drop(log, believed, 0) : 0;
     log->producers.end_offset = -1;
     for (size_t i = 0; rv == 0 && i < log->segment_count; i++)
         rv = recover_segment(&r, i, first_unsafe);

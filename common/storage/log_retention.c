@@ -9,6 +9,7 @@
 struct log_deletion {
     struct disk *disk;
     char *directory; /* where files are renamed; NULL: files are unlinked */
+    char *snapshot;  /* of the producers at the new start, to be synced first; may be NULL */
     struct log_doomed *files;
     size_t file_count, file_capacity;
     int32_t segments;
@@ -151,6 +152,11 @@ static void take_out(struct log *log, struct log_deletion *job, size_t count, in
             add_doomed(log, job, LOG_FILE_SNAPSHOT, log->snapshots[i], due_ms);
     }
     log->snapshot_count = kept;
+    if (first > log->recovery_point && kept > 0 && log->snapshots[0] == first) {
+        char path[PATH_MAX];
+        CHECK(log_file_path(path, log->place.path, LOG_FILE_SNAPSHOT, first, LOG_FILE_LIVE));
+        job->snapshot = mem_strdup(path);
+    }
     log->start_offset = MAX(log->start_offset, first);
     log->durable_end = MAX(log->durable_end, first);
     log->recovery_point = MAX(log->recovery_point, first);
@@ -221,8 +227,22 @@ int64_t log_deletion_bytes(const struct log_deletion *job)
     return job->bytes;
 }
 
+/* What the producers last wrote is known from nowhere else once the segments are gone. */
+static int sync_snapshot(struct disk *disk, const char *path)
+{
+    struct disk_file *file;
+    int rv = disk->ops->open(disk, path, 0, &file);
+    if (rv != 0)
+        return rv == -ENOENT ? 0 : rv;
+    rv = disk->ops->fsync(file);
+    disk_file_unref(file);
+    return rv;
+}
+
 void log_deletion_run(struct log_deletion *job)
 {
+    if (job->snapshot != NULL)
+        job->rv = sync_snapshot(job->disk, job->snapshot);
     for (size_t i = 0; i < job->file_count && job->rv == 0; i++) {
         char *path = job->files[i].path;
         if (job->directory == NULL) {
@@ -254,6 +274,7 @@ int log_deletion_end(struct log *log, struct log_deletion *job)
     }
     log->jobs--;
     free(job->files);
+    free(job->snapshot);
     free(job->directory);
     free(job);
     return log_fail(log, rv);

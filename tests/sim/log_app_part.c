@@ -187,7 +187,8 @@ static void append_again(struct part *part)
 static void truncate_log(struct part *part)
 {
     struct log_model *m = part->model;
-    if (log_busy(part->log) || m->end == 0)
+    /* Frozen: a checkpoint that does not know of this cut would end the wait for one that does. */
+    if (log_busy(part->log) || m->end == 0 || part->frozen)
         return;
     int64_t offset = draw(part, MAX(log_start_offset(part->log), m->end - 30), m->end - 1);
     if (offset < log_start_offset(part->log))
