@@ -1,7 +1,8 @@
 /*
  * kafka-server-start [-daemon] server.properties [--override name=value]...: becomes kraftd, which
  * lies beside the tools. With -daemon it returns at once and the server goes on in the background,
- * its output in $LOG_DIR/kafkaServer.out (LOG_DIR is <prefix>/logs unless set).
+ * its output in $LOG_DIR/kafkaServer.out (LOG_DIR is <prefix>/logs unless set). --format json says
+ * which process that is; a server in the foreground prints its log and nothing else.
  */
 #include "common/base/mem.h"
 #include "tools/beside.h"
@@ -14,11 +15,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int usage(void)
+static const char usage_line[] =
+    "USAGE: kafka-server-start.sh [-daemon] server.properties [--override property=value]*\n";
+
+static const struct option_spec specs[] = {
+    {"daemon", OPTION_FLAG, NULL,
+     "First, as -daemon: in the background, output in $LOG_DIR/kafkaServer.out."},
+    {"override", OPTION_VALUE, "name=value", "Counts before what server.properties says."},
+    TOOL_COMMON_OPTIONS,
+};
+
+static int usage(FILE *out)
 {
-    fputs("USAGE: kafka-server-start.sh [-daemon] server.properties [--override "
-          "property=value]*\n",
-          stderr);
+    fputs(usage_line, out);
+    options_print_help(specs, out);
     return 1;
 }
 
@@ -52,7 +62,7 @@ static int open_output(void)
 }
 
 /* The child reports through the pipe that it could not become the server; a server closes it. */
-static int run_daemon(const char *path, char **words)
+static int run_daemon(const char *path, char **words, bool json)
 {
     int ends[2], error = 0;
     int out = open_output();
@@ -78,7 +88,36 @@ static int run_daemon(const char *path, char **words)
     if (child > 0 && read(ends[0], &error, sizeof(error)) == sizeof(error))
         waitpid(child, NULL, 0);
     close(ends[0]);
-    return error ? cannot_run(path, error) : 0;
+    if (error)
+        return cannot_run(path, error);
+    if (json)
+        tool_print_json(json_pack("{s:i}", "pid", (int)child));
+    return 0;
+}
+
+/* Takes --format out of the words; false when its value is none. */
+static bool take_format(int *argc, char **words, bool *ret_json)
+{
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        const char *value;
+        if (strcmp(words[i], "--format") == 0 && i + 1 < *argc) {
+            value = words[++i];
+        } else if (strncmp(words[i], "--format=", 9) == 0) {
+            value = words[i] + 9;
+        } else {
+            words[kept++] = words[i];
+            continue;
+        }
+        *ret_json = strcmp(value, "json") == 0;
+        if (!*ret_json && strcmp(value, "text") != 0) {
+            fprintf(stderr, "--format is text or json, not %s\n", value);
+            return false;
+        }
+    }
+    words[kept] = NULL;
+    *argc = kept;
+    return true;
 }
 
 int server_start_main(int argc, char **argv)
@@ -87,30 +126,31 @@ int server_start_main(int argc, char **argv)
     argc -= in_background;
     argv += in_background;
     if (argc == 0)
-        return usage();
+        return usage(stderr);
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--version") == 0) {
             puts(TOOL_VERSION);
             return 0;
         }
         if (strcmp(argv[i], "--help") == 0) {
-            puts("Starts a server.\nkafka-server-start.sh [-daemon] server.properties [--override "
-                 "property=value]*\n  -daemon  in the background, output in "
-                 "$LOG_DIR/kafkaServer.out");
+            usage(stdout);
             return 0;
         }
     }
     char *path = beside_path("kraftd");
     char **words = mem_calloc((size_t)argc + 2, sizeof(*words));
+    bool json = false;
     words[0] = path;
     for (int i = 0; i < argc; i++)
         words[i + 1] = argv[i];
-    int code;
-    if (in_background) {
-        code = run_daemon(path, words);
-    } else {
-        execv(path, words);
-        code = cannot_run(path, errno);
+    int code = 1;
+    if (take_format(&argc, words + 1, &json)) {
+        if (in_background) {
+            code = run_daemon(path, words, json);
+        } else {
+            execv(path, words);
+            code = cannot_run(path, errno);
+        }
     }
     free(words);
     free(path);

@@ -76,6 +76,8 @@ static bool load_config(int pid, const char *words, size_t len, struct server_co
             count < (int)ARRAY_LEN(overrides)) {
             overrides[count++] = str_of(next);
             word = next;
+        } else if (strncmp(word, "--override=", 11) == 0 && count < (int)ARRAY_LEN(overrides)) {
+            overrides[count++] = str_of(word + 11);
         } else if (file == NULL && word[0] != '-') {
             file = word;
         }

@@ -1,4 +1,5 @@
 /* kafka-topics --describe: partitions, replicas, configurations, reassignments. */
+#include "common/base/check.h"
 #include "common/base/uuid.h"
 #include "common/protocol/codec.h"
 #include "tools/java_order.h"
@@ -215,19 +216,39 @@ static bool wanted(const struct describing *d, const struct admin_partition *par
            (d->at_min_isr && partition->isr.count == min_isr);
 }
 
+/* What shares a bucket of Kafka's map with other names and comes before them there, in order. */
+static const char *const first_names[] = {"flush.messages", "max.compaction.lag.ms",
+                                          "retention.bytes", "segment.bytes", "retention.ms"};
+
+static bool comes_first(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(first_names); i++)
+        if (str_eq_z(name, first_names[i]))
+            return true;
+    return false;
+}
+
 /* What is not the default, in the order of Kafka's map of configurations. */
 static size_t overridden(config_result *result, struct arena *arena, config_entry ***ret_entries)
 {
-    size_t all = (size_t)result->configs_count, count = 0;
+    size_t all = (size_t)result->configs_count, count = 0, put = 0;
     struct str *names = ARENA_ARRAY(arena, struct str, all + 1);
+    config_entry **entries = ARENA_ARRAY(arena, config_entry *, all + 1);
     size_t *order = ARENA_ARRAY(arena, size_t, all + 1);
     *ret_entries = ARENA_ARRAY(arena, config_entry *, all + 1);
+    for (size_t n = 0; n < ARRAY_LEN(first_names); n++)
+        for (size_t i = 0; i < all; i++)
+            if (str_eq_z(result->configs[i].name, first_names[n]))
+                entries[put++] = &result->configs[i];
     for (size_t i = 0; i < all; i++)
-        names[i] = result->configs[i].name;
+        if (!comes_first(result->configs[i].name))
+            entries[put++] = &result->configs[i];
+    for (size_t i = 0; i < all; i++)
+        names[i] = entries[i]->name;
     java_map_order(names, all, 0, order);
     for (size_t i = 0; i < all; i++)
-        if (result->configs[order[i]].config_source != ADMIN_CONFIG_DEFAULT)
-            (*ret_entries)[count++] = &result->configs[order[i]];
+        if (entries[order[i]]->config_source != ADMIN_CONFIG_DEFAULT)
+            (*ret_entries)[count++] = entries[order[i]];
     return count;
 }
 

@@ -63,6 +63,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
         if (strcmp(argv[i], "--override") == 0 && i + 1 < argc) {
             VEC_PUSH(ret->overrides, ret->override_count, ret->override_capacity) =
                 str_of(argv[++i]);
+        } else if (strncmp(argv[i], "--override=", 11) == 0) {
+            VEC_PUSH(ret->overrides, ret->override_count, ret->override_capacity) =
+                str_of(argv[i] + 11);
         } else if (argv[i][0] == '-' || ret->file != NULL) {
             fprintf(stderr, "kraftd: the argument %s is not understood\n%s", argv[i], usage_text);
             return 2;

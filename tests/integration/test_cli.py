@@ -1,47 +1,41 @@
 #!/usr/bin/env python3
-"""test_cli.py KRAFTD [--only REGEX] [--tools REGEX] [--base PORT] [--path DIR] [--keep DIR]
+"""test_cli.py KRAFTD [--only REGEX] [--tools REGEX] [--keep DIR] [--jobs N] [--times]
 
-Replays what Kafka's command-line tools printed against ours, which stand beside KRAFTD: the cases
-of ../shared/kafka-data/cli, byte for byte after normalising. Without that folder: skipped.
+Runs the tools beside KRAFTD against kraftd and compares what they print and how they end with what
+Kafka's did, byte for byte after normalising: the cases of tests/data/cli/cases.jsonl and, where it
+is there, those of ../shared/kafka-data/cli.
 
 Deliberate differences, applied to what Kafka printed:
 - the header of a Java exception is its sentence alone, and nothing where the sentence stands there
   already;
 - tests/data/cli/differences.tsv: case (regular expression), stream, pattern, replacement, why; with
-  the pattern "any" the stream is not compared.
+  the pattern "any" the stream is not compared; the stream "both" stands for standard output,
+  changed on both sides.
+
+kafka-server-start logs its error: the sentence must be in what was logged.
 
 tests/data/cli/left_out.tsv names the cases that cannot pass yet and what each waits for. It may
-only shrink: one that passes is an error, so is one that does not exist. A line "fixture NAME"
-leaves out all cases of a fixture that cannot be set up yet, without trying.
-
---path DIR is searched for programs behind ours (such as another server's).
+only shrink: a case that passes or does not exist is an error. A line "fixture NAME" says that a
+fixture cannot be set up, so its cases are not tried; a line "step REGEX" that a preparation step of
+a fixture fails.
 """
 import argparse
-import importlib.util
+import concurrent.futures
 import json
 import os
-import random
 import re
 import sys
 import tempfile
+import time
+
+import cli_cases
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHARED = os.path.join(os.path.dirname(ROOT), "shared", "kafka-data", "cli")
 DATA = os.path.join(ROOT, "tests", "data", "cli")
-SKIPPED = 77
 HEADER = re.compile(r"^(?:Exception in thread \"\w+\" |Caused by: )?"
                     r"(?:[\w.$]+\.[\w$]+(?:Exception|Error)(?:: |$))+(.*)$")
 CLASS = re.compile(r"(?<![\w.])(?:[a-z]\w*\.)+[\w$]+(?:Exception|Error): ")
-
-
-def load_replay():
-    """The recorder's own module, which starts fixtures and normalises."""
-    path = os.path.join(SHARED, "replay.py")
-    spec = importlib.util.spec_from_file_location("replay", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.dont_write_bytecode = True
-    spec.loader.exec_module(module)
-    return module
 
 
 def read_table(name):
@@ -65,6 +59,13 @@ def plain(stderr, stdout):
     return re.sub(r"\n+\Z", "\n", text).lstrip("\n") if headers else text
 
 
+def logged(log):
+    """The sentence of the last error in what Kafka logged."""
+    errors = [line for line in log if line.startswith("ERROR")]
+    sentence = errors[-1].split(" | ")[-1] if errors else ""
+    return re.sub(r"^(?:Caused by: )?(?:[\w.$]+(?:Exception|Error)(?:: ?|$))+", "", sentence)
+
+
 def squeeze(text):
     """The error behind a usage: Kafka spreads its words over the width of the line, and guesses
     what was meant."""
@@ -75,92 +76,165 @@ def squeeze(text):
 
 
 class Expectations:
-    def __init__(self, replay):
-        self.replay = replay
+    def __init__(self):
         self.differences = read_table("differences.tsv")
-        rows = read_table("left_out.tsv")
-        self.fixtures = {row[0].split()[1]: row[1] for row in rows if row[0].startswith("fixture ")}
-        self.left_out = {row[0]: row[1] for row in rows if not row[0].startswith("fixture ")}
+        self.used = set()
+        self.left_out, self.fixtures, self.steps = {}, {}, {}
+        for name, reason in read_table("left_out.tsv"):
+            kind, _, rest = name.partition(" ")
+            if kind == "fixture":
+                self.fixtures[rest] = reason
+            elif kind == "step":
+                self.steps[rest] = reason
+            else:
+                self.left_out[name] = reason
+
+    def differences_of(self, case, stream):
+        for number, (pattern, where, old, new, _why) in enumerate(self.differences):
+            if where == stream and re.fullmatch(pattern, case["id"]):
+                self.used.add(number)
+                yield old, new.encode().decode("unicode_escape")
 
     def expected(self, case, stream):
+        """What ours shall print; None for anything."""
         text = case[stream]
         if stream == "stderr":
             text = plain(text, case["stdout"])
         elif stream == "stdout":
             text = CLASS.sub("", text)
-        for pattern, where, old, new, _why in self.differences:
-            if where == stream and re.fullmatch(pattern, case["id"]):
-                if stream == "rc":
-                    text = int(new) if str(text) == old else text
-                else:
-                    text = re.sub(old, new.encode().decode("unicode_escape"), text)
+        for old, new in self.differences_of(case, stream):
+            if old == "any":
+                return None
+            if stream == "rc":
+                text = int(new) if new.isdigit() else new
+            else:
+                text = re.sub(old, new, text)
         return text
 
-    def is_any(self, case, stream):
-        return any(where == stream and old == "any" and re.fullmatch(pattern, case["id"])
-                   for pattern, where, old, _new, _why in self.differences)
+    def both(self, case, stream, text):
+        if stream == "stdout":
+            for old, new in self.differences_of(case, "both"):
+                text = re.sub(old, new, text)
+        return cli_cases.normalise(text, case.get("normalise", []))
 
     def diffs(self, case, result):
         """[(stream, expected, got)] after normalising."""
         found = []
         for stream in ("rc", "stdout", "stderr"):
-            if stream in case.get("ignore", []) or self.is_any(case, stream):
-                continue
             want, got = self.expected(case, stream), result[stream]
+            if stream in case.get("ignore", []) or want is None:
+                continue
             if stream != "rc":
                 if "{PURPOSE}" in want:
                     got = re.sub(r"\A[^\n]*\n\{HELP\}", "{PURPOSE}\n{HELP}", got)
                 if want.startswith("usage:") and got.startswith("usage:"):
                     want, got = squeeze(want), squeeze(got)
-                want = self.replay.normalise(want, case["normalise"])
-                got = self.replay.normalise(got, case["normalise"])
+                want, got = self.both(case, stream, want), self.both(case, stream, got)
             if want != got:
                 found.append((stream, want, got))
+        if case["tool"] == "kafka-server-start" and "log" in case:
+            want = logged(case["log"])
+            for old, new in self.differences_of(case, "log"):
+                want = re.sub(old, new, want)
+            got = [line for line in result["log"] if line.startswith(("FATAL", "ERROR"))]
+            if want and not any(want in line for line in got):
+                found.append(("log", want, got))
         return found
 
 
-def read_cases(tools, only, names):
-    """{(fixture, tool): cases} of the tools that there are."""
-    by = {}
-    for name in sorted(os.listdir(os.path.join(SHARED, "cases"))):
-        tool = name.rsplit(".", 1)[0]
-        if not os.path.exists(os.path.join(tools, tool + ".sh")) or not re.search(names, tool):
-            continue
-        with open(os.path.join(SHARED, "cases", name), encoding="utf-8") as f:
-            for case in map(json.loads, f):
-                if re.search(only, case["id"]):
-                    by.setdefault((case["fixture"], case["tool"]), []).append(case)
-    return by
+def read_cases(tools):
+    """({fixture: spec}, [case]) of the tools that there are."""
+    specs, cases = {}, []
+    paths = [os.path.join(DATA, "cases.jsonl")]
+    for folder in (DATA, SHARED):
+        path = os.path.join(folder, "fixtures.json")
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as f:
+                specs = {**json.load(f), **specs}
+    if os.path.exists(SHARED):
+        folder = os.path.join(SHARED, "cases")
+        paths += [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+    for path in paths:
+        with open(path, encoding="utf-8") as f:
+            cases += [case for case in map(json.loads, f)
+                      if os.path.exists(os.path.join(tools, case["tool"] + ".sh"))]
+    return specs, cases
 
 
 class Run:
     def __init__(self, expectations):
         self.expectations = expectations
         self.passed, self.left_out, self.failed = 0, 0, []
+        self.seconds = []
+
+    def fail(self, name, *lines):
+        self.failed.append(name)
+        print("\n".join([name, *lines]), flush=True)
+
+    def timeout(self, case):
+        """A server that shall go on is ended when it had time to fail."""
+        waits = self.expectations.expected(case, "rc") == "timeout"
+        return 5 if waits else case.get("timeout", 60)
 
     def judge(self, case, result):
         diffs = self.expectations.diffs(case, result)
-        waits_for = self.expectations.left_out.get(case["id"])
-        if diffs and waits_for:
-            self.left_out += 1
+        if case["id"] in self.expectations.left_out:
+            if diffs:
+                self.left_out += 1
+            else:
+                self.fail(f"PASSES {case['id']}: take it off left_out.tsv")
         elif diffs:
-            self.failed.append(case["id"])
-            print("DIFFERENT", case["id"])
-            for stream, want, got in diffs:
-                print(f"  {stream}\n    want {want!r}\n    got  {got!r}", flush=True)
-        elif waits_for:
-            self.failed.append(case["id"])
-            print(f"PASSES {case['id']}: take it off left_out.tsv", flush=True)
+            self.fail(f"DIFFERENT {case['id']}",
+                      *(f"  {stream}\n    want {want!r}\n    got  {got!r}"
+                        for stream, want, got in diffs))
         else:
             self.passed += 1
 
-    def fixture(self, fixture, cases):
+    def judge_step(self, name, step, rc):
+        known = any(re.search(pattern, step) for pattern in self.expectations.steps)
+        if rc and not known:
+            self.fail(f"STEP of fixture {name} ends with {rc}: {step}")
+        elif known and not rc:
+            self.fail(f"STEP of fixture {name} works: take it off left_out.tsv: {step}")
+
+    def fixture(self, name, fixture, cases):
+        """Runs the cases of one tool in one fixture."""
         try:
-            fixture.start()
+            for step, rc in fixture.start():
+                self.judge_step(name, step, rc)
             for case in sorted(cases, key=lambda c: c["order"]):
-                self.judge(case, fixture.run(case))
+                began = time.monotonic()
+                result = fixture.run(case, self.timeout(case))
+                self.seconds.append((time.monotonic() - began, case["id"]))
+                self.judge(case, result)
         finally:
-            fixture.stop()
+            for node, code, log in fixture.stop():
+                self.fail(f"NODE {node} of fixture {name} ended with {code}", log)
+
+    def check_lists(self, known):
+        """Both lists speak of cases that there are."""
+        for name in sorted(set(self.expectations.left_out) - known):
+            self.fail(f"UNKNOWN {name}: no such case, take it off left_out.tsv")
+        for number, row in enumerate(self.expectations.differences):
+            if number not in self.expectations.used and not any(
+                    re.fullmatch(row[0], name) for name in self.expectations.left_out):
+                self.fail(f"UNUSED {row[0]} {row[1]}: take it off differences.tsv")
+
+
+def run_all(run, groups, specs, args, scratch):
+    tools = os.path.dirname(os.path.abspath(args.kraftd))
+    environment = dict(os.environ, LC_ALL="C.UTF-8", TZ="UTC",
+                       PATH=tools + ":" + os.environ["PATH"])
+    taken = set()
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        futures = []
+        for (name, tool), cases in groups:
+            fixture = cli_cases.Fixture(
+                specs[name], os.path.join(args.keep or scratch, tool, name),
+                cli_cases.free_base(taken), environment, os.path.abspath(args.kraftd))
+            futures.append(pool.submit(run.fixture, name, fixture, cases))
+        for future in futures:
+            future.result()
 
 
 def main():
@@ -168,36 +242,29 @@ def main():
     parser.add_argument("kraftd")
     parser.add_argument("--only", default="")
     parser.add_argument("--tools", default="")
-    parser.add_argument("--base", type=int, default=random.randrange(20000, 30000, 60))
-    parser.add_argument("--path")
     parser.add_argument("--keep")
+    parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("--times", action="store_true")
     args = parser.parse_args()
-    if not os.path.exists(os.path.join(SHARED, "replay.py")):
-        print("skipped: no recorded cases beside the project")
-        return SKIPPED
-    tools = os.path.dirname(os.path.abspath(args.kraftd))
-    replay = load_replay()
-    expectations = Expectations(replay)
-    by = read_cases(tools, args.only, args.tools)
-    known = {case["id"] for cases in by.values() for case in cases}
-    run = Run(expectations)
-    if not args.only and not args.tools:
-        gone = sorted(set(expectations.left_out) - known)
-        run.failed += gone
-        for name in gone:
-            print(f"UNKNOWN {name}: no such case, take it off left_out.tsv")
-    environment = replay.environment(tools)
-    if args.path:
-        environment["PATH"] = environment["PATH"].replace(":", f":{args.path}:", 1)
-    with open(os.path.join(SHARED, "fixtures.json"), encoding="utf-8") as f:
-        specs = json.load(f)
+    run = Run(Expectations())
+    specs, cases = read_cases(os.path.dirname(os.path.abspath(args.kraftd)))
+    groups = {}
+    for case in cases:
+        if not re.search(args.only, case["id"]) or not re.search(args.tools, case["tool"]):
+            continue
+        if case["fixture"] not in run.expectations.fixtures:
+            groups.setdefault((case["fixture"], case["tool"]), []).append(case)
+        elif case["id"] in run.expectations.left_out:
+            run.left_out += 1
+        else:
+            run.fail(f"NOT TRIED {case['id']}: its fixture cannot be set up, name it in "
+                     "left_out.tsv")
     with tempfile.TemporaryDirectory(prefix="kraftd-cli-") as scratch:
-        for (name, tool), cases in by.items():
-            if name in expectations.fixtures and not args.only:
-                run.left_out += len(cases)
-                continue
-            folder = os.path.join(args.keep or scratch, tool)
-            run.fixture(replay.Fixture(name, specs[name], folder, args.base, environment), cases)
+        run_all(run, sorted(groups.items(), key=lambda g: -len(g[1])), specs, args, scratch)
+    if not args.only and not args.tools and os.path.exists(SHARED):
+        run.check_lists({case["id"] for case in cases})
+    for seconds, name in sorted(run.seconds, reverse=True)[:40 if args.times else 0]:
+        print(f"{seconds:6.1f} {name}")
     print(f"{run.passed} cases as Kafka, {run.left_out} left out, {len(run.failed)} different")
     return 1 if run.failed else 0
 

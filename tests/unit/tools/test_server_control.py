@@ -63,6 +63,14 @@ class ServerControl(unittest.TestCase):
             time.sleep(0.01)
         return process
 
+    def wait_output(self, path, text):
+        deadline = time.monotonic() + 30
+        while os.path.getsize(path) == 0:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        with open(path, encoding="utf-8") as f:
+            self.assertEqual(f.read(), text)
+
     def test_usage(self):
         result = self.run_tool("kafka-server-start.sh")
         self.assertEqual(result.returncode, 1)
@@ -86,13 +94,16 @@ class ServerControl(unittest.TestCase):
         result = self.run_tool("kafka-server-start.sh", "-daemon", "echo.properties",
                                "--override", "a=b")
         self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""))
+        result = self.run_tool("kafka-server-start.sh", "-daemon", "echo.properties",
+                               "--format", "json", "--override=a=b", LOG_DIR=self.folder)
+        self.assertGreater(json.loads(result.stdout)["pid"], 1)
+        path = os.path.join(self.folder, "kafkaServer.out")
+        self.wait_output(path, "started --override=a=b\n")
+        result = self.run_tool("kafka-server-start.sh", "echo.properties", "--format=xml")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("text or json", result.stderr)
         path = os.path.join(self.folder, "logs", "kafkaServer.out")
-        deadline = time.monotonic() + 30
-        while os.path.getsize(path) == 0:
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
-        with open(path, encoding="utf-8") as f:
-            self.assertEqual(f.read(), "started --override a=b\n")
+        self.wait_output(path, "started --override a=b\n")
         result = self.run_tool("kafka-server-start.sh", "-daemon", "echo.properties",
                                LOG_DIR="/proc/nowhere")
         self.assertEqual(result.returncode, 1)
