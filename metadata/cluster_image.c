@@ -31,14 +31,26 @@ const struct controller_image *cluster_image_controller(const struct cluster_ima
     return pmap_get(&controller_image_kind, cluster->controllers, pmap_key_i64(id));
 }
 
+static const struct endpoint_image *find_endpoint(const struct endpoint_image *endpoints,
+                                                  int32_t count, struct str listener)
+{
+    for (int32_t i = 0; i < count; i++) {
+        if (str_eq(endpoints[i].name, listener))
+            return &endpoints[i];
+    }
+    return NULL;
+}
+
 const struct endpoint_image *broker_image_endpoint(const struct broker_image *broker,
                                                    struct str listener)
 {
-    for (int32_t i = 0; i < broker->endpoint_count; i++) {
-        if (str_eq(broker->endpoints[i].name, listener))
-            return &broker->endpoints[i];
-    }
-    return NULL;
+    return find_endpoint(broker->endpoints, broker->endpoint_count, listener);
+}
+
+const struct endpoint_image *controller_image_endpoint(const struct controller_image *controller,
+                                                       struct str listener)
+{
+    return find_endpoint(controller->endpoints, controller->endpoint_count, listener);
 }
 
 bool broker_image_has_directory(const struct broker_image *broker, struct uuid directory)

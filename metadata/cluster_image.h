@@ -59,6 +59,8 @@ const struct controller_image *cluster_image_controller(const struct cluster_ima
 /* NULL when it has no such listener. */
 const struct endpoint_image *broker_image_endpoint(const struct broker_image *broker,
                                                    struct str listener);
+const struct endpoint_image *controller_image_endpoint(const struct controller_image *controller,
+                                                       struct str listener);
 /* Whether a replica there is online (KIP-858): a directory the broker has, or a reserved id other
  * than LOST. A broker that did not name its directories has them all. */
 bool broker_image_has_directory(const struct broker_image *broker, struct uuid directory);

@@ -35,7 +35,10 @@ static bool check_id(struct check *c)
         decide(c, KAFKA_ERROR_INVALID_REQUEST, "Node id must be an integer, but it is: %.*s",
                STR_FMT(name));
     else if (id != own_id)
-        decide(c, KAFKA_ERROR_INVALID_REQUEST, "Unexpected broker id, expected %d, but received %d",
+        decide(c, KAFKA_ERROR_INVALID_REQUEST,
+               (c->request->listener->api_mask & API_ON_CONTROLLER) != 0
+                   ? "Unexpected node id. Expected %d, but received %d"
+                   : "Unexpected broker id, expected %d, but received %d",
                (int)own_id, (int)id);
     return !c->resource->decided;
 }
@@ -147,9 +150,13 @@ static bool is_doubled(const struct alter_resource *resources, int32_t count, in
 void alter_checks(struct request *request, struct alter_resource *resources, int32_t count,
                   bool incremental, bool validate_only)
 {
+    bool on_controller = (request->listener->api_mask & API_ON_CONTROLLER) != 0;
     for (int32_t i = 0; i < count; i++) {
         struct check c = {request, &request->arena, &resources[i], validate_only};
         bool is_logger = resources[i].type == CONFIG_RESOURCE_BROKER_LOGGER && incremental;
+        /* The controller takes configs of any broker, for instance of one that cannot start. */
+        if (on_controller && !is_logger)
+            continue;
         if (resources[i].type != CONFIG_RESOURCE_BROKER && !is_logger)
             continue;
         if ((is_logger || resources[i].name.len > 0) && !check_id(&c))

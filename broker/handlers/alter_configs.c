@@ -84,7 +84,7 @@ void handle_alter_configs(struct request *request)
         respond(alter, KAFKA_ERROR_NONE, NULL);
         return;
     }
-    struct controller_call *call = controller_call_new(request, &alter_configs_response_desc);
+    struct controller_call *call = controller_call_new(request);
     call->body = &alter->forwarded;
     call->ctx = alter;
     call->decide = decide_alter_configs;

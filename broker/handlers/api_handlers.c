@@ -25,10 +25,18 @@ const struct api_handler api_handlers[] = {
     {API_INCREMENTAL_ALTER_CONFIGS, 0, 1, handle_incremental_alter_configs},
     {API_DESCRIBE_QUORUM, 0, 2, handle_describe_quorum},
     {API_UPDATE_FEATURES, 0, 2, handle_update_features},
+    {API_ENVELOPE, 0, 0, handle_envelope},
     {API_FETCH_SNAPSHOT, 0, 1, handle_fetch_snapshot},
     {API_DESCRIBE_CLUSTER, 0, 2, handle_describe_cluster},
     {API_DESCRIBE_PRODUCERS, 0, 0, handle_describe_producers},
+    {API_BROKER_REGISTRATION, 0, 4, handle_broker_registration},
+    {API_BROKER_HEARTBEAT, 0, 2, handle_broker_heartbeat},
+    {API_UNREGISTER_BROKER, 0, 0, handle_unregister_broker},
+    {API_ALLOCATE_PRODUCER_IDS, 0, 0, handle_allocate_producer_ids},
+    {API_CONTROLLER_REGISTRATION, 0, 0, handle_controller_registration},
+    {API_LIST_CONFIG_RESOURCES, 0, 1, handle_list_config_resources},
     {API_DESCRIBE_TOPIC_PARTITIONS, 0, 0, handle_describe_topic_partitions},
+    {API_UNREGISTER_CONTROLLER, 0, 0, handle_unregister_controller},
     {-1, 0, 0, NULL},
 };
 

@@ -3,6 +3,8 @@
  * client that says whom it wants to talk to learns when it is wrong (KIP-1242).
  */
 #include "broker/handlers/handlers.h"
+#include "broker/server/controller_channel.h"
+#include "broker/server/envelope.h"
 #include "broker/server/node.h"
 #include "broker/server/request.h"
 #include "broker/server/shard.h"
@@ -44,6 +46,22 @@ static enum kafka_error check(const struct request *request)
     return KAFKA_ERROR_NONE;
 }
 
+/* What is forwarded can be no newer than what the controller serves; while it has not said, our own
+ * versions stand for it. */
+static bool limit_to_controller(const struct request *request,
+                                struct api_versions_response_api_version *api)
+{
+    int16_t min, max;
+    if ((request->listener->api_mask & API_ON_CONTROLLER) != 0 ||
+        !envelope_may_hold(api->api_key) ||
+        !controller_channel_versions(node_controller_channel(request->shard->node), api->api_key,
+                                     &min, &max))
+        return true;
+    api->min_version = MAX(api->min_version, min);
+    api->max_version = MIN(api->max_version, max);
+    return api->min_version <= api->max_version;
+}
+
 static void add_apis(struct request *request, struct api_versions_response *response)
 {
     int32_t count = 0;
@@ -55,11 +73,12 @@ static void add_apis(struct request *request, struct api_versions_response *resp
         if (api_handler_find(handler->api_key, request->listener->api_mask) == NULL)
             continue;
         struct api_versions_response_api_version *out =
-            &response->api_keys[response->api_keys_count++];
+            &response->api_keys[response->api_keys_count];
         out->api_key = handler->api_key;
         /* librdkafka looks for Produce 0 to 2 in the list, which nobody serves (KAFKA-18659). */
         out->min_version = handler->api_key == API_PRODUCE ? 0 : handler->min_version;
         out->max_version = handler->max_version;
+        response->api_keys_count += limit_to_controller(request, out);
     }
 }
 

@@ -54,6 +54,8 @@ void auto_create_topic(struct shard *shard, struct str name)
     map_put(&shard->auto_creating, map_key_str(op->topic.name), op);
     op->call = (struct controller_call){.shard = shard,
                                         .arena = &op->arena,
+                                        .api = api_find(API_CREATE_TOPICS),
+                                        .version = -1,
                                         .body = &op->body,
                                         .response = &op->response,
                                         .decide = decide_create_topics,

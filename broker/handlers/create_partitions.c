@@ -36,7 +36,8 @@ void handle_create_partitions(struct request *request)
         request_respond(request, &response);
         return;
     }
-    struct controller_call *call = controller_call_new(request, &create_partitions_response_desc);
+    struct controller_call *call = controller_call_new(request);
+    call->timeout_ms = body->timeout_ms;
     call->decide = decide_create_partitions;
     call->reply = reply;
     controller_call_start(call);

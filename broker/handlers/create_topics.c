@@ -38,7 +38,8 @@ void handle_create_topics(struct request *request)
         request_respond(request, &response);
         return;
     }
-    struct controller_call *call = controller_call_new(request, &create_topics_response_desc);
+    struct controller_call *call = controller_call_new(request);
+    call->timeout_ms = body->timeout_ms;
     call->decide = decide_create_topics;
     call->reply = reply;
     controller_call_start(call);

@@ -39,7 +39,8 @@ void handle_delete_topics(struct request *request)
         request_respond(request, &response);
         return;
     }
-    struct controller_call *call = controller_call_new(request, &delete_topics_response_desc);
+    struct controller_call *call = controller_call_new(request);
+    call->timeout_ms = body->timeout_ms;
     call->decide = decide_delete_topics;
     call->reply = reply;
     controller_call_start(call);

@@ -3,6 +3,7 @@
  * Asked of the metadata loop; times are those of the leader.
  */
 #include "broker/handlers/handlers.h"
+#include "broker/server/controller_call.h"
 #include "broker/server/metadata_loop.h"
 #include "broker/server/node.h"
 #include "broker/server/request.h"
@@ -16,22 +17,16 @@
 typedef struct describe_quorum_response_partition_data answered_partition;
 typedef struct describe_quorum_response_replica_state replica_state;
 
-struct quorum_op {
-    struct shard_call call;
-    struct request *request;
-    struct describe_quorum_response response;
-};
-
-static void fill_replica(const struct quorum_op *op, const struct quorum_node *quorum,
+static void fill_replica(const struct controller_call *call, const struct quorum_node *quorum,
                          const struct quorum_server *server, replica_state *out)
 {
-    struct env *env = node_env(op->request->shard->node);
+    struct env *env = node_env(call->shard->node);
     int64_t now_ms = env_now_ms(env), wall_ms = env_wall_ms(env);
     struct quorum_progress progress;
     out->replica_id = server->node_id;
     out->replica_directory_id = server->directory_id;
     out->log_end_offset = out->last_fetch_timestamp = out->last_caught_up_timestamp = -1;
-    if (server->node_id == node_id(op->request->shard->node)) {
+    if (server->node_id == node_id(call->shard->node)) {
         out->log_end_offset = quorum_node_log_end(quorum);
         out->last_fetch_timestamp = out->last_caught_up_timestamp = wall_ms;
         return;
@@ -46,10 +41,10 @@ static void fill_replica(const struct quorum_op *op, const struct quorum_node *q
         out->last_caught_up_timestamp = out->last_fetch_timestamp;
 }
 
-static void fill_partition(struct quorum_op *op, struct quorum_node *quorum,
+static void fill_partition(struct controller_call *call, struct quorum_node *quorum,
                            const struct quorum_voters *voters, answered_partition *out)
 {
-    struct arena *arena = &op->request->arena;
+    struct arena *arena = call->arena;
     out->error_message = STR_EMPTY;
     out->leader_id = quorum_node_leader_id(quorum);
     out->leader_epoch = quorum_node_epoch(quorum);
@@ -62,19 +57,20 @@ static void fill_partition(struct quorum_op *op, struct quorum_node *quorum,
         replica_state *room = server->role == QUORUM_VOTER
                                   ? &out->current_voters[out->current_voters_count++]
                                   : &out->observers[out->observers_count++];
-        fill_replica(op, quorum, server, room);
+        fill_replica(call, quorum, server, room);
     }
 }
 
-static void fill_nodes(struct quorum_op *op, const struct quorum_voters *voters)
+static void fill_nodes(struct controller_call *call, const struct quorum_voters *voters)
 {
-    struct arena *arena = &op->request->arena;
-    op->response.nodes = MESSAGE_ARRAY(arena, describe_quorum_response_node, voters->count);
+    struct arena *arena = call->arena;
+    struct describe_quorum_response *response = call->response;
+    response->nodes = MESSAGE_ARRAY(arena, describe_quorum_response_node, voters->count);
     for (int i = 0; i < voters->count; i++) {
         const struct quorum_server *server = &voters->servers[i];
         if (server->role != QUORUM_VOTER)
             continue;
-        struct describe_quorum_response_node *out = &op->response.nodes[op->response.nodes_count++];
+        struct describe_quorum_response_node *out = &response->nodes[response->nodes_count++];
         out->node_id = server->node_id;
         out->listeners =
             MESSAGE_ARRAY(arena, describe_quorum_response_listener, server->listener_count);
@@ -93,31 +89,24 @@ static void fill_unknown(answered_partition *out)
     out->error_message = str_of(kafka_error_message(KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION));
 }
 
-/* On the metadata loop. */
-static void collect(struct shard_call *call)
+/* On the metadata loop of the leader. */
+static void collect(struct metadata_loop *ml, struct controller_call *call)
 {
-    struct quorum_op *op = CONTAINER_OF(call, struct quorum_op, call);
-    const struct describe_quorum_request *body = op->request->body;
-    struct arena *arena = &op->request->arena;
-    struct quorum_node *quorum = metadata_loop_quorum(node_metadata_loop(op->request->shard->node));
-    const struct quorum_core *core = quorum ? quorum_node_core(quorum) : NULL;
-    const struct quorum_voters *voters = core ? quorum_core_voters(core) : NULL;
-    if (voters == NULL || !quorum_node_is_active(quorum)) {
-        op->response.error_code = KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
-        shard_call_answer(call);
-        return;
-    }
+    const struct describe_quorum_request *body = call->body;
+    struct describe_quorum_response *response = call->response;
+    struct quorum_node *quorum = metadata_loop_quorum(ml);
+    const struct quorum_voters *voters = quorum_core_voters(quorum_node_core(quorum));
     bool all_known = true;
-    op->response.error_message = STR_EMPTY;
-    op->response.topics =
-        MESSAGE_ARRAY(arena, describe_quorum_response_topic_data, body->topics_count);
-    op->response.topics_count = body->topics_count;
+    response->error_message = STR_EMPTY;
+    response->topics =
+        MESSAGE_ARRAY(call->arena, describe_quorum_response_topic_data, body->topics_count);
+    response->topics_count = body->topics_count;
     for (int32_t t = 0; t < body->topics_count; t++) {
         const struct describe_quorum_request_topic_data *in = &body->topics[t];
-        struct describe_quorum_response_topic_data *out = &op->response.topics[t];
+        struct describe_quorum_response_topic_data *out = &response->topics[t];
         out->topic_name = in->topic_name;
-        out->partitions =
-            MESSAGE_ARRAY(arena, describe_quorum_response_partition_data, in->partitions_count);
+        out->partitions = MESSAGE_ARRAY(call->arena, describe_quorum_response_partition_data,
+                                        in->partitions_count);
         out->partitions_count = in->partitions_count;
         for (int32_t p = 0; p < in->partitions_count; p++) {
             bool known =
@@ -125,27 +114,33 @@ static void collect(struct shard_call *call)
             out->partitions[p].partition_index = in->partitions[p].partition_index;
             all_known = all_known && known;
             if (known)
-                fill_partition(op, quorum, voters, &out->partitions[p]);
+                fill_partition(call, quorum, voters, &out->partitions[p]);
             else
                 fill_unknown(&out->partitions[p]);
         }
     }
-    if (all_known)
-        fill_nodes(op, voters);
-    shard_call_answer(call);
+    if (all_known && body->topics_count > 0)
+        fill_nodes(call, voters);
+    controller_call_finish(call, KAFKA_ERROR_NONE);
 }
 
-static void done(struct shard_call *call)
+static void reply(struct controller_call *call)
 {
-    struct quorum_op *op = CONTAINER_OF(call, struct quorum_op, call);
-    request_respond(op->request, &op->response);
+    struct describe_quorum_response *response = call->response;
+    if (call->error != KAFKA_ERROR_NONE) {
+        message_init(&describe_quorum_response_desc, response);
+        response->error_code =
+            (int16_t)(call->error == KAFKA_ERROR_NOT_CONTROLLER ? KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER
+                                                                : call->error);
+        response->error_message = str_of(kafka_error_message(response->error_code));
+    }
+    request_respond(call->request, response);
 }
 
 void handle_describe_quorum(struct request *request)
 {
-    struct quorum_op *op = ARENA_NEW(&request->arena, struct quorum_op);
-    op->request = request;
-    message_init(&describe_quorum_response_desc, &op->response);
-    shard_call_send(&op->call, request->shard->loop, node_env(request->shard->node)->loops[0],
-                    collect, done);
+    struct controller_call *call = controller_call_new(request);
+    call->run = collect;
+    call->reply = reply;
+    controller_call_start(call);
 }

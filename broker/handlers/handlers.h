@@ -7,8 +7,12 @@
 
 struct request;
 
-void handle_api_versions(struct request *request);
+void handle_allocate_producer_ids(struct request *request);
 void handle_alter_configs(struct request *request);
+void handle_api_versions(struct request *request);
+void handle_broker_heartbeat(struct request *request);
+void handle_broker_registration(struct request *request);
+void handle_controller_registration(struct request *request);
 void handle_create_partitions(struct request *request);
 void handle_create_topics(struct request *request);
 void handle_delete_records(struct request *request);
@@ -19,15 +23,19 @@ void handle_describe_log_dirs(struct request *request);
 void handle_describe_producers(struct request *request);
 void handle_describe_quorum(struct request *request);
 void handle_describe_topic_partitions(struct request *request);
+void handle_envelope(struct request *request);
 void handle_fetch(struct request *request);
 void handle_fetch_metadata_log(struct request *request); /* Fetch on a controller listener */
 void handle_fetch_snapshot(struct request *request);
 void handle_incremental_alter_configs(struct request *request);
 void handle_init_producer_id(struct request *request);
+void handle_list_config_resources(struct request *request);
 void handle_list_offsets(struct request *request);
 void handle_metadata(struct request *request);
 void handle_offset_for_leader_epoch(struct request *request);
 void handle_produce(struct request *request);
+void handle_unregister_broker(struct request *request);
+void handle_unregister_controller(struct request *request);
 void handle_update_features(struct request *request);
 
 #endif

@@ -15,8 +15,10 @@ static void add_results(struct request *request, struct update_features_response
         MESSAGE_ARRAY(&request->arena, update_features_response_updatable_feature_result,
                       body->feature_updates_count);
     response->results_count = body->feature_updates_count;
-    for (int32_t i = 0; i < body->feature_updates_count; i++)
+    for (int32_t i = 0; i < body->feature_updates_count; i++) {
         response->results[i].feature = body->feature_updates[i].feature;
+        response->results[i].error_message = STR("NONE"); /* as Kafka says it */
+    }
 }
 
 static void reply(struct controller_call *call)
@@ -33,7 +35,7 @@ static void reply(struct controller_call *call)
 
 void handle_update_features(struct request *request)
 {
-    struct controller_call *call = controller_call_new(request, &update_features_response_desc);
+    struct controller_call *call = controller_call_new(request);
     call->decide = decide_update_features;
     call->reply = reply;
     controller_call_start(call);

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 
 #define RETRY_MS 50
+/* What a request says is out of date after this: it is made anew. */
+#define CALL_TIMEOUT_MS 2000
 
 CONTROLLER_DECIDE(broker_registration)
 CONTROLLER_DECIDE(broker_heartbeat)
@@ -96,6 +98,8 @@ static void registered(struct controller_call *call)
 {
     struct broker_lifecycle *l = call->ctx;
     l->asking = false;
+    if (l->state == BROKER_SHUTTING_DOWN)
+        return;
     int16_t error =
         call->error != KAFKA_ERROR_NONE ? (int16_t)call->error : l->registered.error_code;
     if (l->state == BROKER_PENDING_SHUTDOWN) {
@@ -103,7 +107,7 @@ static void registered(struct controller_call *call)
         return;
     }
     if (error != KAFKA_ERROR_NONE) {
-        if (error != KAFKA_ERROR_NOT_CONTROLLER)
+        if (error != KAFKA_ERROR_NOT_CONTROLLER && error != KAFKA_ERROR_REQUEST_TIMED_OUT)
             log_warn(node_env(l->node)->logger,
                      "The controller refused the registration of broker %d: %s", node_id(l->node),
                      kafka_error_message(error));
@@ -130,6 +134,8 @@ static void heard(struct controller_call *call)
 {
     struct broker_lifecycle *l = call->ctx;
     l->asking = false;
+    if (l->state == BROKER_SHUTTING_DOWN)
+        return;
     int16_t error = call->error != KAFKA_ERROR_NONE ? (int16_t)call->error : l->heard.error_code;
     bool now = l->ask_again;
     l->ask_again = false;
@@ -156,15 +162,15 @@ static void heard(struct controller_call *call)
                             : RETRY_MS);
 }
 
-static void send_call(struct broker_lifecycle *l, const void *body, void *response,
-                      void (*decide)(struct controller *, const struct controller_context *,
-                                     const void *, struct arena *, void *,
-                                     struct controller_result *),
-                      void (*reply)(struct controller_call *))
+static void send_call(struct broker_lifecycle *l, int16_t api_key, const void *body, void *response,
+                      controller_decide_fn decide, void (*reply)(struct controller_call *))
 {
     l->asking = true;
     l->call = (struct controller_call){.shard = node_shard(l->node, 0),
                                        .arena = &l->arena,
+                                       .api = api_find(api_key),
+                                       .version = -1,
+                                       .timeout_ms = CALL_TIMEOUT_MS,
                                        .body = body,
                                        .response = response,
                                        .decide = decide,
@@ -187,7 +193,8 @@ static void send_registration(struct broker_lifecycle *l)
     r->log_dirs_count = node_directory_ids(l->node, r->log_dirs);
     add_listeners(l, r);
     add_features(l, r);
-    send_call(l, r, &l->registered, decide_broker_registration, registered);
+    send_call(l, API_BROKER_REGISTRATION, r, &l->registered, decide_broker_registration,
+              registered);
 }
 
 static void send_heartbeat(struct broker_lifecycle *l)
@@ -201,7 +208,7 @@ static void send_heartbeat(struct broker_lifecycle *l)
     h->want_shut_down = l->state == BROKER_PENDING_SHUTDOWN;
     h->offline_log_dirs = l->offline_dirs;
     h->offline_log_dirs_count = (int32_t)l->offline_count;
-    send_call(l, h, &l->heard, decide_broker_heartbeat, heard);
+    send_call(l, API_BROKER_HEARTBEAT, h, &l->heard, decide_broker_heartbeat, heard);
 }
 
 static void ask(struct broker_lifecycle *l)
@@ -220,7 +227,11 @@ static void ask(struct broker_lifecycle *l)
 
 static void time_to_ask(struct timer *timer)
 {
-    ask(CONTAINER_OF(timer, struct broker_lifecycle, timer));
+    struct broker_lifecycle *l = CONTAINER_OF(timer, struct broker_lifecycle, timer);
+    if (l->asking && l->state == BROKER_PENDING_SHUTDOWN)
+        finish(l); /* the answer will find nobody */
+    else
+        ask(l);
 }
 
 struct broker_lifecycle *broker_lifecycle_new(struct node *node)
@@ -261,10 +272,13 @@ void broker_lifecycle_stop(struct broker_lifecycle *l, int64_t timeout_ms,
     l->stop_due_ms = env_now_ms(node_env(l->node)) + timeout_ms;
     bool registered_now = l->state == BROKER_RECOVERY || l->state == BROKER_RUNNING;
     l->state = BROKER_PENDING_SHUTDOWN;
-    if (registered_now || l->asking)
-        ask(l);
-    else
+    if (!registered_now && !l->asking) {
         finish(l);
+        return;
+    }
+    ask(l);
+    if (l->asking)
+        timer_start_in_ms(&l->timer, timeout_ms);
 }
 
 void broker_lifecycle_controller_found(struct broker_lifecycle *l)

@@ -45,9 +45,7 @@ static void fail_waiting(struct metadata_loop *ml, enum kafka_error error)
         list_push_back(&failed, list_pop_front(&ml->waiting));
     struct list *node;
     while ((node = list_pop_front(&failed)) != NULL) {
-        struct controller_call *call = LIST_ITEM(node, struct controller_call, link);
-        call->error = error;
-        shard_call_answer(&call->call);
+        controller_call_finish(LIST_ITEM(node, struct controller_call, link), error);
     }
 }
 
@@ -58,6 +56,7 @@ static void publish(struct metadata_loop *ml, const struct image_delta *delta)
     const struct image *image = image_chain_published(ml->chain);
     for (int i = 0; i < shard_count(ml->node); i++)
         shard_send_image(node_shard(ml->node, i), image, delta);
+    node_image_published(ml->node);
 }
 
 static struct controller_context context_now(const struct metadata_loop *ml)
@@ -111,8 +110,11 @@ void metadata_loop_decide(struct metadata_loop *ml, struct controller_call *call
 {
     call->error = KAFKA_ERROR_NONE;
     if (ml->stopping || !metadata_loop_is_active(ml)) {
-        call->error = KAFKA_ERROR_NOT_CONTROLLER;
-        shard_call_answer(&call->call);
+        controller_call_finish(call, KAFKA_ERROR_NOT_CONTROLLER);
+        return;
+    }
+    if (call->run != NULL) {
+        call->run(ml, call);
         return;
     }
     struct controller_context ctx = context_now(ml);
@@ -122,10 +124,11 @@ void metadata_loop_decide(struct metadata_loop *ml, struct controller_call *call
     if (result.records.count > 0) {
         int rv = propose(ml, call->arena, &result, &call->offset);
         if (rv != 0) {
-            encode_failed(ml, rv);
-            call->error =
-                rv == -EPERM ? KAFKA_ERROR_NOT_CONTROLLER : KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
-            call->offset = -1;
+            if (rv != -EPERM)
+                encode_failed(ml, rv);
+            controller_call_finish(call, rv == -EPERM ? KAFKA_ERROR_NOT_CONTROLLER
+                                                      : KAFKA_ERROR_UNKNOWN_SERVER_ERROR);
+            return;
         }
     }
     list_push_back(&ml->waiting, &call->link);
@@ -169,6 +172,7 @@ static void on_leader(void *ctx, int32_t epoch)
 {
     struct metadata_loop *ml = ctx;
     ml->epoch = epoch;
+    ml->leader_id = node_id(ml->node);
     struct arena arena;
     arena_init(&arena, 0);
     struct controller_context context = context_now(ml);
@@ -189,7 +193,7 @@ static void on_leader(void *ctx, int32_t epoch)
     }
     arena_release(&arena);
     run_due(ml);
-    node_controller_found(ml->node);
+    node_controller_changed(ml->node);
 }
 
 /* What was proposed and is not committed is forgotten; what is committed is read again. */
@@ -197,13 +201,16 @@ static void on_follower(void *ctx, int32_t epoch, int32_t leader_id)
 {
     struct metadata_loop *ml = ctx;
     ml->epoch = epoch;
-    if (!metadata_loop_is_active(ml))
-        return;
-    log_info(logger_of(ml), "No longer the active controller epoch=%d leader=%d", epoch, leader_id);
-    controller_deactivate(ml->controller);
-    fail_waiting(ml, KAFKA_ERROR_NOT_CONTROLLER);
-    timer_stop(&ml->timer);
-    quorum_node_rewind(ml->quorum, ml->loader.next_offset);
+    ml->leader_id = leader_id;
+    if (metadata_loop_is_active(ml)) {
+        log_info(logger_of(ml), "No longer the active controller epoch=%d leader=%d", epoch,
+                 leader_id);
+        controller_deactivate(ml->controller);
+        fail_waiting(ml, KAFKA_ERROR_NOT_CONTROLLER);
+        timer_stop(&ml->timer);
+        quorum_node_rewind(ml->quorum, ml->loader.next_offset);
+    }
+    node_controller_changed(ml->node);
 }
 
 /* How long what we proposed took, by the time that its batch carries. */
@@ -343,6 +350,7 @@ struct metadata_loop *metadata_loop_new(struct node *node)
 {
     struct metadata_loop *ml = mem_calloc(1, sizeof(*ml));
     ml->node = node;
+    ml->leader_id = -1;
     ml->chain = image_chain_new(true);
     loader_init(&ml->loader, ml->chain);
     list_init(&ml->waiting);
@@ -417,6 +425,11 @@ bool metadata_loop_leader(const struct metadata_loop *ml, struct metadata_leader
         return false;
     *ret_leader = (struct metadata_leader){leader.id, leader.epoch, leader.endpoint};
     return true;
+}
+
+int32_t metadata_loop_leader_id(const struct metadata_loop *ml)
+{
+    return ml->leader_id;
 }
 
 bool metadata_leader_eq(const struct metadata_leader *a, const struct metadata_leader *b)

@@ -20,8 +20,9 @@ struct metadata_loop {
     struct arena bootstrap_arena;
     struct metadata_records bootstrap; /* what an empty log begins with */
     int32_t epoch;
-    struct list waiting; /* controller_call by offset */
-    struct timer timer;  /* what the controller does by itself */
+    _Atomic int32_t leader_id; /* -1: unknown */
+    struct list waiting;       /* controller_call by offset */
+    struct timer timer;        /* what the controller does by itself */
     bool stopping;
 
     /* The checkpoint that is being written. */

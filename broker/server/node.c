@@ -4,6 +4,8 @@
 
 #include "broker/server/broker_lifecycle.h"
 #include "broker/server/broker_metrics.h"
+#include "broker/server/controller_channel.h"
+#include "broker/server/controller_lifecycle.h"
 #include "broker/server/listeners.h"
 #include "broker/server/log_metrics.h"
 #include "broker/server/metadata_loop.h"
@@ -18,8 +20,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* How long the controller may take to let this broker go. */
+/* How long the controller may take to let this broker go, and to answer what is on its way to it
+ * then. */
 #define CONTROLLED_SHUTDOWN_MS 5000
+#define LAST_CALLS_MS          2000
 
 static void after_disk(struct work *work);
 static void after_metadata(void *ctx, int status);
@@ -46,6 +50,7 @@ void node_free(struct node *node)
         return;
     listeners_free(node->listeners);
     broker_lifecycle_free(node->lifecycle);
+    controller_lifecycle_free(node->controller_lifecycle);
     for (int i = 0; node->shards != NULL && i < node->env->loop_count; i++) {
         metadata_loop_remove_reader(node->metadata, &node->shards[i].reader);
         shard_release(&node->shards[i]);
@@ -54,6 +59,7 @@ void node_free(struct node *node)
     }
     free(node->shards);
     free(node->shard_stops);
+    controller_channel_free(node->channel);
     node_quorum_free(node);
     metadata_loop_free(node->metadata);
     metrics_remove_collector(broker_metrics_registry(node->metrics), node->disk.logs);
@@ -90,6 +96,7 @@ void node_start(struct node *node, void (*started)(void *ctx, int status), void 
 static void make_shards(struct node *node)
 {
     node->metadata = metadata_loop_new(node);
+    node->channel = controller_channel_new(node);
     node->shards = mem_calloc((size_t)node->env->loop_count, sizeof(struct shard));
     for (int i = 0; i < node->env->loop_count; i++) {
         struct shard *shard = &node->shards[i];
@@ -204,9 +211,13 @@ static void after_metadata(void *ctx, int status)
     }
     node->lifecycle = broker_lifecycle_new(node);
     broker_lifecycle_start(node->lifecycle, now_unfenced, node);
+    if (node->config->is_controller) {
+        node->controller_lifecycle = controller_lifecycle_new(node);
+        controller_lifecycle_start(node->controller_lifecycle);
+    }
 }
 
-/* Ending, in this order: controller, listeners, partitions, metadata, disks. Each step calls the
+/* Ending, in this order: registration, listeners, partitions, metadata, disks. Each step calls the
  * next. */
 static void stop_disk_run(struct work *work)
 {
@@ -235,12 +246,18 @@ static void metadata_stopped(void *ctx)
     work_submit(&node->work, WORK_DISK);
 }
 
+static void channel_stopped(void *ctx)
+{
+    struct node *node = ctx;
+    node_quorum_stop(node, metadata_stopped, node);
+}
+
 static void shard_stopped_here(struct task *task)
 {
     struct node *node = CONTAINER_OF(task, struct node_shard_stop, task)->node;
     if (--node->stopping_shards > 0)
         return;
-    node_quorum_stop(node, metadata_stopped, node);
+    controller_channel_stop(node->channel, channel_stopped, node);
 }
 
 static void shard_stopped(struct shard *shard)
@@ -271,6 +288,9 @@ static void let_go(void *ctx)
 {
     struct node *node = ctx;
     node->stop_epoch = node_broker_epoch(node);
+    controller_channel_hurry(node->channel, LAST_CALLS_MS);
+    if (node->controller_lifecycle != NULL)
+        controller_lifecycle_stop(node->controller_lifecycle);
     if (node->listeners != NULL) {
         for (int i = 0; i < node->env->loop_count; i++)
             shard_hurry_fetches(&node->shards[i]);

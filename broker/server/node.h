@@ -15,6 +15,7 @@
 #include "common/base/uuid.h"
 
 struct broker_metrics;
+struct controller_channel;
 struct log_manager;
 struct metadata_loop;
 struct node;
@@ -30,8 +31,10 @@ void node_free(struct node *node);
 /* `fatal` is called on loop 0 when the node cannot go on (the metadata log failed): stop it. */
 void node_on_fatal(struct node *node, void (*fatal)(void *ctx), void *ctx);
 void node_fatal(struct node *node);
-/* Loop 0: this node's controller became the active one. */
-void node_controller_found(struct node *node);
+/* Loop 0: another controller is the active one, or none. */
+void node_controller_changed(struct node *node);
+/* Loop 0: an image is on its way to all shards. */
+void node_image_published(struct node *node);
 
 /* Any loop. */
 bool node_is_ready(const struct node *node); /* serves, and all partitions are open */
@@ -58,6 +61,7 @@ int node_broker_state(const struct node *node);
 /* Of this incarnation's registration; -1 until it is registered. */
 int64_t node_broker_epoch(const struct node *node);
 struct metadata_loop *node_metadata_loop(const struct node *node);
+struct controller_channel *node_controller_channel(const struct node *node);
 struct shard *node_shard(const struct node *node, int index);
 
 #endif

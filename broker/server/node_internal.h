@@ -14,6 +14,8 @@
 
 struct broker_lifecycle;
 struct quorum_peers;
+struct controller_channel;
+struct controller_lifecycle;
 struct listeners;
 
 enum node_state {
@@ -48,11 +50,13 @@ struct node {
     struct broker_metrics *metrics;
     struct shard *shards;
     struct metadata_loop *metadata;
+    struct controller_channel *channel;
     struct listeners *listeners;
     struct broker_lifecycle *lifecycle;
     struct quorum_peers *peers;
     void (*quorum_stopped)(void *ctx);
     void *quorum_stopped_ctx;
+    struct controller_lifecycle *controller_lifecycle; /* NULL: no controller here */
 
     bool unfenced;
     _Atomic bool ready;                 /* /readyz */

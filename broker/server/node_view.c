@@ -1,4 +1,6 @@
 #include "broker/server/broker_lifecycle.h"
+#include "broker/server/controller_channel.h"
+#include "broker/server/controller_lifecycle.h"
 #include "broker/server/listeners.h"
 #include "broker/server/metadata_loop.h"
 #include "broker/server/node_internal.h"
@@ -83,6 +85,17 @@ struct metadata_loop *node_metadata_loop(const struct node *node)
     return node->metadata;
 }
 
+void node_image_published(struct node *node)
+{
+    if (node->controller_lifecycle != NULL)
+        controller_lifecycle_image(node->controller_lifecycle);
+}
+
+struct controller_channel *node_controller_channel(const struct node *node)
+{
+    return node->channel;
+}
+
 struct shard *node_shard(const struct node *node, int index)
 {
     return &node->shards[index];
@@ -104,8 +117,9 @@ void node_on_fatal(struct node *node, void (*fatal)(void *ctx), void *ctx)
     node->fatal_ctx = ctx;
 }
 
-void node_controller_found(struct node *node)
+void node_controller_changed(struct node *node)
 {
+    controller_channel_leader_changed(node->channel);
     if (node->lifecycle != NULL)
         broker_lifecycle_controller_found(node->lifecycle);
 }

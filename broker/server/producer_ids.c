@@ -3,6 +3,9 @@
 #include "broker/server/node.h"
 #include "broker/server/shard.h"
 
+/* Less than producers wait for an answer. */
+#define CALL_TIMEOUT_MS 10000
+
 CONTROLLER_DECIDE(allocate_producer_ids)
 
 static void ask(struct producer_ids *ids);
@@ -32,7 +35,8 @@ static void reply(struct controller_call *call)
     enum kafka_error error =
         call->error != KAFKA_ERROR_NONE ? call->error : kafka_error_of(ids->response.error_code);
     /* Producers try again on this one: the controller is only not there yet. */
-    if (error == KAFKA_ERROR_NOT_CONTROLLER || error == KAFKA_ERROR_STALE_BROKER_EPOCH)
+    if (error == KAFKA_ERROR_NOT_CONTROLLER || error == KAFKA_ERROR_REQUEST_TIMED_OUT ||
+        error == KAFKA_ERROR_STALE_BROKER_EPOCH)
         error = KAFKA_ERROR_COORDINATOR_LOAD_IN_PROGRESS;
     if (error == KAFKA_ERROR_NONE) {
         ids->next = ids->response.producer_id_start;
@@ -51,6 +55,9 @@ static void ask(struct producer_ids *ids)
     ids->body.broker_epoch = node_broker_epoch(ids->shard->node);
     ids->call = (struct controller_call){.shard = ids->shard,
                                          .arena = &ids->arena,
+                                         .api = api_find(API_ALLOCATE_PRODUCER_IDS),
+                                         .version = -1,
+                                         .timeout_ms = CALL_TIMEOUT_MS,
                                          .body = &ids->body,
                                          .response = &ids->response,
                                          .decide = decide_allocate_producer_ids,

@@ -2,6 +2,7 @@
 
 #define LOG_MODULE "request"
 
+#include "broker/server/envelope.h"
 #include "broker/server/node.h"
 #include "broker/server/peer_requests.h"
 #include "broker/server/request_metrics.h"
@@ -12,7 +13,9 @@
 #include "common/base/mem.h"
 #include "common/net/connection.h"
 #include "common/protocol/messages/api_versions.h"
+#include "common/protocol/messages/envelope.h"
 #include "common/protocol/endian.h"
+#include "common/protocol/frame.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -76,6 +79,12 @@ void request_refuse(struct request *request, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    if (request->envelope != NULL) {
+        log_info(request->shard->loop->env->logger, "Refusing a request forwarded for %.*s: %s",
+                 STR_FMT(request->client_host), text);
+        request_fail_envelope(request, KAFKA_ERROR_INVALID_REQUEST);
+        return;
+    }
     log_info(request->shard->loop->env->logger, "Closing the connection of %.*s: %s",
              STR_FMT(request->client_host), text);
     connection_fail(request->slot, "the request was refused");
@@ -132,6 +141,39 @@ static void send_parts(struct request *request, struct buf *head, const struct e
     connection_respond(request->slot, chunks, count);
 }
 
+/* Ends the envelope with this error, or with this answer of what was in it. */
+static void respond_envelope(struct request *request, enum kafka_error error, struct bytes data)
+{
+    struct request *envelope = request->envelope;
+    struct envelope_response response;
+    message_init(&envelope_response_desc, &response);
+    response.error_code = (int16_t)error;
+    if (error == KAFKA_ERROR_NONE)
+        response.response_data = data;
+    request_put(request);
+    request_respond(envelope, &response);
+}
+
+void request_fail_envelope(struct request *request, enum kafka_error error)
+{
+    respond_envelope(request, error, BYTES_NULL);
+}
+
+/* What is forwarded is answered without files. */
+static void respond_enveloped(struct request *request, const void *response)
+{
+    struct bytebuf out;
+    bytebuf_init(&out);
+    int rv = frame_encode_response(request->api, request->header.request_api_version,
+                                   request->header.correlation_id, response, &out, NULL);
+    if (rv != 0)
+        request_refuse(request, "its answer cannot be encoded");
+    else
+        respond_envelope(request, KAFKA_ERROR_NONE,
+                         (struct bytes){out.data + 4, (int32_t)out.len - 4});
+    bytebuf_release(&out);
+}
+
 void request_respond_files(struct request *request, const void *response,
                            const struct response_file *files, int32_t file_count)
 {
@@ -139,6 +181,11 @@ void request_respond_files(struct request *request, const void *response,
     struct encode_parts parts;
     request_metrics_answer(request->shard->metrics, request->api,
                            request->header.request_api_version, response);
+    if (request->envelope != NULL) {
+        CHECK(file_count == 0);
+        respond_enveloped(request, response);
+        return;
+    }
     bytebuf_init(&out);
     encode_parts_init(&parts);
     bytebuf_reserve(&out, 4);
@@ -188,6 +235,14 @@ static void respond_unsupported(struct request *request)
     request_respond(request, &response);
 }
 
+static bool version_served(const struct request *request, struct bytes frame)
+{
+    int16_t version = (int16_t)get_u16(frame.data + 2);
+    const struct api_handler *handler =
+        api_handler_find((int16_t)get_u16(frame.data), request->listener->api_mask);
+    return handler != NULL && version >= handler->min_version && version <= handler->max_version;
+}
+
 /* Reads the header; false when the request was ended. */
 static bool decode_header(struct request *request, struct bytes *in_out_frame)
 {
@@ -219,6 +274,23 @@ static bool decode_header(struct request *request, struct bytes *in_out_frame)
     return false;
 }
 
+static bool decode_body(struct request *request, struct bytes input)
+{
+    const struct message_desc *desc = request->api->request;
+    void *body = arena_calloc(&request->arena, 1, desc->body->size_bytes);
+    int rv =
+        message_decode(desc, request->header.request_api_version, &input, &request->arena, body);
+    if (rv != 0) {
+        request_refuse(request, "a %s request of version %d cannot be read (%s)",
+                       request->api->name, (int)request->header.request_api_version,
+                       rv == -ENOMEM ? "too large" : "malformed");
+        return false;
+    }
+    request->arena.limit_bytes = 0;
+    request->body = body;
+    return true;
+}
+
 void request_receive(struct shard *shard, struct request_slot *slot, struct buf *frame,
                      const struct listener_info *listener, struct str principal,
                      struct str client_host)
@@ -237,19 +309,28 @@ void request_receive(struct shard *shard, struct request_slot *slot, struct buf 
     request->received_us = slot->received_us;
     request->arena.limit_bytes = frame->size_bytes * DECODE_FACTOR + DECODE_BASE_BYTES;
     struct bytes input = {frame->data, (int32_t)frame->size_bytes};
-    if (!decode_header(request, &input))
-        return;
-    const struct message_desc *desc = request->api->request;
-    void *body = arena_calloc(&request->arena, 1, desc->body->size_bytes);
-    int rv =
-        message_decode(desc, request->header.request_api_version, &input, &request->arena, body);
-    if (rv != 0) {
-        request_refuse(request, "a %s request of version %d cannot be read (%s)",
-                       request->api->name, (int)request->header.request_api_version,
-                       rv == -ENOMEM ? "too large" : "malformed");
+    if (decode_header(request, &input) && decode_body(request, input))
+        request_metrics_handle(request);
+}
+
+void request_receive_enveloped(struct request *envelope, struct bytes frame, struct str principal,
+                               struct str client_host)
+{
+    struct request *request = request_get(envelope->shard);
+    request->envelope = envelope;
+    request->listener = envelope->listener;
+    request->principal = principal;
+    request->client_host = client_host;
+    request->received_us = envelope->received_us;
+    request->arena.limit_bytes = (size_t)frame.len * DECODE_FACTOR + DECODE_BASE_BYTES;
+    if (frame.len < 8 || !envelope_may_hold((int16_t)get_u16(frame.data))) {
+        request_refuse(request, "it is none that may be forwarded");
         return;
     }
-    request->arena.limit_bytes = 0;
-    request->body = body;
-    request_metrics_handle(request);
+    if (!version_served(request, frame)) {
+        request_fail_envelope(request, KAFKA_ERROR_UNSUPPORTED_VERSION);
+        return;
+    }
+    if (decode_header(request, &frame) && decode_body(request, frame))
+        request->handler->handle(request);
 }

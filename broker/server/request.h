@@ -39,6 +39,8 @@ struct request {
     int64_t received_us;
     int32_t throttle_ms;
     struct list link; /* the shard's requests, or its free ones */
+    /* The Envelope that it came in; NULL: from its own connection. Then it has no slot. */
+    struct request *envelope;
 };
 
 /* What a client talks to: one of `listeners`. Constant while the node runs. */
@@ -59,6 +61,13 @@ struct api_handler {
 void request_receive(struct shard *shard, struct request_slot *slot, struct buf *frame,
                      const struct listener_info *listener, struct str principal,
                      struct str client_host);
+
+/* A request that a broker forwards for a client: header and body in `frame`, which the envelope
+ * keeps. Its answer, or why it cannot be served, goes into the envelope's. */
+void request_receive_enveloped(struct request *envelope, struct bytes frame, struct str principal,
+                               struct str client_host);
+/* Ends both with an error of the envelope. */
+void request_fail_envelope(struct request *request, enum kafka_error error);
 
 /* Encodes response (of the request's version) and sends it when its turn comes. */
 void request_respond(struct request *request, const void *response);

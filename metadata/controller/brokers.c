@@ -210,11 +210,7 @@ CONTROLLER_API(broker_heartbeat)
     *ret_result = (struct controller_result){0};
     message_init(&broker_heartbeat_response_desc, ret_response);
     const struct broker_image *broker = find(c, request->broker_id);
-    if (!broker) {
-        ret_response->error_code = KAFKA_ERROR_BROKER_ID_NOT_REGISTERED;
-        return;
-    }
-    if (broker->epoch != request->broker_epoch) {
+    if (!broker || broker->epoch != request->broker_epoch) {
         ret_response->error_code = KAFKA_ERROR_STALE_BROKER_EPOCH;
         return;
     }
@@ -242,7 +238,7 @@ CONTROLLER_API(unregister_broker)
     *ret_result = (struct controller_result){0};
     message_init(&unregister_broker_response_desc, ret_response);
     const struct broker_image *broker = find(controller, request->broker_id);
-    ret_response->error_message = STR_NULL;
+    ret_response->error_message = STR_EMPTY;
     if (!broker) {
         struct api_error error =
             api_error(arena, KAFKA_ERROR_BROKER_ID_NOT_REGISTERED,

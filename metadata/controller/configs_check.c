@@ -85,8 +85,8 @@ static struct api_error check_broker_resource(const struct controller *c, struct
     /* A controller has configs too, under its node id. */
     const struct cluster_image *cluster = &controller_image(c)->cluster;
     if (!cluster_image_broker(cluster, id) && !cluster_image_controller(cluster, id))
-        return api_error(arena, KAFKA_ERROR_BROKER_ID_NOT_REGISTERED,
-                         "No node with id %d is registered.", id);
+        return api_error(arena, KAFKA_ERROR_BROKER_ID_NOT_REGISTERED, "No node with id %d found.",
+                         id);
     return API_OK;
 }
 

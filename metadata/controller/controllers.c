@@ -2,26 +2,14 @@
 #include "common/protocol/codec.h"
 #include "metadata/controller/controller_api.h"
 #include "metadata/controller/controller_internal.h"
-#include "metadata/controller/features.h"
 
-static struct api_error check_registration(const struct controller *c,
-                                           const struct controller_registration_request *request,
-                                           struct arena *arena)
+/* What it supports is no condition: it counts when a feature is to be raised. */
+static struct api_error check_registration(const struct controller *c, struct arena *arena)
 {
     if (controller_metadata_version(c) < METADATA_VERSION_CONTROLLER_REGISTRATION)
         return api_error(arena, KAFKA_ERROR_UNSUPPORTED_VERSION,
                          "The current MetadataVersion is too old to support controller "
                          "registrations.");
-    struct feature_range *ranges =
-        ARENA_ARRAY(arena, struct feature_range, request->features_count);
-    for (int32_t i = 0; i < request->features_count; i++)
-        ranges[i] = (struct feature_range){request->features[i].name,
-                                           request->features[i].min_supported_version,
-                                           request->features[i].max_supported_version};
-    if (!features_node_fits(c, ranges, request->features_count))
-        return api_error(arena, KAFKA_ERROR_UNSUPPORTED_VERSION,
-                         "Unable to register because the controller does not support the finalized "
-                         "feature levels.");
     return API_OK;
 }
 
@@ -56,9 +44,9 @@ CONTROLLER_API(controller_registration)
 {
     *ret_result = (struct controller_result){0};
     message_init(&controller_registration_response_desc, ret_response);
-    struct api_error error = check_registration(controller, request, arena);
+    struct api_error error = check_registration(controller, arena);
     ret_response->error_code = (int16_t)error.code;
-    ret_response->error_message = error.message;
+    ret_response->error_message = api_failed(error) ? error.message : STR_EMPTY;
     if (!api_failed(error))
         add_record(request, arena, &ret_result->records);
 }
@@ -85,7 +73,7 @@ CONTROLLER_API(unregister_controller)
     message_init(&unregister_controller_response_desc, ret_response);
     struct api_error error = check_unregistration(controller, request->controller_id, arena);
     ret_response->error_code = (int16_t)error.code;
-    ret_response->error_message = error.message;
+    ret_response->error_message = api_failed(error) ? error.message : STR_EMPTY;
     if (api_failed(error))
         return;
     struct unregister_controller_record *record = METADATA_RECORD_ADD(

@@ -19,6 +19,9 @@ bool features_node_fits(const struct controller *c, const struct feature_range *
     return true;
 }
 
+/* The level of kraft.version where the voters are in the log. */
+#define KRAFT_VERSION_OF_LOG 1
+
 /* --- UpdateFeatures ----------------------------------------------------------------------- */
 
 enum upgrade_type {
@@ -92,7 +95,8 @@ static struct api_error check_metadata_version(const struct update *update, int1
                           ? "Unsafe metadata downgrade is not supported in this version."
                           : "Refusing to perform the requested downgrade because it might delete "
                             "metadata information.";
-    return api_error(arena, KAFKA_ERROR_INVALID_UPDATE_VERSION, "Invalid metadata.version %d. %s",
+    return api_error(arena, KAFKA_ERROR_INVALID_UPDATE_VERSION,
+                     "Unsupported metadata.version downgrade from %d to %d. %s", current,
                      update->level, why);
 }
 
@@ -114,7 +118,11 @@ static struct api_error check_dependencies(const struct controller *c, const str
 static struct api_error check_update(const struct controller *c, const struct update *update,
                                      int16_t metadata_version, struct arena *arena)
 {
-    int16_t current = features_image_level(&controller_image(c)->features, update->feature);
+    /* Not in the image: the quorum's voters are in the log from the start. */
+    bool is_kraft_version = str_eq_z(update->feature, FEATURE_KRAFT_VERSION);
+    int16_t current = is_kraft_version
+                          ? KRAFT_VERSION_OF_LOG
+                          : features_image_level(&controller_image(c)->features, update->feature);
     bool is_metadata_version = str_eq_z(update->feature, FEATURE_METADATA_VERSION);
     if (update->type < UPGRADE || update->type > UNSAFE_DOWNGRADE)
         return refuse(update, arena,
@@ -124,14 +132,19 @@ static struct api_error check_update(const struct controller *c, const struct up
     struct str reason = reason_nodes_lack_it(c, update, arena);
     if (!str_is_null(reason))
         return refuse(update, arena, reason);
+    if (feature_find(update->feature) == NULL)
+        return refuse(update, arena,
+                      arena_printf(arena, "Feature %.*s not found.", STR_FMT(update->feature)));
+    if (is_kraft_version && update->level < current)
+        return refuse(update, arena, STR("Can't downgrade the version of this feature."));
     if (update->level < current && update->type == UPGRADE)
         return refuse(update, arena,
                       STR("Can't downgrade the version of this feature without setting the "
                           "upgrade type to either safe or unsafe downgrade."));
     if (update->level > current && update->type != UPGRADE)
         return refuse(update, arena, STR("Can't downgrade to a newer version."));
-    if (str_eq_z(update->feature, FEATURE_KRAFT_VERSION))
-        return refuse(update, arena, STR("The quorum changes this feature itself."));
+    if (is_kraft_version)
+        return API_OK;
     if (is_metadata_version)
         return update->level < current ? check_metadata_version(update, current, arena) : API_OK;
     return check_dependencies(c, update, metadata_version, arena);
@@ -142,7 +155,7 @@ static void add_records(struct controller *c, const struct update *updates, int3
 {
     for (int32_t i = 0; i < count; i++) {
         int16_t current = features_image_level(&controller_image(c)->features, updates[i].feature);
-        if (current == updates[i].level)
+        if (current == updates[i].level || str_eq_z(updates[i].feature, FEATURE_KRAFT_VERSION))
             continue;
         if (str_eq_z(updates[i].feature, FEATURE_ELIGIBLE_LEADER_REPLICAS) && current == 0)
             configs_prepare_elr(c, arena, records);
