@@ -26,7 +26,7 @@ SERVED = set(
     """Produce Fetch ListOffsets Metadata ApiVersions CreateTopics DeleteTopics DeleteRecords
 InitProducerId OffsetForLeaderEpoch DescribeConfigs AlterConfigs DescribeLogDirs CreatePartitions
 IncrementalAlterConfigs DescribeQuorum UpdateFeatures DescribeCluster DescribeProducers
-DescribeTopicPartitions -""".split()
+DescribeTopicPartitions UnregisterBroker UnregisterController ListConfigResources -""".split()
 )
 CONFIG = [
     "num.partitions=1",
