@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Who is missing is said so often, even if it stays the same. */
+#define REPEAT_MS 30000
+
 /* What one listed end point answered in the round at hand. */
 struct answer {
     bool told;
@@ -35,6 +38,7 @@ struct formation {
     struct answer answers[FORMATION_LISTED_MAX];
     char observed[CLUSTER_ID_MAX + 1];
     char said[256]; /* once is enough */
+    int64_t missing_said_ms;
     struct formation_action *actions;
     size_t front, count, capacity;
 };
@@ -104,7 +108,7 @@ struct formation *formation_new(const struct formation_config *config, struct uu
                                 struct uuid directory_id, const struct formation_record *record)
 {
     CHECK(config->listed_count >= 1 && config->listed_count <= FORMATION_LISTED_MAX);
-    CHECK(config->self_index >= 0 && config->self_index < config->listed_count);
+    CHECK(config->self_index >= -1 && config->self_index < config->listed_count);
     CHECK(config->self->count == 1 && config->self->servers[0].node_id == config->node_id);
     struct formation *f = mem_calloc(1, sizeof(*f));
     f->config = *config;
@@ -184,8 +188,7 @@ static void begin_round(struct formation *f, int64_t now_ms)
     forget_answers(f);
     f->nonce = fresh(f);
     f->round_end_ms = now_ms + f->config.round_timeout_ms;
-    struct answer *own = &f->answers[f->config.self_index];
-    *own = (struct answer){
+    struct answer own = {
         .told = true,
         .node_id = f->config.node_id,
         .directory_id = f->directory_id,
@@ -193,8 +196,11 @@ static void begin_round(struct formation *f, int64_t now_ms)
         .has_data = f->has_data,
         .same_cluster = true,
         .listed_hash = f->config.listed_hash,
-        .self = quorum_voters_ref(f->self),
     };
+    if (f->config.self_index >= 0) {
+        own.self = quorum_voters_ref(f->self);
+        f->answers[f->config.self_index] = own;
+    }
     for (int i = 0; i < f->config.listed_count; i++) {
         if (i != f->config.self_index)
             send(f, i, true, f->nonce);
@@ -235,6 +241,15 @@ static void form(struct formation *f)
     push(f, FORMATION_WRITE)->record = &f->record;
 }
 
+static bool has_own_answer(const struct formation *f)
+{
+    for (int i = 0; i < f->config.listed_count; i++) {
+        if (f->answers[i].told && uuid_eq(f->answers[i].directory_id, f->directory_id))
+            return true;
+    }
+    return false;
+}
+
 /* The answers can make a cluster, and we are the one to form it. */
 static bool may_form(struct formation *f)
 {
@@ -261,6 +276,10 @@ static bool may_form(struct formation *f)
         }
         if (a->node_id < f->config.node_id)
             return false;
+    }
+    if (!has_own_answer(f)) {
+        say(f, "none of the listed controllers is this node: it can only join a cluster");
+        return false;
     }
     if (f->config.listed_count == 1 && f->contacted) {
         say(f, "only this node is listed, but another node made contact: list all controllers");
@@ -334,17 +353,30 @@ static void round_complete(struct formation *f, int64_t now_ms)
         survey_complete(f, now_ms);
 }
 
-static void say_who_is_missing(struct formation *f)
+/* Said again when it changes, and now and then. */
+static void say_who_is_missing(struct formation *f, int64_t now_ms)
 {
-    int missing = 0, first = -1;
+    char names[160] = "";
+    size_t len = 0;
+    int missing = 0;
     for (int i = 0; i < f->config.listed_count; i++) {
-        if (!f->answers[i].told && missing++ == 0)
-            first = i;
+        if (f->answers[i].told)
+            continue;
+        missing++;
+        if (f->config.listed_names && len < sizeof(names))
+            len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", len > 0 ? ", " : "",
+                                    f->config.listed_names[i]);
+        else if (len < sizeof(names))
+            len += (size_t)snprintf(names + len, sizeof(names) - len, "%snumber %d of the list",
+                                    len > 0 ? ", " : "", i + 1);
     }
-    if (missing > 0)
-        say(f,
-            "waiting for %d of %d listed controllers, the first of them is number %d of the list",
-            missing, f->config.listed_count, first + 1);
+    if (missing == 0)
+        return;
+    if (now_ms - f->missing_said_ms >= REPEAT_MS) {
+        f->said[0] = '\0';
+        f->missing_said_ms = now_ms;
+    }
+    say(f, "waiting for %d of %d listed controllers: %s", missing, f->config.listed_count, names);
 }
 
 void formation_tick(struct formation *f, int64_t now_ms)
@@ -352,7 +384,7 @@ void formation_tick(struct formation *f, int64_t now_ms)
     if (!f->started || (f->state != FORMATION_BLANK && f->state != FORMATION_BOUND))
         return;
     if (f->nonce != 0 && now_ms >= f->round_end_ms) {
-        say_who_is_missing(f);
+        say_who_is_missing(f, now_ms);
         end_round(f, now_ms);
     }
     bool due = f->nonce == 0 && now_ms >= f->next_round_ms;

@@ -18,6 +18,9 @@
  *    can still take part. The disk gets a new directory id.
  * 7. A node with data never resets.
  *
+ * Who cannot tell which of the end points is its own asks them all and finds its own answer among
+ * the others; without it a node never forms, it only joins.
+ *
  * A listed set is the end points after resolving; node ids come from the answers, and two end
  * points with one directory id count once. A set of one forms only if nobody else made contact.
  */
@@ -46,11 +49,13 @@ struct formation_config {
     int32_t node_id;
     const struct quorum_voters *self; /* one server: our listeners; the directory id is set here */
     int listed_count;                 /* 1 to FORMATION_LISTED_MAX */
-    int self_index;                   /* which of them we are */
+    int self_index;                   /* which of them we are; -1: not known, ask them all */
+    char *const *listed_names;        /* for people; NULL: they are numbered */
     uint64_t listed_hash;
     int64_t round_timeout_ms, retry_ms;
+    bool never_reset; /* the record was not made by a formation */
     /* Mutations, for tests. */
-    bool one_collect, majority_is_enough, never_reset;
+    bool one_collect, majority_is_enough;
 };
 
 enum formation_action_type {

@@ -194,6 +194,15 @@ int formation_disk_write(const struct formation_disk_args *args, struct formatio
     return 0;
 }
 
+int formation_disk_join(const struct formation_disk_args *args, struct formation_disk *d,
+                        const char *cluster_id)
+{
+    bool wrote;
+    struct format_request request = {.with_kraft_version = true};
+    snprintf(d->cluster_id, sizeof(d->cluster_id), "%s", cluster_id);
+    return write_files(args, d, &request, &wrote);
+}
+
 int formation_disk_complete(const struct formation_disk_args *args, struct formation_disk *d,
                             bool *ret_wrote)
 {
@@ -241,4 +250,26 @@ int formation_disk_alone(const struct formation_disk_args *args, struct formatio
     formation_free(formation);
     *ret_wrote = rv == 0;
     return rv;
+}
+
+int formation_disk_reset(struct env *env, const char *const *paths, size_t count,
+                         const char *metadata_path)
+{
+    struct disk *disk = env->disk;
+    int rv = 0;
+    for (size_t i = 0; i < count && rv == 0; i++) {
+        char *path = mem_printf("%s/" META_PROPERTIES_FILE, paths[i]);
+        rv = disk->ops->unlink(disk, path);
+        if (rv == 0 || rv == -ENOENT)
+            rv = disk->ops->fsync_dir(disk, paths[i]);
+        free(path);
+    }
+    char *log = mem_printf("%s/" FORMAT_METADATA_NAME, metadata_path);
+    if (rv == 0)
+        rv = disk_remove_tree(disk, log);
+    free(log);
+    if (rv == -ENOENT)
+        rv = 0;
+    struct formation_record blank = {.directory_id = env_random_uuid(env)};
+    return rv == 0 ? formation_record_store(disk, metadata_path, &blank) : rv;
 }

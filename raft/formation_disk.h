@@ -43,6 +43,15 @@ int formation_disk_settle(const struct formation_disk_args *args, struct formati
 /* Makes a record durable with all that belongs to it: FORMATION_WRITE. */
 int formation_disk_write(const struct formation_disk_args *args, struct formation_disk *disk,
                          const struct formation_record *record);
+/* After a look at a blank disk: it belongs to this cluster, which does not know it yet
+ * (FORMATION_OBSERVE): no voters, no log. */
+int formation_disk_join(const struct formation_disk_args *args, struct formation_disk *disk,
+                        const char *cluster_id);
+/* FORMATION_RESET: takes meta.properties out of all directories and record and metadata log out of
+ * the metadata directory, which gets a new directory id. Cut short, the record is
+ * there still, and the next start comes to the same end. */
+int formation_disk_reset(struct env *env, const char *const *paths, size_t count,
+                         const char *metadata_path);
 /* After a look at disks that are not blank: directories that are new get their meta.properties.
  * *ret_wrote: some did. */
 int formation_disk_complete(const struct formation_disk_args *args, struct formation_disk *disk,

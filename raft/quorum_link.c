@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "common/base/mem.h"
 #include "common/net/client.h"
+#include "common/protocol/kafka_error.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -80,6 +81,8 @@ static void greeted(void *ctx, int status, const struct buf *frame)
                                      &peer_hello_answer_desc, &arena, &answer);
     if (rv != 0)
         went_down(link, -EPROTO, STR_NULL);
+    else if (answer.error_code == KAFKA_ERROR_COORDINATOR_LOAD_IN_PROGRESS)
+        went_down(link, -EAGAIN, STR_NULL);
     else if (answer.error_code != 0)
         went_down(link, -EPERM, answer.error_message);
     else

@@ -25,8 +25,8 @@ struct quorum_link_handler {
     void (*hello)(void *owner, struct peer_hello *hello);
     /* Connected, and the hello was accepted (answer NULL where none was said). */
     void (*ready)(void *owner, const struct peer_hello_answer *answer);
-    /* An attempt failed or the connection broke (a negative errno; refusal NULL), or the peer
-     * refused the hello (-EPERM and its sentence). The next attempt is on its way. */
+    /* An attempt failed or the connection broke (a negative errno; -EAGAIN: the peer is starting),
+     * or the peer refused the hello (-EPERM and its sentence). The next attempt is on its way. */
     void (*down)(void *owner, int status, struct str refusal);
 };
 

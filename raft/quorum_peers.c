@@ -161,6 +161,11 @@ static void on_ready(void *owner, const struct peer_hello_answer *answer)
         learn(peer, answer);
 }
 
+static const char *text_of(int status)
+{
+    return status == -EAGAIN ? "it is starting" : strerror(-status);
+}
+
 /* Each failure once, until it changes. */
 static void on_down(void *owner, int status, struct str refusal)
 {
@@ -180,9 +185,9 @@ static void on_down(void *owner, int status, struct str refusal)
                   STR_FMT(refusal));
     else if (peer->id.raft_id != 0)
         log_info(logger, "No connection to node %" PRId32 " of the quorum at %s: %s",
-                 peer->id.node_id, where, strerror(-status));
+                 peer->id.node_id, where, text_of(status));
     else
-        log_info(logger, "No connection to the controller at %s: %s", where, strerror(-status));
+        log_info(logger, "No connection to the controller at %s: %s", where, text_of(status));
 }
 
 static const struct quorum_link_handler link_handler = {fill_hello, on_ready, on_down};

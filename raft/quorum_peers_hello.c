@@ -190,7 +190,7 @@ uint64_t quorum_peers_hello(struct quorum_peers *peers, const struct peer_hello 
         error = admit(peers, hello, host, &session);
     answer->error_code = (int16_t)error;
     if (error)
-        answer->error_message = peers->running ? str_of(peers->refusal) : STR("it is stopping");
+        answer->error_message = str_of(peers->refusal);
     answer->node_id = peers->config.node_id;
     answer->directory_id = peers->config.directory_id;
     answer->max_version = QUORUM_WIRE_VERSION_MAX;

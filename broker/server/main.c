@@ -33,6 +33,7 @@ struct process {
     struct broker_admin *admin;
     struct work admin_work; /* ends it */
     bool stopping;
+    bool restart; /* with the same arguments */
     int exit_code;
 };
 
@@ -191,6 +192,7 @@ static int run(struct process *process)
     } else {
         process->exit_code = 1;
     }
+    process->restart = node_wants_restart(process->node);
     node_free(process->node);
     uv_env_free(process->env);
     return process->exit_code;
@@ -211,5 +213,7 @@ int main(int argc, char **argv)
     server_config_release(&process.config);
     disk_posix_free(process.disk);
     free(arguments.overrides);
+    if (process.restart && execv("/proc/self/exe", argv) != 0)
+        fprintf(stderr, "kraftd: cannot begin anew: %s\n", strerror(errno));
     return code;
 }

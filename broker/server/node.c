@@ -9,6 +9,7 @@
 #include "broker/server/listeners.h"
 #include "broker/server/log_metrics.h"
 #include "broker/server/metadata_loop.h"
+#include "broker/server/node_formation.h"
 #include "broker/server/node_internal.h"
 #include "broker/server/node_quorum.h"
 #include "broker/server/request.h"
@@ -60,6 +61,7 @@ void node_free(struct node *node)
     free(node->shards);
     free(node->shard_stops);
     controller_channel_free(node->channel);
+    node_formation_free(node);
     node_quorum_free(node);
     metadata_loop_free(node->metadata);
     metrics_remove_collector(broker_metrics_registry(node->metrics), node->disk.logs);
@@ -106,7 +108,22 @@ static void make_shards(struct node *node)
     }
 }
 
-/* The disks are ours: load the metadata. */
+/* The disks belong to a cluster: load the metadata. */
+static void after_formation(struct node *node, int status)
+{
+    if (status != 0) {
+        start_failed(node, status);
+        return;
+    }
+    metrics_add_collector(broker_metrics_registry(node->metrics), log_metrics_collect,
+                          node->disk.logs);
+    if (node->disk.formed)
+        log_info(logger_of(node), "Formed a new cluster%s cluster.id=%s",
+                 node->disk.alone ? " of this one node" : "", node->disk.cluster_id);
+    node_quorum_start(node, after_metadata, node);
+}
+
+/* The disks are ours: find the cluster. */
 static void after_disk(struct work *work)
 {
     struct node *node = CONTAINER_OF(work, struct node, work);
@@ -120,18 +137,13 @@ static void after_disk(struct work *work)
         start_failed(node, node->work_status);
         return;
     }
-    metrics_add_collector(broker_metrics_registry(node->metrics), log_metrics_collect,
-                          node->disk.logs);
-    if (node->disk.formed)
-        log_info(logger_of(node), "Formed a new cluster of this one node cluster.id=%s",
-                 node->disk.cluster_id);
     make_shards(node);
     node->listeners = listeners_new(node);
     int rv = listeners_open_controller(node->listeners);
     if (rv != 0)
         start_failed(node, rv);
     else
-        node_quorum_start(node, after_metadata, node);
+        node_formation_start(node, after_formation);
 }
 
 static bool partition_known(void *ctx, struct str topic, int32_t partition)
@@ -224,6 +236,8 @@ static void stop_disk_run(struct work *work)
     struct node *node = CONTAINER_OF(work, struct node, work);
     if (node->disk.logs != NULL)
         node->work_status = log_manager_stop(node->disk.logs, node->stop_epoch);
+    if (node->reset_wanted && node->work_status == 0)
+        node->work_status = node_disk_reset(node->env, node->config, &node->disk);
 }
 
 static void stop_disk_done(struct work *work)
@@ -248,8 +262,13 @@ static void metadata_stopped(void *ctx)
 
 static void channel_stopped(void *ctx)
 {
+    node_quorum_stop(ctx, metadata_stopped, ctx);
+}
+
+static void formation_stopped(void *ctx)
+{
     struct node *node = ctx;
-    node_quorum_stop(node, metadata_stopped, node);
+    controller_channel_stop(node->channel, channel_stopped, node);
 }
 
 static void shard_stopped_here(struct task *task)
@@ -257,7 +276,7 @@ static void shard_stopped_here(struct task *task)
     struct node *node = CONTAINER_OF(task, struct node_shard_stop, task)->node;
     if (--node->stopping_shards > 0)
         return;
-    controller_channel_stop(node->channel, channel_stopped, node);
+    node_formation_stop(node, formation_stopped, node);
 }
 
 static void shard_stopped(struct shard *shard)

@@ -97,9 +97,13 @@ struct quorum_voters *node_disk_self(const struct server_config *config, struct 
     return self;
 }
 
-/* Forms the node where it is blank, completes its directories where it is not. */
-static int settle(struct env *env, const struct server_config *config, struct node_disk *d,
-                  bool *ret_wrote)
+/* What is done to the disks, with the arguments for it. */
+typedef int (*disk_step)(const struct formation_disk_args *args, struct node_disk *d,
+                         const struct formation_record *record, bool *ret_wrote);
+
+/* Fills in the arguments and takes one step. */
+static int with_args(struct env *env, const struct server_config *config, struct node_disk *d,
+                     disk_step step, const struct formation_record *record, bool *ret_wrote)
 {
     const struct log_dir *md = metadata_dir(d, config);
     struct formation_dir *dirs = mem_calloc(dir_count(d), sizeof(*dirs));
@@ -119,28 +123,87 @@ static int settle(struct env *env, const struct server_config *config, struct no
     bytebuf_init(&records);
     /* The directory id is the formation's to set. */
     struct quorum_voters *self = node_disk_self(config, env_random_uuid(env));
-    struct formation_disk formed = {0};
     args.self = self;
     int rv = encode_bootstrap(env_wall_ms(env), &records);
     if (rv == 0) {
         args.records = (struct bytes){records.data, (int32_t)records.len};
-        rv = formation_disk_alone(&args, &formed, ret_wrote);
-        if (rv != 0)
-            fail(d, rv, "%s", formed.error);
+        rv = step(&args, d, record, ret_wrote);
     }
-    memcpy(d->cluster_id, formed.cluster_id, sizeof(d->cluster_id));
-    d->metadata_directory_id = formed.directory_id;
-    d->formed = formed.formed_now;
-    formation_disk_release(&formed);
     quorum_voters_unref(self);
     bytebuf_release(&records);
     free(dirs);
     return rv;
 }
 
+/* Takes over what became of the disks. */
+static int take_over(struct node_disk *d, struct formation_disk *formed, int rv)
+{
+    if (rv != 0)
+        return fail(d, rv, "%s", formed->error);
+    memcpy(d->cluster_id, formed->cluster_id, sizeof(d->cluster_id));
+    d->metadata_directory_id = formed->directory_id;
+    d->formed = formed->formed_now;
+    formation_record_release(&d->record);
+    formation_record_copy(&d->record, &formed->record);
+    return 0;
+}
+
+/* A node alone is formed where it is blank; others wait for each other. What is not blank is
+ * completed. */
+static int settle(const struct formation_disk_args *args, struct node_disk *d,
+                  const struct formation_record *record, bool *ret_wrote)
+{
+    struct formation_disk formed = {0};
+    int rv;
+    (void)record;
+    if (d->alone) {
+        rv = formation_disk_alone(args, &formed, ret_wrote);
+    } else {
+        rv = formation_disk_look(args, &formed);
+        if (rv == 0)
+            rv = formed.cluster_id[0] ? formation_disk_complete(args, &formed, ret_wrote)
+                                      : formation_disk_settle(args, &formed);
+    }
+    rv = take_over(d, &formed, rv);
+    formation_disk_release(&formed);
+    return rv;
+}
+
+static int write_record(const struct formation_disk_args *args, struct node_disk *d,
+                        const struct formation_record *record, bool *ret_wrote)
+{
+    struct formation_disk formed = {0};
+    int rv = formation_disk_look(args, &formed);
+    if (rv == 0)
+        rv = formation_disk_write(args, &formed, record);
+    rv = take_over(d, &formed, rv);
+    formation_disk_release(&formed);
+    *ret_wrote = rv == 0;
+    return rv;
+}
+
+static int write_membership(const struct formation_disk_args *args, struct node_disk *d,
+                            const struct formation_record *record, bool *ret_wrote)
+{
+    struct formation_disk formed = {0};
+    int rv = formation_disk_look(args, &formed);
+    if (rv == 0)
+        rv = formation_disk_join(args, &formed, record->cluster_id);
+    rv = take_over(d, &formed, rv);
+    formation_disk_release(&formed);
+    *ret_wrote = rv == 0;
+    return rv;
+}
+
+static int reopen(struct env *env, const struct server_config *config, struct node_disk *d)
+{
+    close_dirs(d);
+    return open_dirs(env, config, d);
+}
+
 int node_disk_open(struct env *env, const struct server_config *config, struct node_disk *d)
 {
-    *d = (struct node_disk){0};
+    *d = (struct node_disk){.alone = config->is_alone};
     d->metadata_path =
         mem_printf("%.*s/%s", STR_FMT(config->metadata_log_dir), FORMAT_METADATA_NAME);
     int rv = open_dirs(env, config, d);
@@ -151,17 +214,37 @@ int node_disk_open(struct env *env, const struct server_config *config, struct n
         return fail(d, md->status, "The disk of the metadata log, %s, cannot be used: %s", md->path,
                     strerror(-md->status));
     bool wrote = false;
-    rv = settle(env, config, d, &wrote);
-    if (rv == 0 && (wrote || d->formed)) {
-        close_dirs(d);
-        rv = open_dirs(env, config, d);
-    }
+    rv = with_args(env, config, d, settle, NULL, &wrote);
+    if (rv == 0 && (wrote || d->formed))
+        rv = reopen(env, config, d);
+    return rv != 0 || d->cluster_id[0] == '\0' ? rv : log_manager_begin(d->logs);
+}
+
+int node_disk_form(struct env *env, const struct server_config *config, struct node_disk *d,
+                   const struct formation_record *record)
+{
+    bool wrote = false;
+    bool named = quorum_voters_find(record->voters, quorum_raft_id(record->directory_id)) != NULL;
+    int rv = with_args(env, config, d, named ? write_record : write_membership, record, &wrote);
+    if (rv == 0)
+        rv = reopen(env, config, d);
     return rv != 0 ? rv : log_manager_begin(d->logs);
+}
+
+int node_disk_reset(struct env *env, const struct server_config *config, struct node_disk *d)
+{
+    const struct log_dir *md = metadata_dir(d, config);
+    const char *paths[64];
+    size_t count = 0;
+    for (size_t i = 0; i < dir_count(d) && count < ARRAY_LEN(paths); i++)
+        paths[count++] = dir_at(d, i)->path;
+    return formation_disk_reset(env, paths, count, md->path);
 }
 
 void node_disk_release(struct node_disk *d)
 {
     close_dirs(d);
+    formation_record_release(&d->record);
     free(d->metadata_path);
     d->metadata_path = NULL;
 }

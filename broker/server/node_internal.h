@@ -1,5 +1,6 @@
 /*
- * Inside of a node: node.c (start and stop), node_quorum.c (its place in the quorum),
+ * Inside of a node: node.c (start and stop), node_formation.c and node_quorum.c (its
+ * cluster and quorum),
  * node_storage.c (what partitions need of the disks), and node_view.c (what others ask).
  */
 #ifndef KRAFTD_BROKER_SERVER_NODE_INTERNAL_H
@@ -13,6 +14,7 @@
 #include <stdatomic.h>
 
 struct broker_lifecycle;
+struct node_formation;
 struct quorum_peers;
 struct controller_channel;
 struct controller_lifecycle;
@@ -53,6 +55,8 @@ struct node {
     struct controller_channel *channel;
     struct listeners *listeners;
     struct broker_lifecycle *lifecycle;
+    struct node_formation *formation;
+    bool reset_wanted; /* a stillborn formation: the disks become blank at the end */
     struct quorum_peers *peers;
     void (*quorum_stopped)(void *ctx);
     void *quorum_stopped_ctx;

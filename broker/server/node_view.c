@@ -117,6 +117,11 @@ void node_on_fatal(struct node *node, void (*fatal)(void *ctx), void *ctx)
     node->fatal_ctx = ctx;
 }
 
+bool node_wants_restart(const struct node *node)
+{
+    return node->reset_wanted && node->state == NODE_STOPPED && node->work_status == 0;
+}
+
 void node_controller_changed(struct node *node)
 {
     controller_channel_leader_changed(node->channel);

@@ -3,6 +3,7 @@
 #define LOG_MODULE "quorum"
 
 #include "broker/server/node.h"
+#include "broker/server/node_formation.h"
 #include "broker/server/node_quorum.h"
 #include "broker/server/request.h"
 #include "broker/server/shard.h"
@@ -50,11 +51,32 @@ static void greet(struct peer_call *call, struct quorum_peers *peers)
     struct peer_hello hello;
     struct peer_hello_answer answer;
     struct arena arena;
+    if (!peers) {
+        message_init(&peer_hello_answer_desc, &answer);
+        answer.error_code = KAFKA_ERROR_COORDINATOR_LOAD_IN_PROGRESS;
+        quorum_wire_answer(call->header.correlation_id, &peer_hello_answer_desc, &answer,
+                           &call->answer);
+        return;
+    }
     arena_init(&arena, DECODE_MAX_BYTES);
     if (message_decode(&peer_hello_desc, 0, &call->body, &arena, &hello) == 0) {
         const struct endpoint *from = connection_peer(call->slot->connection);
         call->session_id = quorum_peers_hello(peers, &hello, str_of(from->host), &answer);
         quorum_wire_answer(call->header.correlation_id, &peer_hello_answer_desc, &answer,
+                           &call->answer);
+    }
+    arena_release(&arena);
+}
+
+static void form(struct peer_call *call)
+{
+    struct peer_formation message, answer;
+    struct arena arena;
+    arena_init(&arena, DECODE_MAX_BYTES);
+    if (message_decode(&peer_formation_desc, call->header.version, &call->body, &arena, &message) ==
+        0) {
+        node_formation_receive(call->shard->node, &message, &answer);
+        quorum_wire_answer(call->header.correlation_id, &peer_formation_desc, &answer,
                            &call->answer);
     }
     arena_release(&arena);
@@ -78,11 +100,11 @@ static void handle(struct shard_call *shard_call)
     struct peer_call *call = CONTAINER_OF(shard_call, struct peer_call, call);
     struct quorum_peers *peers = node_peers(call->shard->node);
     call->refusal = "it cannot be read";
-    if (!peers)
-        call->refusal = "this node takes no part in the quorum yet";
+    if (call->header.key == QUORUM_WIRE_FORMATION)
+        form(call);
     else if (call->header.key == QUORUM_WIRE_HELLO)
         greet(call, peers);
-    else if (!quorum_peers_knows(peers, call->session_id))
+    else if (!peers || !quorum_peers_knows(peers, call->session_id))
         call->refusal = "no hello came before it";
     else
         receive(call, peers);

@@ -1,0 +1,237 @@
+#include "broker/server/node_formation.h"
+
+#define LOG_MODULE "formation"
+
+#include "broker/server/metadata_loop.h"
+#include "broker/server/node_internal.h"
+#include "common/base/check.h"
+#include "common/base/logger.h"
+#include "common/base/mem.h"
+#include "metadata/config/server_config.h"
+#include "raft/formation_driver.h"
+#include "raft/quorum_node.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct node_formation {
+    struct node *node;
+    struct formation_driver *driver;
+    void (*formed)(struct node *node, int status);
+    bool observing;                 /* what is being written is another's cluster */
+    struct formation_record record; /* being written */
+    struct work work;
+    int status;
+};
+
+static struct logger *logger_of(const struct node_formation *nf)
+{
+    return nf->node->env->logger;
+}
+
+static void report(struct node_formation *nf, int status)
+{
+    void (*formed)(struct node *, int) = nf->formed;
+    nf->formed = NULL;
+    if (formed)
+        formed(nf->node, status);
+}
+
+static void write_run(struct work *work)
+{
+    struct node_formation *nf = CONTAINER_OF(work, struct node_formation, work);
+    struct node *node = nf->node;
+    nf->status = node_disk_form(node->env, node->config, &node->disk, &nf->record);
+}
+
+static void write_done(struct work *work)
+{
+    struct node_formation *nf = CONTAINER_OF(work, struct node_formation, work);
+    struct node *node = nf->node;
+    node->work_running = false;
+    if (node->stop_waits) {
+        node_stop_continue(node);
+        return;
+    }
+    if (nf->status != 0) {
+        log_at(logger_of(nf), LOG_FATAL, "%s", node->disk.error);
+        report(nf, nf->status);
+        return;
+    }
+    if (nf->observing)
+        formation_driver_observing(nf->driver, &nf->record);
+    else
+        formation_driver_written(nf->driver);
+}
+
+static void begin_write(struct node_formation *nf, const struct formation_record *record)
+{
+    formation_record_release(&nf->record);
+    formation_record_copy(&nf->record, record);
+    nf->node->work_running = true;
+    nf->work = (struct work){.run = write_run, .done = write_done, .loop = nf->node->env->loops[0]};
+    work_submit(&nf->work, WORK_DISK);
+}
+
+static void on_write(void *ctx, const struct formation_record *record)
+{
+    struct node_formation *nf = ctx;
+    log_info(logger_of(nf), "All listed controllers are there: forming cluster %s of %d voters",
+             record->cluster_id, quorum_voters_count(record->voters));
+    begin_write(nf, record);
+}
+
+static void on_observe(void *ctx, const struct formation_record *record)
+{
+    struct node_formation *nf = ctx;
+    nf->observing = true;
+    begin_write(nf, record);
+}
+
+static void on_start(void *ctx, const struct formation_record *record)
+{
+    struct node_formation *nf = ctx;
+    (void)record;
+    report(nf, 0);
+}
+
+static void on_reset(void *ctx)
+{
+    struct node_formation *nf = ctx;
+    nf->node->reset_wanted = true;
+    node_fatal(nf->node);
+}
+
+static bool has_data(void *ctx)
+{
+    const struct node_formation *nf = ctx;
+    const struct quorum_node *quorum =
+        nf->node->metadata ? metadata_loop_quorum(nf->node->metadata) : NULL;
+    const struct quorum_core *core = quorum ? quorum_node_core(quorum) : NULL;
+    return core &&
+           (quorum_core_last_index(core) > QUORUM_INDEX_BOOTSTRAP || quorum_core_leader(core) != 0);
+}
+
+static const struct formation_driver_handler handler = {
+    .write = on_write,
+    .start = on_start,
+    .observe = on_observe,
+    .reset = on_reset,
+    .has_data = has_data,
+};
+
+/* One of the ways to write this node's own controller listener. */
+static bool is_own(const struct server_config *config, const struct endpoint *endpoint)
+{
+    const struct server_listener *own = config->controller_listener;
+    if (!own || own->bind.port != endpoint->port)
+        return false;
+    return strcmp(own->bind.host, endpoint->host) == 0 ||
+           strcmp(own->advertised.host, endpoint->host) == 0;
+}
+
+/* The listed end points: the voters', else the bootstrap servers, else this node alone. */
+static int list(const struct server_config *config, struct endpoint listed[FORMATION_LISTED_MAX],
+                int *ret_self)
+{
+    int count = 0;
+    *ret_self = -1;
+    for (int i = 0; i < config->voters_count && count < FORMATION_LISTED_MAX; i++) {
+        if (config->voters[i].node_id == config->node_id)
+            *ret_self = count;
+        listed[count++] = config->voters[i].endpoint;
+    }
+    for (int i = 0; config->voters_count == 0 && i < config->bootstrap_servers_count &&
+                    count < FORMATION_LISTED_MAX;
+         i++) {
+        if (is_own(config, &config->bootstrap_servers[i]))
+            *ret_self = count;
+        listed[count++] = config->bootstrap_servers[i];
+    }
+    if (count == 0 && config->controller_listener) {
+        *ret_self = 0;
+        listed[count++] = config->controller_listener->advertised;
+    }
+    return count;
+}
+
+/* What a directory that was formatted by hand tells others: its cluster, and this node as one that
+ * knows more. */
+static void stand_in(const struct node *node, const struct quorum_voters *self,
+                     struct formation_record *ret)
+{
+    *ret = (struct formation_record){.directory_id = node->disk.metadata_directory_id};
+    memcpy(ret->cluster_id, node->disk.cluster_id, sizeof(ret->cluster_id));
+    ret->voters = quorum_voters_copy(self);
+}
+
+void node_formation_start(struct node *node, void (*formed)(struct node *node, int status))
+{
+    const struct server_config *config = node->config;
+    struct node_formation *nf = mem_calloc(1, sizeof(*nf));
+    struct endpoint listed[FORMATION_LISTED_MAX];
+    int self_index, count = list(config, listed, &self_index);
+    struct quorum_voters *self = node_disk_self(config, node->disk.metadata_directory_id);
+    bool by_hand = node->disk.cluster_id[0] && !node->disk.record.cluster_id[0];
+    struct formation_record record = {0};
+    if (by_hand)
+        stand_in(node, self, &record);
+    else
+        formation_record_copy(&record, &node->disk.record);
+    nf->node = node;
+    nf->formed = formed;
+    node->formation = nf;
+    struct formation_driver_config driver = {
+        .loop = node->env->loops[0],
+        .formation = {.node_id = config->node_id,
+                      .self = self,
+                      .listed_count = count,
+                      .self_index = self_index,
+                      .never_reset = by_hand},
+        .listed = listed,
+        .directory_id = node->disk.metadata_directory_id,
+        .record = &record,
+        .request_timeout_ms =
+            (int)server_config_integer(config, CONFIG_BROKER_CONTROLLER_QUORUM_REQUEST_TIMEOUT_MS),
+        .backoff_ms =
+            (int)server_config_integer(config, CONFIG_BROKER_CONTROLLER_QUORUM_RETRY_BACKOFF_MS),
+    };
+    nf->driver = formation_driver_new(&driver, &handler, nf);
+    formation_record_release(&record);
+    quorum_voters_unref(self);
+    if (!node->disk.cluster_id[0])
+        log_info(logger_of(nf),
+                 "The log directories are empty: looking for the %d listed "
+                 "controllers, to form a cluster or to join one",
+                 count);
+    formation_driver_start(nf->driver);
+}
+
+void node_formation_receive(struct node *node, const struct peer_formation *message,
+                            struct peer_formation *ret_answer)
+{
+    if (node->formation)
+        formation_driver_receive(node->formation->driver, message, ret_answer);
+    else
+        message_init(&peer_formation_desc, ret_answer);
+}
+
+void node_formation_stop(struct node *node, void (*stopped)(void *ctx), void *ctx)
+{
+    if (node->formation) {
+        node->formation->formed = NULL;
+        formation_driver_stop(node->formation->driver, stopped, ctx);
+    } else {
+        stopped(ctx);
+    }
+}
+
+void node_formation_free(struct node *node)
+{
+    if (!node->formation)
+        return;
+    formation_driver_free(node->formation->driver);
+    formation_record_release(&node->formation->record);
+    free(node->formation);
+    node->formation = NULL;
+}
