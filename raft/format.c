@@ -84,7 +84,9 @@ int format_directories(struct disk *disk, const struct format_request *request,
     if (rv != 0)
         return fail(error, metadata->path, rv);
     if (request->formation) {
-        rv = formation_record_store(disk, metadata->path, request->formation);
+        /* What comes next syncs the directory: at the latest meta.properties, before which nothing
+         * of this counts. */
+        rv = formation_record_put(disk, metadata->path, request->formation);
         if (rv != 0)
             return fail(error, FORMATION_FILE, rv);
     }

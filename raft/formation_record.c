@@ -126,8 +126,8 @@ static json_t *voter_json(const struct quorum_server *server)
                      "endpoints", endpoints);
 }
 
-int formation_record_store(struct disk *disk, const char *directory,
-                           const struct formation_record *record)
+int formation_record_put(struct disk *disk, const char *directory,
+                         const struct formation_record *record)
 {
     char id[UUID_TEXT_LEN + 1];
     uuid_format(record->directory_id, id);
@@ -143,10 +143,17 @@ int formation_record_store(struct disk *disk, const char *directory,
     json_decref(json);
     CHECK(text);
     char *path = path_of(directory);
-    int rv = disk_replace_file(disk, path, text, strlen(text));
+    int rv = disk_put_file(disk, path, text, strlen(text));
     free(path);
     free(text);
     return rv;
+}
+
+int formation_record_store(struct disk *disk, const char *directory,
+                           const struct formation_record *record)
+{
+    int rv = formation_record_put(disk, directory, record);
+    return rv == 0 ? disk->ops->fsync_dir(disk, directory) : rv;
 }
 
 int formation_record_remove(struct disk *disk, const char *directory)

@@ -32,6 +32,9 @@ void formation_record_copy(struct formation_record *to, const struct formation_r
 /* -ENOENT; -EBADMSG: malformed. `directory` is the log directory that holds it. */
 int formation_record_load(struct disk *disk, const char *directory,
                           struct formation_record *ret_record);
+/* Durable once the directory is synced. */
+int formation_record_put(struct disk *disk, const char *directory,
+                         const struct formation_record *record);
 /* Durable when it returns 0. */
 int formation_record_store(struct disk *disk, const char *directory,
                            const struct formation_record *record);

@@ -311,6 +311,10 @@ static int write_again(void *ctx, const struct log_scan_batch *batch)
 static int make_durable(struct quorum_opening *o)
 {
     int64_t end = log_end_offset(o->log), from = MAX(o->mark, log_start_offset(o->log));
+    /* A log that was made just now has nothing to keep: its files become durable with the first
+     * batch. */
+    if (end == 0 && !o->has_log_files)
+        return 0;
     int rv = from < end ? log_scan(o->log, from, true, write_again, o) : 0;
     if (rv == 0)
         rv = log_flush_now(o->log, true, o->wall_ms);

@@ -79,7 +79,7 @@ err_file:
     return rv;
 }
 
-int disk_replace_file(struct disk *disk, const char *path, const void *data, size_t len)
+int disk_put_file(struct disk *disk, const char *path, const void *data, size_t len)
 {
     char *temporary = mem_printf("%s.tmp", path);
     struct disk_file *file;
@@ -96,12 +96,17 @@ int disk_replace_file(struct disk *disk, const char *path, const void *data, siz
     if (rv != 0) {
         /* The error that matters is the one above; what stays behind is overwritten next time. */
         (void)disk->ops->unlink(disk, temporary);
-        goto out;
     }
-    if (!MUTATED(disk, RENAME_WITHOUT_DIR_FSYNC))
-        rv = disk_sync_parent(disk, path);
 out:
     free(temporary);
+    return rv;
+}
+
+int disk_replace_file(struct disk *disk, const char *path, const void *data, size_t len)
+{
+    int rv = disk_put_file(disk, path, data, len);
+    if (rv == 0 && !MUTATED(disk, RENAME_WITHOUT_DIR_FSYNC))
+        rv = disk_sync_parent(disk, path);
     return rv;
 }
 

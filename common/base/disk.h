@@ -104,6 +104,8 @@ int disk_pwrite(struct disk_file *file, const void *data, size_t len, int64_t po
 int disk_read_file(struct disk *disk, const char *path, size_t max_bytes, char **ret_data,
                    size_t *ret_len);
 int disk_replace_file(struct disk *disk, const char *path, const void *data, size_t len);
+/* The same without the last step: it is durable once somebody syncs the directory. */
+int disk_put_file(struct disk *disk, const char *path, const void *data, size_t len);
 /* mkdir -p; syncs each parent in which it made a directory. */
 int disk_make_path(struct disk *disk, const char *path);
 /* fsync of the directory that holds `path`. */
