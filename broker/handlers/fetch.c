@@ -318,6 +318,7 @@ static void op_after_setting(struct fetch_op *op)
     if (--op->outstanding > 0)
         return;
     op->phase = FETCH_WAITING;
+    op->request->shard->waiting_fetches++;
     if (op->woken || op->time_up)
         op_read(op);
 }
@@ -349,6 +350,8 @@ static void group_read(struct shard_call *call)
 
 static void op_read(struct fetch_op *op)
 {
+    if (op->phase == FETCH_WAITING)
+        op->request->shard->waiting_fetches--;
     op_send(op, FETCH_READING, fetch_group_read, group_read);
     op_after_reading(op);
 }

@@ -59,6 +59,7 @@ static void entry_acked(struct ack_wait *wait, enum kafka_error error)
 {
     struct produce_entry *entry = CONTAINER_OF(wait, struct produce_entry, wait);
     entry->error = error;
+    entry->group->owner->waiting_produces--;
     one_acked(entry->group);
 }
 
@@ -90,8 +91,10 @@ static void append_entry(struct produce_entry *entry, struct partition *p, int16
                                     .committed = acks == -1,
                                     .durable = entry->appended.sync_first,
                                     .done = entry_acked};
-    if (!partition_wait_ack(p, &entry->wait))
-        entry->group->pending++;
+    if (partition_wait_ack(p, &entry->wait))
+        return;
+    entry->group->pending++;
+    entry->group->owner->waiting_produces++;
 }
 
 static struct partition *entry_partition(const struct produce_group *group, int32_t i)

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#define PURGATORY "kafka.server:type=DelayedOperationPurgatory,name=PurgatorySize"
+
 struct gauges {
     int loop_count;
     _Atomic bool is_set[GAUGE_COUNT];
@@ -15,6 +17,7 @@ struct gauges {
 static const struct {
     const char *mbean;
     double scale; /* 0: as it is */
+    struct metric_label label;
 } table[GAUGE_COUNT] = {
     [GAUGE_PARTITION_COUNT] = {"kafka.server:type=ReplicaManager,name=PartitionCount", 0},
     [GAUGE_LEADER_COUNT] = {"kafka.server:type=ReplicaManager,name=LeaderCount", 0},
@@ -28,6 +31,8 @@ static const struct {
         {"kafka.server:type=FetchSessionCache,name=NumIncrementalFetchSessions", 0},
     [GAUGE_FETCH_SESSION_PARTITIONS] =
         {"kafka.server:type=FetchSessionCache,name=NumIncrementalFetchPartitionsCached", 0},
+    [GAUGE_WAITING_PRODUCES] = {PURGATORY, 0, {"delayedOperation", {"Produce", 7}}},
+    [GAUGE_WAITING_FETCHES] = {PURGATORY, 0, {"delayedOperation", {"Fetch", 5}}},
     [GAUGE_BROKER_STATE] = {"kafka.server:type=KafkaServer,name=BrokerState", 0},
     [GAUGE_METADATA_OFFSET] =
         {"kafka.server:type=broker-metadata-metrics,name=last-applied-record-offset", 0},
@@ -107,6 +112,18 @@ static void write_raft_state(const struct gauges *gauges, struct metrics_writer 
     metrics_write_plain(writer, METRIC_GAUGE, "kafka_server_raftmetrics", &label, 1, 1);
 }
 
+/* A loop is a network thread and a request handler. */
+static void write_idle(const struct gauges *gauges, struct metrics_writer *writer)
+{
+    static const char *const mbeans[] = {
+        "kafka.network:type=SocketServer,name=NetworkProcessorAvgIdlePercent",
+        "kafka.server:type=KafkaRequestHandlerPool,name=RequestHandlerAvgIdlePercent",
+    };
+    double idle = (double)gauge_sum(gauges, GAUGE_IDLE) / 1000 / gauges->loop_count;
+    for (size_t i = 0; i < ARRAY_LEN(mbeans); i++)
+        metrics_write(writer, METRIC_GAUGE, mbeans[i], NULL, 0, idle);
+}
+
 void gauges_collect(void *ctx, struct metrics_writer *writer)
 {
     const struct gauges *gauges = ctx;
@@ -117,9 +134,14 @@ void gauges_collect(void *ctx, struct metrics_writer *writer)
             write_raft_state(gauges, writer);
             continue;
         }
+        if (i == GAUGE_IDLE) {
+            write_idle(gauges, writer);
+            continue;
+        }
         double value = (double)gauge_sum(gauges, (enum gauge)i);
         if (table[i].scale > 0)
             value *= table[i].scale;
-        metrics_write(writer, METRIC_GAUGE, table[i].mbean, NULL, 0, value);
+        metrics_write(writer, METRIC_GAUGE, table[i].mbean, &table[i].label,
+                      table[i].label.name != NULL, value);
     }
 }

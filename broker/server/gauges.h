@@ -21,6 +21,9 @@ enum gauge {
     GAUGE_AT_MIN_ISR,
     GAUGE_FETCH_SESSIONS,
     GAUGE_FETCH_SESSION_PARTITIONS,
+    GAUGE_WAITING_PRODUCES,
+    GAUGE_WAITING_FETCHES,
+    GAUGE_IDLE, /* in thousandths of the time; shown as the loops' mean, under two names */
     /* Of loop 0: what the metadata says. */
     GAUGE_BROKER_STATE,
     GAUGE_METADATA_OFFSET,

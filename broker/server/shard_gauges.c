@@ -41,6 +41,23 @@ static void tally_partition(struct shard *shard, const struct partition *p, stru
     tally->at_min_isr += role->isr_count == least;
 }
 
+/* As Kafka's meters: a mean over about the last minute. */
+static void refresh_idle(struct shard *shard)
+{
+    struct env *env = shard->loop->env;
+    int64_t now_us = env_now_us(env), idle_us = env->ops->idle_us(shard->loop);
+    double span_us = (double)(now_us - shard->idle_since_us);
+    if (shard->idle_since_us > 0 && span_us > 0) {
+        double share = (double)(idle_us - shard->idle_before_us) / span_us;
+        double weight = span_us / (span_us + 60e6);
+        shard->busy_share += weight * (MAX(1.0 - share, 0) - shard->busy_share);
+    }
+    shard->idle_since_us = now_us;
+    shard->idle_before_us = idle_us;
+    gauge_set(gauges_of(shard), GAUGE_IDLE, shard->index,
+              1000 - (int64_t)(shard->busy_share * 1000));
+}
+
 static void refresh_partitions(struct shard *shard)
 {
     struct gauges *gauges = gauges_of(shard);
@@ -57,6 +74,8 @@ static void refresh_partitions(struct shard *shard)
     gauge_set(gauges, GAUGE_FETCH_SESSIONS, at, fetch_session_cache_count(shard->sessions));
     gauge_set(gauges, GAUGE_FETCH_SESSION_PARTITIONS, at,
               fetch_session_cache_partitions(shard->sessions));
+    gauge_set(gauges, GAUGE_WAITING_PRODUCES, at, shard->waiting_produces);
+    gauge_set(gauges, GAUGE_WAITING_FETCHES, at, shard->waiting_fetches);
 }
 
 static void refresh_brokers(const struct image *image, struct gauges *gauges)
@@ -134,6 +153,7 @@ void shard_gauges_tick(struct shard *shard, int64_t now_ms)
         return;
     shard->gauges_due_ms = now_ms + INTERVAL_MS;
     refresh_partitions(shard);
+    refresh_idle(shard);
     if (shard->index == 0)
         refresh_metadata(shard);
     shard->gauges_version = shard->image->version;

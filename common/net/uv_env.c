@@ -61,6 +61,7 @@ static const struct env_ops env_ops = {
     .timer_start = uv_env_timer_start,
     .timer_stop = uv_env_timer_stop,
     .submit = submit,
+    .idle_us = uv_env_loop_idle_us,
 };
 
 static const struct net_ops net_ops = {

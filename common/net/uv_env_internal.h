@@ -76,6 +76,7 @@ static inline struct uv_env_loop *uv_env_loop_of(struct loop *loop)
 }
 
 /* uv_loop.c */
+int64_t uv_env_loop_idle_us(struct loop *loop);
 int uv_env_loop_init(struct uv_env_loop *loop, struct env *env, int index);
 /* Until uv_stop(&loop->uv). */
 void uv_env_loop_run(struct uv_env_loop *loop);

@@ -121,6 +121,11 @@ static void on_prepare(uv_prepare_t *handle)
     arm_timer(loop);
 }
 
+int64_t uv_env_loop_idle_us(struct loop *base)
+{
+    return (int64_t)(uv_metrics_idle_time(&uv_env_loop_of(base)->uv) / 1000);
+}
+
 int uv_env_loop_init(struct uv_env_loop *loop, struct env *env, int index)
 {
     loop->base = (struct loop){.env = env, .index = index};
@@ -135,6 +140,7 @@ int uv_env_loop_init(struct uv_env_loop *loop, struct env *env, int index)
         CHECK(uv_loop_close(&loop->uv) == 0);
         return rv;
     }
+    CHECK(uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME) == 0);
     CHECK(uv_idle_init(&loop->uv, &loop->idle) == 0);
     CHECK(uv_prepare_init(&loop->uv, &loop->prepare) == 0);
     CHECK(uv_timer_init(&loop->uv, &loop->timer) == 0);

@@ -195,6 +195,12 @@ static void ops_random(struct env *env, void *ret_bytes, size_t len)
     sim_random_fill(&sim_node_of(env)->random, ret_bytes, len);
 }
 
+/* What runs takes no virtual time. */
+static int64_t ops_idle_us(struct loop *loop)
+{
+    return ops_now_us(loop->env);
+}
+
 static const struct env_ops sim_env_ops = {
     .now_us = ops_now_us,
     .wall_ms = ops_wall_ms,
@@ -203,6 +209,7 @@ static const struct env_ops sim_env_ops = {
     .timer_start = ops_timer_start,
     .timer_stop = ops_timer_stop,
     .submit = ops_submit,
+    .idle_us = ops_idle_us,
 };
 
 static void log_sink(struct logger *logger, enum log_level level, const char *module,

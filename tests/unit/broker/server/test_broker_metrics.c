@@ -38,6 +38,9 @@ static double shown(const char *sample)
 
 #define TOPIC_SAMPLE(name, topic)                                                                  \
     shown("kafka_server_brokertopicmetrics_" name "_total{topic=\"" topic "\"}")
+#define PURGATORY(operation)                                                                       \
+    shown("kafka_server_delayedoperationpurgatory_purgatorysize{delayedOperation=\"" operation     \
+          "\"}")
 #define ALL_SAMPLE(name) shown("kafka_server_brokertopicmetrics_" name "_total")
 
 static void test_topics(void **state)
@@ -105,6 +108,16 @@ static void test_gauges(void **state)
     assert_true(shown("kafka_server_raftmetrics_commit_latency_avg") == 2.5);
     gauge_set(gauges, GAUGE_RAFT_STATE, 0, RAFT_STATE_FOLLOWER);
     assert_true(shown("kafka_server_raftmetrics{current_state=\"follower\"}") == 1);
+    gauge_set(gauges, GAUGE_WAITING_FETCHES, 0, 2);
+    gauge_set(gauges, GAUGE_WAITING_PRODUCES, 1, 5);
+    assert_true(PURGATORY("Fetch") == 2);
+    assert_true(PURGATORY("Produce") == 5);
+    /* Two loops: their mean. */
+    gauge_set(gauges, GAUGE_IDLE, 0, 1000);
+    gauge_set(gauges, GAUGE_IDLE, 1, 500);
+    assert_true(shown("kafka_network_socketserver_networkprocessoravgidle_percent") == 0.75);
+    assert_true(shown("kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent") ==
+                0.75);
     gauge_set(gauges, GAUGE_RAFT_LEADER, 0, -1);
     assert_true(gauge_sum(gauges, GAUGE_RAFT_LEADER) == -1);
 }
