@@ -80,6 +80,9 @@ struct quorum_checkpoint_reader;
 
 int quorum_checkpoint_open(struct disk *disk, const char *directory, struct quorum_checkpoint_id id,
                            struct quorum_checkpoint_reader **ret_reader);
+/* The same under any name. */
+int quorum_checkpoint_open_path(struct disk *disk, const char *path,
+                                struct quorum_checkpoint_reader **ret_reader);
 /* 1 and a run of whole metadata batches, which live until the next call; 0 behind the last. */
 int quorum_checkpoint_next(struct quorum_checkpoint_reader *reader, struct bytes *ret_batches);
 /* What the header says; known after the first call of next. Lives as long as the reader. */

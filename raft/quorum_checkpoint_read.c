@@ -20,10 +20,17 @@ struct quorum_checkpoint_reader {
 int quorum_checkpoint_open(struct disk *disk, const char *directory, struct quorum_checkpoint_id id,
                            struct quorum_checkpoint_reader **ret_reader)
 {
-    struct quorum_checkpoint_reader *r = mem_calloc(1, sizeof(*r));
     char *path = quorum_checkpoint_path(directory, id, "");
-    int rv = disk_open(disk, path, DISK_READ, &r->file);
+    int rv = quorum_checkpoint_open_path(disk, path, ret_reader);
     free(path);
+    return rv;
+}
+
+int quorum_checkpoint_open_path(struct disk *disk, const char *path,
+                                struct quorum_checkpoint_reader **ret_reader)
+{
+    struct quorum_checkpoint_reader *r = mem_calloc(1, sizeof(*r));
+    int rv = disk_open(disk, path, DISK_READ, &r->file);
     if (rv == 0)
         r->info.size_bytes = disk->ops->size(r->file);
     if (rv == 0 && r->info.size_bytes < 0)

@@ -64,19 +64,27 @@ static void load_step(struct quorum_node *node)
     work_submit(&node->load_work, WORK_DISK);
 }
 
+void give_checkpoint(struct quorum_node *node, struct quorum_checkpoint_id id)
+{
+    node->load_id = id;
+    node->given_out = node->high_watermark = id.end_offset;
+    node->bytes_since_snapshot = 0;
+    log_set_high_watermark(node->log, node->high_watermark);
+    node->loading = true;
+    int rv = node->handler->snapshot_begin(node->ctx);
+    if (rv == 0)
+        load_step(node);
+    else
+        node_fail(node, "cannot load the metadata in %s: %s", node->directory, strerror(-rv));
+}
+
 void give_start(struct quorum_node *node, struct quorum_opening *opening)
 {
     int rv = 0;
 
     node->given_out = node->high_watermark = 0;
     if (opening->has_snapshot) {
-        node->load_id = node->kept.items[node->kept.count - 1].id;
-        node->given_out = node->high_watermark = node->load_id.end_offset;
-        log_set_high_watermark(node->log, node->high_watermark);
-        node->loading = true;
-        rv = node->handler->snapshot_begin(node->ctx);
-        if (rv == 0)
-            load_step(node);
+        give_checkpoint(node, node->kept.items[node->kept.count - 1].id);
     } else if (opening->bootstrap.len > 0) {
         struct bytes batches = {opening->bootstrap.data, (int32_t)opening->bootstrap.len};
         rv = node->handler->bootstrap(node->ctx, batches);
@@ -183,7 +191,7 @@ void give_out(struct quorum_node *node)
     int64_t turn = 0;
     while (node_alive(node) && !node->loading && !node->warm &&
            node->given_out < node->high_watermark) {
-        if (node->job.in_flight && node->job.kind == QUORUM_JOB_TRUNCATE)
+        if (node_log_is_taken(node))
             return;
         if (turn >= TURN_BYTES) {
             node_schedule(node);

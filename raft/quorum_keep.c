@@ -7,6 +7,8 @@
  */
 #include "raft/quorum_node_internal.h"
 
+#include "common/storage/log_epochs.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -70,6 +72,20 @@ static void choose_doomed(struct quorum_node *node)
                 node->kept.count * sizeof(node->kept.items[0]));
 }
 
+void keep_only(struct quorum_node *node, const struct quorum_kept *kept)
+{
+    CHECK(!node->cleaning);
+    for (size_t i = 0; i < node->kept.count; i++) {
+        const struct quorum_checkpoint_id id = node->kept.items[i].id;
+        if (id.end_offset != kept->id.end_offset || id.epoch != kept->id.epoch)
+            kept_push(&node->doomed, &node->kept.items[i]);
+    }
+    node->kept.count = 0;
+    kept_push(&node->kept, kept);
+    if (node->doomed.count > 0)
+        clean_submit(node);
+}
+
 /* The first index that is kept. */
 static uint64_t trim(struct quorum_node *node)
 {
@@ -118,6 +134,35 @@ static void snapshot_run(struct work *work)
     node->snapshot_rv = rv;
 }
 
+/* That of the newest checkpoint. */
+static uint64_t newest_index(const struct quorum_node *node)
+{
+    if (node->core)
+        return quorum_core_snapshot_index(node->core);
+    struct quorum_checkpoint_id id;
+    return quorum_node_newest_snapshot(node, &id) ? quorum_index_of(id.end_offset - 1) : 0;
+}
+
+/* Epoch and voters as of a batch's end. */
+static void snapshot_at(struct quorum_node *node, int64_t end_offset)
+{
+    uint64_t index = quorum_index_of(end_offset - 1);
+    struct quorum_voters *voters;
+    int32_t epoch;
+    if (node->core) {
+        struct quorum_extent batch;
+        bool found = quorum_core_find_batch(node->core, index, &batch);
+        CHECK(found && batch.end == index);
+        epoch = quorum_epoch_of(batch.term);
+        voters = quorum_core_voters_at(node->core, index);
+    } else {
+        epoch = log_epoch_of(node->log, end_offset - 1);
+        voters = observer_voters_at(node->observer, end_offset);
+    }
+    node->snapshot_id = (struct quorum_checkpoint_id){end_offset, epoch};
+    node->snapshot_voters = voters ? quorum_voters_copy(voters) : NULL;
+}
+
 static void snapshot_done(struct work *work)
 {
     struct quorum_node *node = CONTAINER_OF(work, struct quorum_node, snapshot_work);
@@ -127,14 +172,15 @@ static void snapshot_done(struct work *work)
     node->snapshot = NULL;
     quorum_voters_unref(node->snapshot_voters);
     node->snapshot_voters = NULL;
-    if (rv == 0 && quorum_core_snapshot_index(node->core) >= index)
+    if (rv == 0 && newest_index(node) >= index)
         rv = -ESTALE;
     if (rv == 0 && node_alive(node)) {
         struct quorum_kept kept = {node->snapshot_id, node->snapshot_size,
                                    snapshot->last_contained_ms};
         kept_push(&node->kept, &kept);
         uint64_t first = trim(node);
-        rv = quorum_core_snapshot_taken(node->core, index, first, env_now_ms(node->env));
+        if (node->core)
+            rv = quorum_core_snapshot_taken(node->core, index, first, env_now_ms(node->env));
     }
     snapshot->done(snapshot, rv);
     node_schedule(node);
@@ -149,14 +195,11 @@ int quorum_node_snapshot(struct quorum_node *node, struct quorum_snapshot *snaps
     if (node->snapshot)
         return -EBUSY;
     uint64_t index = quorum_index_of(end_offset - 1);
-    struct quorum_extent batch;
-    if (end_offset <= 0 || index <= quorum_core_snapshot_index(node->core))
+    if (end_offset <= 0 || index <= newest_index(node))
         return -ESTALE;
-    bool found = quorum_core_find_batch(node->core, index, &batch);
-    CHECK(found && batch.end == index && end_offset <= node->given_out);
+    CHECK(end_offset <= node->given_out);
     node->snapshot = snapshot;
-    node->snapshot_id = (struct quorum_checkpoint_id){end_offset, quorum_epoch_of(batch.term)};
-    node->snapshot_voters = quorum_voters_copy(quorum_core_voters_at(node->core, index));
+    snapshot_at(node, end_offset);
     /* As of that offset: before the voters stood in the log, a checkpoint must not name them. */
     node->snapshot_kraft_version = node->voters_offset < end_offset;
     node->snapshot_wall_ms = env_wall_ms(node->env);

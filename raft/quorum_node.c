@@ -11,6 +11,32 @@
 static void pump(struct task *task);
 static void on_timer(struct timer *timer);
 
+static void copy_follow(struct quorum_node *node)
+{
+    const struct quorum_follow_config *from = node->config.follow;
+    if (!from)
+        return;
+    struct endpoint *bootstrap = mem_calloc(from->bootstrap_count, sizeof(*bootstrap));
+    int32_t *ids = from->bootstrap_ids ? mem_calloc(from->bootstrap_count, sizeof(*ids)) : NULL;
+    for (size_t i = 0; i < from->bootstrap_count; i++) {
+        bootstrap[i] = from->bootstrap[i];
+        if (ids)
+            ids[i] = from->bootstrap_ids[i];
+    }
+    node->follow = *from;
+    node->follow.cluster_id = mem_strdup(from->cluster_id);
+    node->follow.bootstrap = bootstrap;
+    node->follow.bootstrap_ids = ids;
+    node->config.follow = &node->follow;
+}
+
+static void release_follow(struct quorum_node *node)
+{
+    free((void *)(uintptr_t)node->follow.cluster_id);
+    free((void *)(uintptr_t)node->follow.bootstrap);
+    free((void *)(uintptr_t)node->follow.bootstrap_ids);
+}
+
 struct quorum_node *quorum_node_new(struct loop *loop, const struct quorum_node_config *config,
                                     const struct quorum_handler *handler, void *ctx)
 {
@@ -24,6 +50,7 @@ struct quorum_node *quorum_node_new(struct loop *loop, const struct quorum_node_
     /* A copy: a worker counts references to it while it opens the log. */
     if (config->voters)
         node->config.voters = quorum_voters_copy(config->voters);
+    copy_follow(node);
     /* The log's start is moved by checkpoints alone. */
     node->config.log.retention_bytes = -1;
     node->config.log.retention_ms = -1;
@@ -51,6 +78,8 @@ void quorum_node_free(struct quorum_node *node)
     if (node->has_action)
         quorum_action_release(&node->action);
     quorum_core_free(node->core);
+    observer_free(node->observer);
+    release_follow(node);
     quorum_voters_unref(node->config.voters);
     free(node->kept.items);
     free(node->doomed.items);
@@ -70,6 +99,8 @@ void node_fail(struct quorum_node *node, const char *format, ...)
     node->failed = true;
     node->active = false;
     timer_stop(&node->timer);
+    if (node->observer)
+        observer_halt(node->observer);
     node_end_proposals(node, INT64_MAX, -ECANCELED);
     quorum_node_end_waits(node);
     if (node->phase != QUORUM_STOPPING)
@@ -101,11 +132,15 @@ static void pump(struct task *task)
         node_close_if_idle(node);
     if (!node_alive(node))
         return;
-    run_actions(node);
-    run_flush(node);
+    if (node->observer) {
+        observer_pump(node->observer);
+    } else {
+        run_actions(node);
+        run_flush(node);
+    }
     give_out(node);
     serve_wake(node);
-    if (node_alive(node))
+    if (node_alive(node) && node->core)
         arm_timer(node);
 }
 
@@ -142,9 +177,13 @@ static void opened(struct work *work)
     o->core = NULL;
     o->log = NULL;
     o->kept = (struct quorum_kept_list){0};
+    if (o->observes)
+        node->observer = observer_new(node, o);
     node->handler->opened(node->ctx);
     give_start(node, o);
     opening_free(o);
+    if (node->observer && node_alive(node))
+        observer_start(node->observer);
     node_schedule(node);
 }
 
@@ -169,7 +208,8 @@ void quorum_node_start(struct quorum_node *node)
 bool node_in_flight(const struct quorum_node *node)
 {
     return node->opening || node->job.in_flight || node->flush || node->load_work.run ||
-           node->warm || node->snapshot || node->cleaning || node->pump_posted;
+           node->warm || node->snapshot || node->cleaning || node->pump_posted ||
+           (node->observer && observer_in_flight(node->observer));
 }
 
 void node_close_if_idle(struct quorum_node *node)
@@ -195,6 +235,8 @@ void quorum_node_stop(struct quorum_node *node, void (*stopped)(void *ctx), void
     node->phase = QUORUM_STOPPING;
     timer_stop(&node->timer);
     node_end_proposals(node, INT64_MAX, -ECANCELED);
+    if (node->observer)
+        observer_halt(node->observer);
     quorum_node_end_waits(node);
     if (!started) {
         node->phase = QUORUM_STOPPED;
@@ -246,12 +288,13 @@ int quorum_node_propose(struct quorum_node *node, struct buf *batch,
 
 int64_t quorum_node_next_offset(const struct quorum_node *node)
 {
-    return quorum_offset_of(quorum_core_last_index(node->core)) + 1;
+    return node->core ? quorum_offset_of(quorum_core_last_index(node->core)) + 1
+                      : log_end_offset(node->log);
 }
 
 void quorum_node_receive(struct quorum_node *node, const struct quorum_message *message)
 {
-    if (!node_alive(node))
+    if (!node_alive(node) || !node->core)
         return;
     quorum_core_receive(node->core, message, env_now_ms(node->env));
     node_schedule(node);

@@ -52,6 +52,18 @@ struct quorum_handler {
     void (*failed)(void *ctx, const char *sentence);
 };
 
+/* How a node that is no voter follows the quorum (quorum_observer.h). All of it is copied. */
+struct quorum_follow_config {
+    const char *cluster_id;
+    /* Controllers to ask first; their node ids where they are known, else NULL. */
+    const struct endpoint *bootstrap;
+    const int32_t *bootstrap_ids;
+    size_t bootstrap_count;
+    int64_t fetch_timeout_ms, retry_backoff_ms;
+    int32_t fetch_max_bytes, snapshot_max_bytes;
+    bool never_votes; /* a broker: what its disk loses is fetched again */
+};
+
 struct quorum_node_config {
     int32_t node_id;
     struct uuid directory_id;
@@ -62,6 +74,8 @@ struct quorum_node_config {
     /* Where neither log nor checkpoints name voters (kraft.version 0, a new formation): these; may
      * be NULL. Copied. */
     struct quorum_voters *voters;
+    /* Where the voters do not name this disk, it follows them; NULL: it waits to be named. */
+    const struct quorum_follow_config *follow;
     const struct quorum_transport *transport; /* NULL with one voter */
     quorum_guards_off guards_off;             /* tests */
 };

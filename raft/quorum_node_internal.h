@@ -12,7 +12,9 @@
 #include "common/base/mem.h"
 #include "common/storage/log_flush.h"
 #include "common/storage/log_retention.h"
+#include "raft/quorum_job.h"
 #include "raft/quorum_node.h"
+#include "raft/quorum_observer.h"
 #include "raft/quorum_opening.h"
 #include "raft/quorum_replicas.h"
 #include "raft/quorum_state.h"
@@ -21,25 +23,6 @@
 #define QUORUM_MARK_BYTES ((int64_t)1 << 20)
 
 enum quorum_phase { QUORUM_NEW, QUORUM_OPENING, QUORUM_RUNNING, QUORUM_STOPPING, QUORUM_STOPPED };
-
-/* The one thing that actions behind it wait for. */
-enum quorum_job_kind {
-    QUORUM_JOB_STATE,
-    QUORUM_JOB_BOOTSTRAP,
-    QUORUM_JOB_TRUNCATE,
-    QUORUM_JOB_CLOSE,
-};
-
-struct quorum_job {
-    struct work work;
-    enum quorum_job_kind kind;
-    bool in_flight, done;
-    int rv;
-    struct quorum_state state;
-    const struct quorum_voters *voters; /* of the bootstrap; the action holds them */
-    int64_t offset, mark, wall_ms;
-    bool clean;
-};
 
 struct quorum_node {
     struct loop *loop;
@@ -53,7 +36,9 @@ struct quorum_node {
     bool failed;
     char failure[QUORUM_SENTENCE_MAX];
     struct quorum_opening *opening;
-    struct quorum_core *core;
+    struct quorum_core *core;         /* or */
+    struct quorum_observer *observer; /* in its place, where we are no voter */
+    struct quorum_follow_config follow;
     struct log *log;
     int64_t voters_offset; /* where the log, or a checkpoint, first names voters; INT64_MAX */
 
@@ -134,6 +119,16 @@ static inline bool node_alive(const struct quorum_node *node)
 void run_actions(struct quorum_node *node);
 void run_flush(struct quorum_node *node);
 void job_init(struct quorum_node *node);
+/* job.kind and what it needs are set; it ends with a turn of the node. */
+void job_submit(struct quorum_node *node, enum quorum_job_kind kind);
+/* It has ended; true once. */
+bool job_was_done(struct quorum_node *node);
+/* A worker has the log to itself. */
+static inline bool node_log_is_taken(const struct quorum_node *node)
+{
+    return node->job.in_flight &&
+           (node->job.kind == QUORUM_JOB_TRUNCATE || node->job.kind == QUORUM_JOB_INSTALL);
+}
 
 /* quorum_serve.c: ends the waits where there is something to say. */
 void serve_wake(struct quorum_node *node);
@@ -141,5 +136,10 @@ void serve_wake(struct quorum_node *node);
 /* quorum_give.c */
 void give_start(struct quorum_node *node, struct quorum_opening *opening);
 void give_out(struct quorum_node *node);
+/* A checkpoint that takes the place of all that was given out before. */
+void give_checkpoint(struct quorum_node *node, struct quorum_checkpoint_id id);
+
+/* quorum_keep.c: all other checkpoints go. Nothing is being cleaned. */
+void keep_only(struct quorum_node *node, const struct quorum_kept *kept);
 
 #endif

@@ -40,6 +40,12 @@ static bool endpoint_of(const struct quorum_voters *voters, int32_t node_id,
 bool quorum_node_leader(const struct quorum_node *node, struct quorum_leader *ret_leader)
 {
     struct quorum_leader leader = {.id = node->leader_id, .epoch = node->epoch};
+    if (node->observer) {
+        if (!observer_leader_endpoint(node->observer, &leader.endpoint))
+            return false;
+        *ret_leader = leader;
+        return true;
+    }
     if (!node->core || !endpoint_of(quorum_core_voters(node->core), leader.id, &leader.endpoint))
         return false;
     *ret_leader = leader;

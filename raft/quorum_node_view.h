@@ -11,7 +11,8 @@
 
 struct quorum_node;
 
-/* NULL until `opened`. For terms, voters and progress (DescribeQuorum); never changed from outside.
+/* NULL until `opened`, and where this node is no voter. For terms, voters and progress
+ * (DescribeQuorum); never changed from outside.
  */
 const struct quorum_core *quorum_node_core(const struct quorum_node *node);
 /* We lead and on_leader was called. */

@@ -155,7 +155,7 @@ static int open_log(struct quorum_opening *o)
         .config = &o->config->log,
         .trust = LOG_TRUST_NONE,
         .create = true,
-        .strict = true,
+        .strict = !o->config->follow || !o->config->follow->never_votes,
         .check_all = true,
         .recovery_point = o->mark,
         .log_start_offset = snapshot && !o->has_log_files ? snapshot->id.end_offset : 0,
@@ -360,10 +360,14 @@ static int open_all(struct quorum_opening *o)
         .seed = o->seed,
         .guards_off = o->config->guards_off,
     };
-    o->core = quorum_core_new(&core);
     rv = open_checkpoints(o);
     if (rv == 0)
         rv = open_log(o);
+    if (rv == 0 && o->config->follow)
+        rv = opening_look(o);
+    if (rv == 0 && o->observes)
+        return opening_observe(o);
+    o->core = quorum_core_new(&core);
     if (rv == 0)
         rv = load_core(o);
     if (rv == 0)
@@ -389,6 +393,9 @@ void opening_free(struct quorum_opening *o)
     quorum_voters_unref(o->bootstrap_voters);
     quorum_voters_unref(o->snapshot_voters);
     bytebuf_release(&o->bootstrap);
+    for (size_t i = 0; i < o->named_count; i++)
+        quorum_voters_unref(o->named[i].voters);
+    free(o->named);
     free(o->kept.items);
     free(o);
 }

@@ -20,6 +20,12 @@ struct quorum_kept_list {
     size_t count, capacity;
 };
 
+/* Voters as they stand in the log, or (offset -1) in the newest checkpoint. */
+struct quorum_named_voters {
+    int64_t offset;
+    struct quorum_voters *voters;
+};
+
 struct quorum_opening {
     struct work work;
     struct quorum_node *node; /* the loop's; the worker looks at its config only */
@@ -39,11 +45,20 @@ struct quorum_opening {
     int64_t voters_offset; /* of the first VotersRecord in log or checkpoint; INT64_MAX: none */
     int32_t last_epoch;
     int64_t mark;
+    /* The node follows the quorum from outside; then there is no core. */
+    bool observes;
+    struct quorum_named_voters *named;
+    size_t named_count, named_capacity;
+    int32_t state_epoch; /* of quorum-state; -1: none */
 };
 
 void kept_push(struct quorum_kept_list *list, const struct quorum_kept *kept);
 
 void opening_run(struct work *work); /* on a worker */
+/* quorum_open_observer.c: says whether the node observes, from its checkpoints and log; then
+ * settles the log for that. */
+int opening_look(struct quorum_opening *opening);
+int opening_observe(struct quorum_opening *opening);
 /* With core and log, where they were not taken over. NULL is fine. */
 void opening_free(struct quorum_opening *opening);
 int quorum_mark_read(struct disk *disk, const char *directory, int64_t *ret_offset);

@@ -37,6 +37,13 @@ static void job_run(struct work *work)
         free(path);
     } else if (job->kind == QUORUM_JOB_BOOTSTRAP) {
         job->rv = write_bootstrap(node);
+    } else if (job->kind == QUORUM_JOB_INSTALL) {
+        /* A crash in between leaves a log that ends below the checkpoint, which is emptied then. */
+        job->rv = quorum_mark_write(node->disk, node->directory, 0);
+        if (job->rv == 0)
+            job->rv = log_truncate_fully(node->log, job->offset, job->offset, job->wall_ms);
+        if (job->rv == 0)
+            job->rv = quorum_mark_write(node->disk, node->directory, job->offset);
     } else if (job->kind == QUORUM_JOB_TRUNCATE) {
         /* A log that ends below its recovery point would count as damaged. */
         job->rv = job->offset < job->mark
@@ -68,6 +75,7 @@ static void job_done(struct work *work)
         [QUORUM_JOB_STATE] = QUORUM_STATE_FILE,
         [QUORUM_JOB_BOOTSTRAP] = "the bootstrap checkpoint",
         [QUORUM_JOB_TRUNCATE] = "the metadata log",
+        [QUORUM_JOB_INSTALL] = "the metadata log",
     };
     if (job->rv != 0)
         node_fail(node, "cannot write %s in %s: %s", what[job->kind], node->directory,
@@ -81,7 +89,7 @@ void job_init(struct quorum_node *node)
     node->job.work = (struct work){.run = job_run, .done = job_done, .loop = node->loop};
 }
 
-static void job_submit(struct quorum_node *node, enum quorum_job_kind kind)
+void job_submit(struct quorum_node *node, enum quorum_job_kind kind)
 {
     CHECK(!node->job.in_flight);
     node->job.kind = kind;
@@ -92,7 +100,7 @@ static void job_submit(struct quorum_node *node, enum quorum_job_kind kind)
 }
 
 /* The job of the action at hand has ended. */
-static bool job_was_done(struct quorum_node *node)
+bool job_was_done(struct quorum_node *node)
 {
     bool done = node->job.done;
     node->job.done = false;
@@ -301,7 +309,7 @@ void run_flush(struct quorum_node *node)
 {
     /* While the log is being cut nothing else may happen to it. */
     if (!node_alive(node) || node->flush || node->written_id == node->durable_id ||
-        (node->job.in_flight && node->job.kind == QUORUM_JOB_TRUNCATE))
+        node_log_is_taken(node))
         return;
     node->flush_write_id = node->written_id;
     node->flush = log_flush_begin(node->log, false, env_wall_ms(node->env));

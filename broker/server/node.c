@@ -184,10 +184,18 @@ static void started_done(struct work *work)
         node_stop_continue(node);
 }
 
-/* Unfenced, and every partition that was there at the start is open. */
+/* A broker: unfenced, and every partition that was there at the start is open. A controller alone:
+ * somebody leads. */
+static bool serves(const struct node *node)
+{
+    if (node->config->is_broker)
+        return node->unfenced && node->opening_partitions == 0;
+    return node->metadata_loaded && metadata_loop_leader_id(node->metadata) >= 0;
+}
+
 void node_check_ready(struct node *node)
 {
-    if (node->state != NODE_STARTING || !node->unfenced || node->opening_partitions > 0)
+    if (node->state != NODE_STARTING || !serves(node))
         return;
     node->state = NODE_RUNNING;
     atomic_store(&node->ready, true);
@@ -221,12 +229,16 @@ static void after_metadata(void *ctx, int status)
         start_failed(node, status);
         return;
     }
-    node->lifecycle = broker_lifecycle_new(node);
-    broker_lifecycle_start(node->lifecycle, now_unfenced, node);
+    node->metadata_loaded = true;
+    if (node->config->is_broker) {
+        node->lifecycle = broker_lifecycle_new(node);
+        broker_lifecycle_start(node->lifecycle, now_unfenced, node);
+    }
     if (node->config->is_controller) {
         node->controller_lifecycle = controller_lifecycle_new(node);
         controller_lifecycle_start(node->controller_lifecycle);
     }
+    node_check_ready(node);
 }
 
 /* Ending, in this order: registration, listeners, partitions, metadata, disks. Each step calls the

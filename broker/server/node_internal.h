@@ -62,7 +62,7 @@ struct node {
     void *quorum_stopped_ctx;
     struct controller_lifecycle *controller_lifecycle; /* NULL: no controller here */
 
-    bool unfenced;
+    bool metadata_loaded, unfenced;
     _Atomic bool ready;                 /* /readyz */
     _Atomic int64_t opening_partitions; /* on workers now */
     _Atomic int64_t partition_count;

@@ -65,11 +65,46 @@ static struct log_config log_config_of(const struct node *node)
     return log;
 }
 
+/* Who is no voter follows the quorum from outside. Released with release_follow. */
+static struct quorum_follow_config follow_of(const struct node *node)
+{
+    const struct server_config *config = node->config;
+    int count = config->voters_count + config->bootstrap_servers_count;
+    struct endpoint *bootstrap = mem_calloc((size_t)count + 1, sizeof(*bootstrap));
+    int32_t *ids = mem_calloc((size_t)count + 1, sizeof(*ids));
+    for (int i = 0; i < count; i++) {
+        bool is_voter = i < config->voters_count;
+        bootstrap[i] = is_voter ? config->voters[i].endpoint
+                                : config->bootstrap_servers[i - config->voters_count];
+        ids[i] = is_voter ? config->voters[i].node_id : -1;
+    }
+    return (struct quorum_follow_config){
+        .cluster_id = node->disk.cluster_id,
+        .bootstrap = bootstrap,
+        .bootstrap_ids = ids,
+        .bootstrap_count = (size_t)count,
+        .fetch_timeout_ms = integer(node, CONFIG_BROKER_CONTROLLER_QUORUM_FETCH_TIMEOUT_MS),
+        .retry_backoff_ms = integer(node, CONFIG_BROKER_CONTROLLER_QUORUM_RETRY_BACKOFF_MS),
+        .fetch_max_bytes = (int32_t)integer(node, CONFIG_BROKER_CONTROLLER_QUORUM_FETCH_MAX_BYTES),
+        .snapshot_max_bytes =
+            (int32_t)integer(node, CONFIG_BROKER_CONTROLLER_QUORUM_FETCH_SNAPSHOT_MAX_BYTES),
+        .never_votes = !config->is_controller,
+    };
+}
+
+static void release_follow(struct quorum_follow_config *follow)
+{
+    free((void *)(uintptr_t)follow->bootstrap);
+    free((void *)(uintptr_t)follow->bootstrap_ids);
+}
+
 void node_quorum_start(struct node *node, void (*started)(void *ctx, int status), void *ctx)
 {
     const struct server_config *config = node->config;
     struct quorum_voters *self = node_disk_self(config, node->disk.metadata_directory_id);
-    make_peers(node, self);
+    struct quorum_follow_config follow = follow_of(node);
+    if (config->is_controller)
+        make_peers(node, self);
     struct quorum_node_config quorum = {
         .node_id = config->node_id,
         .directory_id = node->disk.metadata_directory_id,
@@ -81,11 +116,15 @@ void node_quorum_start(struct node *node, void (*started)(void *ctx, int status)
         .retention_bytes = integer(node, CONFIG_BROKER_METADATA_MAX_RETENTION_BYTES),
         .retention_ms = integer(node, CONFIG_BROKER_METADATA_MAX_RETENTION_MS),
         .voters = config->is_alone ? self : NULL,
-        .transport = quorum_peers_transport(node->peers),
+        .follow = config->is_controller ? NULL : &follow,
+        .transport = node->peers ? quorum_peers_transport(node->peers) : NULL,
     };
     metadata_loop_start(node->metadata, &quorum, started, ctx);
-    quorum_peers_bind(node->peers, metadata_loop_quorum(node->metadata));
-    quorum_peers_start(node->peers);
+    if (node->peers) {
+        quorum_peers_bind(node->peers, metadata_loop_quorum(node->metadata));
+        quorum_peers_start(node->peers);
+    }
+    release_follow(&follow);
     quorum_voters_unref(self);
 }
 

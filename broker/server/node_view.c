@@ -127,6 +127,7 @@ void node_controller_changed(struct node *node)
     controller_channel_leader_changed(node->channel);
     if (node->lifecycle != NULL)
         broker_lifecycle_controller_found(node->lifecycle);
+    node_check_ready(node);
 }
 
 void node_fatal(struct node *node)

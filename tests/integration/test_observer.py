@@ -1,0 +1,232 @@
+#!/usr/bin/python3
+"""Brokers without the controller's role: they follow the metadata log of a controller.
+
+usage: test_observer.py KRAFTD
+"""
+
+import glob
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from harness import Node, check
+
+
+def wait_for(what, condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        check(time.monotonic() < end, f"not within {seconds} s: {what}")
+        time.sleep(0.1)
+
+
+class Cluster:
+    """A controller and two brokers."""
+
+    def __init__(self, kraftd):
+        self.kraftd = kraftd
+        self.controller = Node(
+            kraftd,
+            config=[
+                "process.roles=controller",
+                # Checkpoints after each few records, and none but the newest is kept.
+                "metadata.log.max.record.bytes.between.snapshots=5000",
+                "metadata.max.retention.bytes=1",
+                "metadata.log.segment.ms=500",
+                "broker.session.timeout.ms=3000",
+            ],
+        )
+        self.serve_only(self.controller, "CONTROLLER", self.controller.controller_port)
+        self.brokers = [self.broker(2), self.broker(3)]
+
+    @staticmethod
+    def serve_only(node, name, port):
+        with open(node.properties, "a", encoding="utf-8") as f:
+            f.write(f"listeners={name}://127.0.0.1:{port}\n")
+
+    def broker(self, node_id):
+        servers = f"127.0.0.1:{self.controller.controller_port}"
+        node = Node(
+            self.kraftd,
+            config=[
+                "process.roles=broker",
+                f"node.id={node_id}",
+                f"controller.quorum.bootstrap.servers={servers}",
+            ],
+        )
+        self.serve_only(node, "PLAINTEXT", node.port)
+        return node
+
+    def nodes(self):
+        return [*self.brokers, self.controller]
+
+    def end(self):
+        for node in self.nodes():
+            code = node.stop()
+            check(code in (None, 0, 143), f"kraftd ended with {code}\n{node.log(200)}")
+        for node in self.nodes():
+            shutil.rmtree(node.folder)
+
+
+def admin(node):
+    return AdminClient({"bootstrap.servers": node.bootstrap})
+
+
+def create(node, names, partitions=1):
+    client = admin(node)
+    wanted = [NewTopic(name, partitions, 1) for name in names]
+    for future in client.create_topics(wanted).values():
+        future.result(30)
+
+
+def delete(node, names):
+    client = admin(node)
+    for future in client.delete_topics(list(names)).values():
+        future.result(30)
+
+
+def topics_of(node):
+    return set(admin(node).list_topics(timeout=10).topics)
+
+
+def metadata_dir(node):
+    return os.path.join(node.data, "__cluster_metadata-0")
+
+
+def write_to(node, topic, count=100):
+    failed = []
+    producer = Producer({"bootstrap.servers": node.bootstrap})
+    for i in range(count):
+        producer.produce(topic, str(i), on_delivery=lambda e, m: e and failed.append(str(e)))
+    check(producer.flush(30) == 0 and not failed, f"writing failed: {failed[:3]}")
+
+
+def blank_brokers_join(cluster):
+    """Nothing is formatted: the controller forms a cluster, the brokers learn which one it is."""
+    for node in [cluster.controller, *cluster.brokers]:
+        node.start()
+    first, second = cluster.brokers
+    create(first, [f"t{i}" for i in range(10)], 4)
+    wait_for("the topics on the other broker", lambda: len(topics_of(second)) == 10)
+    write_to(second, "t3")
+    owners = {
+        p.leader for t in admin(first).list_topics(timeout=10).topics.values()
+        for p in t.partitions.values()
+    }
+    check(owners == {2, 3}, f"partitions are led by {owners}")
+    ids = set()
+    for node in cluster.nodes():
+        with open(os.path.join(node.data, "meta.properties"), encoding="ascii") as f:
+            ids |= {line for line in f if line.startswith("cluster.id=")}
+    check(len(ids) == 1, f"cluster ids: {ids}")
+    print("blank brokers join: ok")
+
+
+def a_restart_goes_on(cluster):
+    first, second = cluster.brokers
+    second.stop()
+    create(first, ["while-away"])
+    second.start()
+    wait_for("the new topic", lambda: "while-away" in topics_of(second))
+    second.kill()
+    second.start()
+    wait_for("the topic again", lambda: "while-away" in topics_of(second))
+    cluster.controller.kill()
+    cluster.controller.start()
+    create(first, ["after-the-controller"])
+    wait_for("the last topic", lambda: "after-the-controller" in topics_of(second))
+    print("a restart goes on: ok")
+
+
+def who_lags_takes_a_checkpoint(cluster):
+    first, second = cluster.brokers
+    second.stop()
+    for turn in range(6):
+        names = [f"short-{turn}-{i}" for i in range(20)]
+        create(first, names)
+        delete(first, names[1:])
+        time.sleep(0.6)
+    log = metadata_dir(cluster.controller)
+
+    def trimmed():
+        return not os.path.exists(os.path.join(log, "0" * 20 + ".log"))
+
+    wait_for("the controller to trim its log", trimmed)
+    second.start()
+    took = "Took the leader's checkpoint" in second.log()
+    check(took, "no checkpoint was taken\n" + second.log())
+    check(topics_of(second) == topics_of(first), "the brokers differ")
+    checkpoints = glob.glob(os.path.join(metadata_dir(second), "*.checkpoint"))
+    check(checkpoints, "the checkpoint is not in the broker's directory")
+    # From its own files.
+    second.stop()
+    second.start()
+    check(topics_of(second) == topics_of(first), "the brokers differ after a restart")
+    write_to(second, "t5")
+    print("who lags takes a checkpoint: ok")
+
+
+def a_damaged_log_is_fetched_again(cluster):
+    first, second = cluster.brokers
+    second.stop()
+    newest = max(glob.glob(os.path.join(metadata_dir(second), "*.log")))
+    with open(newest, "r+b") as f:
+        f.seek(0, os.SEEK_END)
+        f.seek(max(f.tell() // 2, 0))
+        f.write(b"\xff" * 40)
+    second.start()
+    check(topics_of(second) == topics_of(first), "the brokers differ")
+    second.stop()
+    shutil.rmtree(metadata_dir(second))
+    second.start()
+    check(topics_of(second) == topics_of(first), "the brokers differ without a log")
+    print("a damaged log is fetched again: ok")
+
+
+def another_cluster_is_refused(cluster):
+    """Directories of one cluster, controllers of another."""
+    stranger = cluster.broker(9)
+    tool = os.path.join(os.path.dirname(cluster.kraftd), "kafka-storage")
+    subprocess.run(
+        [tool, "format", "-t", "5L6g3nShT-eMCtK--X86sw", "-c", stranger.properties],
+        check=True,
+        capture_output=True,
+    )
+    try:
+        stranger.start(wait_s=4)
+        check(False, "a broker of another cluster became ready")
+    except RuntimeError:
+        pass
+    check(
+        "is of another cluster than this node, whose cluster.id is 5L6g3nShT-eMCtK--X86sw"
+        in stranger.log(),
+        "it does not say so\n" + stranger.log(),
+    )
+    check(stranger.stop() in (0, 143), "it does not stop")
+    shutil.rmtree(stranger.folder)
+    print("another cluster is refused: ok")
+
+
+def main():
+    cluster = Cluster(os.path.abspath(sys.argv[1]))
+    try:
+        blank_brokers_join(cluster)
+        a_restart_goes_on(cluster)
+        who_lags_takes_a_checkpoint(cluster)
+        a_damaged_log_is_fetched_again(cluster)
+        another_cluster_is_refused(cluster)
+    except BaseException:
+        for node in cluster.nodes():
+            print(f"--- {node.properties}", node.log(), sep="\n", file=sys.stderr)
+            if node.process is not None and node.process.poll() is None:
+                node.kill()
+        raise
+    cluster.end()
+
+
+if __name__ == "__main__":
+    main()
