@@ -94,6 +94,15 @@ struct quorum_voters *quorum_core_voters_at(const struct quorum_core *core, uint
     return NULL;
 }
 
+bool quorum_core_was_member(const struct quorum_core *core, uint64_t raft_id)
+{
+    for (size_t i = 0; i < core->change_count; i++) {
+        if (quorum_voters_find(core->changes[i].voters, raft_id))
+            return true;
+    }
+    return false;
+}
+
 uint64_t quorum_core_change_index(const struct quorum_core *core)
 {
     return core->change_count ? core->changes[core->change_count - 1].index : 0;

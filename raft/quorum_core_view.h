@@ -30,6 +30,8 @@ bool quorum_core_find_batch(const struct quorum_core *core, uint64_t index,
 struct quorum_voters *quorum_core_voters(const struct quorum_core *core);
 /* The set in force at `index`, and where it stands in the log (0: bootstrap or snapshot). */
 struct quorum_voters *quorum_core_voters_at(const struct quorum_core *core, uint64_t index);
+/* It is, or was, in a set that is still known. */
+bool quorum_core_was_member(const struct quorum_core *core, uint64_t raft_id);
 /* Index of the newest change, and whether it is committed. */
 uint64_t quorum_core_change_index(const struct quorum_core *core);
 bool quorum_core_change_open(const struct quorum_core *core);

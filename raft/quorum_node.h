@@ -106,6 +106,13 @@ struct quorum_proposal {
  */
 int quorum_node_propose(struct quorum_node *node, struct buf *batch,
                         struct quorum_proposal *proposal);
+/* One change of the voters, as quorum_core_change: its errors, -EPERM too where on_leader has not
+ * come, -EAGAIN where the log names no voters yet. `voters` is shared. */
+int quorum_node_change(struct quorum_node *node, struct quorum_voters *voters);
+/* Begins to bring a standby up to date. */
+int quorum_node_catch_up(struct quorum_node *node, uint64_t raft_id);
+/* Hands leadership over, to any voter that is up to date. -EPERM: we do not lead. */
+int quorum_node_transfer(struct quorum_node *node);
 /* Offset that the next record proposed gets. */
 int64_t quorum_node_next_offset(const struct quorum_node *node);
 

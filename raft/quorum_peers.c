@@ -41,6 +41,7 @@ struct quorum_peers *quorum_peers_new(const struct quorum_peers_config *config)
     fill_listeners(peers);
     peers->incarnation_id = env_random_uuid(peers->env);
     peers->transport = (struct quorum_transport){.send = peers_send, .ctx = peers};
+    peers->leading_epoch = -1;
     timer_init(&peers->timer, config->loop, tick);
     return peers;
 }
@@ -181,8 +182,8 @@ static void on_down(void *owner, int status, struct str refusal)
         return;
     peer->said = said;
     if (status == -EPERM)
-        log_error(logger, "The node at %s refuses to talk to this one: %.*s", where,
-                  STR_FMT(refusal));
+        log_warn(logger, "The node at %s refuses to talk to this one: %.*s", where,
+                 STR_FMT(refusal));
     else if (peer->id.raft_id != 0)
         log_info(logger, "No connection to node %" PRId32 " of the quorum at %s: %s",
                  peer->id.node_id, where, text_of(status));
@@ -245,7 +246,9 @@ static void want_voters(struct quorum_peers *peers, const struct quorum_voters *
         const struct quorum_server *server = &voters->servers[i];
         struct quorum_peer_id id = {server->node_id, server->directory_id, server->raft_id};
         struct endpoint endpoint;
-        struct peer *peer = server->raft_id == self ? NULL : peers_meet(peers, &id);
+        /* Our own node id with another directory is the disk that this one replaces. */
+        bool is_self = server->raft_id == self || server->node_id == peers->config.node_id;
+        struct peer *peer = is_self ? NULL : peers_meet(peers, &id);
         if (!peer)
             continue;
         /* A static quorum's records have no end points: those of the configuration hold on. */
@@ -324,6 +327,7 @@ static void tick(struct timer *timer)
     refresh(peers);
     for (size_t i = 0; i < peers->count; i++)
         ping(peers->items[i], now_ms);
+    peers_step_members(peers);
     timer_start_in_ms(&peers->timer, TICK_MS);
 }
 

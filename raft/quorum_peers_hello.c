@@ -17,6 +17,23 @@
 /* A session that was silent for longer has lost its process or its network: peers ping. */
 #define SILENCE_MS 1500
 
+static bool is_news(struct quorum_peers *peers, uint64_t hash)
+{
+    int64_t now_ms = env_now_ms(peers->env);
+    for (size_t i = 0; i < QUORUM_REFUSALS_KEPT; i++) {
+        if (peers->refusals[i].hash != hash)
+            continue;
+        if (now_ms - peers->refusals[i].ms < REFUSAL_REPEAT_MS)
+            return false;
+        peers->refusals[i].ms = now_ms;
+        return true;
+    }
+    size_t at = peers->next_refusal++ % QUORUM_REFUSALS_KEPT;
+    peers->refusals[at].hash = hash;
+    peers->refusals[at].ms = now_ms;
+    return true;
+}
+
 __attribute__((format(printf, 3, 4))) static enum kafka_error
 refuse(struct quorum_peers *peers, enum kafka_error error, const char *format, ...)
 {
@@ -24,13 +41,8 @@ refuse(struct quorum_peers *peers, enum kafka_error error, const char *format, .
     va_start(args, format);
     vsnprintf(peers->refusal, sizeof(peers->refusal), format, args);
     va_end(args);
-    uint64_t hash = str_hash(str_of(peers->refusal));
-    int64_t now_ms = env_now_ms(peers->env);
-    if (hash != peers->refusal_said || now_ms - peers->refusal_ms >= REFUSAL_REPEAT_MS) {
-        log_error(peers->env->logger, "Refused a connection of the quorum: %s", peers->refusal);
-        peers->refusal_said = hash;
-        peers->refusal_ms = now_ms;
-    }
+    if (is_news(peers, str_hash(str_of(peers->refusal))))
+        log_warn(peers->env->logger, "Refused a connection of the quorum: %s", peers->refusal);
     return error;
 }
 

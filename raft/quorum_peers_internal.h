@@ -11,8 +11,9 @@
 #include "raft/quorum_peers.h"
 
 /* Nodes that are remembered; strangers must not fill the memory. */
-#define QUORUM_PEERS_MAX   (2 * QUORUM_SERVERS_MAX)
-#define QUORUM_REFUSAL_MAX 512
+#define QUORUM_REFUSALS_KEPT 16
+#define QUORUM_PEERS_MAX     (2 * QUORUM_SERVERS_MAX)
+#define QUORUM_REFUSAL_MAX   512
 
 struct peer {
     struct quorum_peers *peers;
@@ -46,12 +47,18 @@ struct quorum_peers {
     size_t count, capacity;
     uint64_t last_session;
     struct timer timer;
+    int32_t leading_epoch; /* in which we lead, since: */
+    int64_t leading_ms;
+    uint64_t step_said; /* hash of what was logged last about members */
     bool running, stopping;
     int closing_links;
     struct task stop_task;
     char refusal[QUORUM_REFUSAL_MAX];
-    uint64_t refusal_said; /* hash of the last refusal that was logged */
-    int64_t refusal_ms;
+    struct {
+        uint64_t hash;
+        int64_t ms;
+    } refusals[QUORUM_REFUSALS_KEPT]; /* that were logged last */
+    size_t next_refusal;
     void (*stopped)(void *ctx);
     void *stopped_ctx;
 };
@@ -59,6 +66,8 @@ struct quorum_peers {
 struct peer *peers_find(const struct quorum_peers *peers, uint64_t raft_id);
 /* NULL when there are too many. */
 struct peer *peers_meet(struct quorum_peers *peers, const struct quorum_peer_id *id);
+/* On the leader, from time to time: the next step of quorum_replace.h. */
+void peers_step_members(struct quorum_peers *peers);
 void peers_send(void *ctx, const struct quorum_message *message);
 static inline bool peer_is_connected(const struct peer *peer)
 {
