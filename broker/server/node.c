@@ -315,10 +315,9 @@ static void listeners_drained(void *ctx)
     }
 }
 
-static void let_go(void *ctx)
+static void resigned(void *ctx)
 {
     struct node *node = ctx;
-    node->stop_epoch = node_broker_epoch(node);
     controller_channel_hurry(node->channel, LAST_CALLS_MS);
     if (node->controller_lifecycle != NULL)
         controller_lifecycle_stop(node->controller_lifecycle);
@@ -330,6 +329,14 @@ static void let_go(void *ctx)
     } else {
         listeners_drained(node);
     }
+}
+
+/* The broker is let go: another controller takes over while this one still answers. */
+static void let_go(void *ctx)
+{
+    struct node *node = ctx;
+    node->stop_epoch = node_broker_epoch(node);
+    node_quorum_resign(node, resigned);
 }
 
 void node_stop_continue(struct node *node)

@@ -58,6 +58,9 @@ struct node {
     struct node_formation *formation;
     bool reset_wanted; /* a stillborn formation: the disks become blank at the end */
     struct quorum_peers *peers;
+    struct timer resign_timer;
+    int64_t resign_due_ms;
+    void (*resigned)(void *node);
     void (*quorum_stopped)(void *ctx);
     void *quorum_stopped_ctx;
     struct controller_lifecycle *controller_lifecycle; /* NULL: no controller here */

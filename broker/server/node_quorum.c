@@ -11,6 +11,8 @@
 
 /* A tenth of the default election timeout, as in Kafka's fetches. */
 #define HEARTBEAT_MS 100
+/* While another voter takes over. */
+#define RESIGN_LOOK_MS 5
 
 static int64_t integer(const struct node *node, enum config_id id)
 {
@@ -126,6 +128,36 @@ void node_quorum_start(struct node *node, void (*started)(void *ctx, int status)
     }
     release_follow(&follow);
     quorum_voters_unref(self);
+}
+
+static bool leads(const struct node *node)
+{
+    const struct quorum_node *quorum = metadata_loop_quorum(node->metadata);
+    const struct quorum_core *core = quorum ? quorum_node_core(quorum) : NULL;
+    return core && quorum_core_is_leader(core);
+}
+
+static void look_for_heir(struct timer *timer)
+{
+    struct node *node = CONTAINER_OF(timer, struct node, resign_timer);
+    if (leads(node) && env_now_ms(node->env) < node->resign_due_ms)
+        timer_start_in_ms(&node->resign_timer, RESIGN_LOOK_MS);
+    else
+        node->resigned(node);
+}
+
+void node_quorum_resign(struct node *node, void (*done)(void *node))
+{
+    struct quorum_node *quorum = metadata_loop_quorum(node->metadata);
+    if (!quorum || !node->peers || !leads(node) || quorum_node_transfer(quorum) != 0) {
+        done(node);
+        return;
+    }
+    node->resigned = done;
+    node->resign_due_ms =
+        env_now_ms(node->env) + integer(node, CONFIG_BROKER_CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS);
+    timer_init(&node->resign_timer, node->env->loops[0], look_for_heir);
+    timer_start_in_ms(&node->resign_timer, RESIGN_LOOK_MS);
 }
 
 static void peers_stopped(void *ctx)

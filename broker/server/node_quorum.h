@@ -11,6 +11,9 @@ struct quorum_peers;
 /* The disks are ours, the shards made, the controller listener open. `started` is that of
  * metadata_loop_start. */
 void node_quorum_start(struct node *node, void (*started)(void *ctx, int status), void *ctx);
+/* Hands the leadership of the quorum over, if this node has it and another one can take it; `done`
+ * comes at once or after a bounded time. */
+void node_quorum_resign(struct node *node, void (*done)(void *node));
 void node_quorum_stop(struct node *node, void (*stopped)(void *ctx), void *ctx);
 void node_quorum_free(struct node *node);
 
