@@ -241,17 +241,17 @@ static const struct quorum_handler handler = {
     .failed = on_failed,
 };
 
-static void *boot(struct env *env, void *ctx)
+void *world_boot(struct env *env, void *ctx)
 {
     struct world *w = ctx;
     struct program *p = mem_calloc(1, sizeof(*p));
     p->world = w;
     p->env = env;
     p->voters = quorum_voters_new();
-    quorum_voters_add(p->voters, 1, w->directory_id, QUORUM_VOTER);
-    quorum_voters_add_listener(p->voters, STR("CONTROLLER"), STR("127.0.0.1"), 9093);
+    quorum_voters_add(p->voters, w->node_id, w->directory_id, QUORUM_VOTER);
+    quorum_voters_add_listener(p->voters, STR("CONTROLLER"), str_of(w->host), 9093);
     struct quorum_node_config config = {
-        .node_id = 1,
+        .node_id = w->node_id,
         .directory_id = w->directory_id,
         .directory = METADATA_DIR,
         .election_timeout_ms = 1000,
@@ -259,7 +259,8 @@ static void *boot(struct env *env, void *ctx)
         .log = LOG_CONFIG_DEFAULT,
         .retention_bytes = w->retention_bytes,
         .retention_ms = -1,
-        .voters = w->without_voters ? NULL : p->voters,
+        .voters = w->without_voters || w->follow ? NULL : p->voters,
+        .follow = w->follow,
         .guards_off = w->guards_off,
     };
     config.log.segment_bytes = w->segment_bytes;
@@ -275,15 +276,23 @@ static void *boot(struct env *env, void *ctx)
 
 void world_init(struct world *w, uint64_t seed)
 {
-    *w = (struct world){.batch_records = 3,
+    world_init_in(w, sim_new(seed, false), "node", world_boot, w);
+}
+
+void world_init_in(struct world *w, struct sim *sim, const char *name,
+                   void *(*boot)(struct env *env, void *ctx), void *ctx)
+{
+    *w = (struct world){.node_id = 1,
+                        .host = "127.0.0.1",
+                        .batch_records = 3,
                         .retention_bytes = -1,
                         .segment_bytes = 1 << 20,
                         .directory_id = {{9, 8, 7, 6, 5, 4, 3, 2, 1}},
                         .next_number = 1,
                         .epoch = -1};
-    w->sim = sim_new(seed, false);
+    w->sim = sim;
     struct sim_node_config config = {
-        .name = "node", .loops = 1, .log_level = LOG_ERROR, .boot = boot, .ctx = w};
+        .name = name, .loops = 1, .log_level = LOG_ERROR, .boot = boot, .ctx = ctx};
     w->node = sim_node_new(w->sim, &config);
 }
 

@@ -24,6 +24,9 @@ struct world {
     int32_t segment_bytes;
     bool without_voters;
     struct uuid directory_id;
+    int32_t node_id;
+    const char *host;                          /* of its listener */
+    const struct quorum_follow_config *follow; /* then there are no voters to begin with */
     quorum_guards_off guards_off;
     /* What was seen. */
     bool acked[NUMBERS_MAX];
@@ -54,6 +57,10 @@ struct program {
 };
 
 void world_init(struct world *world, uint64_t seed);
+/* Beside others; `boot` (world_boot, or one that calls it) starts the process. */
+void world_init_in(struct world *world, struct sim *sim, const char *name,
+                   void *(*boot)(struct env *env, void *ctx), void *ctx);
+void *world_boot(struct env *env, void *ctx);
 void world_release(struct world *world);
 /* What an earlier life said is forgotten. */
 void world_start(struct world *world);
