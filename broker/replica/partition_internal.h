@@ -36,6 +36,7 @@ struct partition {
     struct timer open_timer;                                    /* to try again */
     int log_work_status;
     struct log_config open_config; /* the worker's, while it opens */
+    int32_t open_epoch;            /* likewise: led by this node; -1: it does not lead */
     struct log *opened_log;        /* what it opened */
     bool log_work_running;
 

@@ -20,8 +20,9 @@ static void partition_free(struct partition *p)
 static void open_run(struct work *work)
 {
     struct partition *p = CONTAINER_OF(work, struct partition, log_work);
-    p->log_work_status = p->host->open_log(p->host->owner, p->host->files, p->topic, p->topic_id,
-                                           p->index, &p->open_config, &p->opened_log);
+    p->log_work_status =
+        p->host->open_log(p->host->owner, p->host->files, p->topic, p->topic_id, p->index,
+                          p->open_epoch, &p->open_config, &p->opened_log);
 }
 
 static void open_done(struct work *work);
@@ -30,6 +31,7 @@ static void open_log(struct timer *timer)
 {
     struct partition *p = CONTAINER_OF(timer, struct partition, open_timer);
     p->open_config = p->config;
+    p->open_epoch = p->role.leader_id == p->host->node_id ? p->role.leader_epoch : -1;
     p->log_work_running = true;
     p->log_work = (struct work){.run = open_run, .done = open_done, .loop = p->host->loop};
     work_submit(&p->log_work, WORK_DISK);

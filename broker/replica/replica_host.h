@@ -22,10 +22,11 @@ struct replica_host {
     struct file_cache *files;
     struct metric *flush_times; /* NULL: not measured */
     void *owner;
-    /* On a worker: opens or creates the log of a partition. 0, or an errno: the partition is
-     * offline. */
+    /* On a worker: opens or creates the log of a partition, which this node leads in leader_epoch
+     * (-1: does not lead). 0, or an errno: the partition is offline. */
     int (*open_log)(void *owner, struct file_cache *files, struct str topic, struct uuid topic_id,
-                    int32_t index, const struct log_config *config, struct log **ret_log);
+                    int32_t index, int32_t leader_epoch, const struct log_config *config,
+                    struct log **ret_log);
     /* On a worker: closes the log; with `remove` renames its directory away for deletion. */
     int (*close_log)(void *owner, struct log *log, bool clean, bool remove);
     /* On the loop: the partition's log failed with this errno; its directory goes offline. */

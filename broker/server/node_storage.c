@@ -14,7 +14,8 @@
 #define OPEN_FILES_PER_LOOP 4096
 
 static int open_log(void *owner, struct file_cache *files, struct str topic, struct uuid topic_id,
-                    int32_t index, const struct log_config *config, struct log **ret_log)
+                    int32_t index, int32_t leader_epoch, const struct log_config *config,
+                    struct log **ret_log)
 {
     struct node *node = owner;
     struct uuid unique = env_random_uuid(node->env);
@@ -25,6 +26,8 @@ static int open_log(void *owner, struct file_cache *files, struct str topic, str
                                         .partition = index,
                                         .topic_id = topic_id,
                                         .config = config,
+                                        .leads = leader_epoch >= 0,
+                                        .leader_epoch = leader_epoch,
                                         .unique = unique,
                                         .seed = seed,
                                         .now_ms = env_wall_ms(node->env)};

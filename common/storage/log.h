@@ -48,7 +48,9 @@ struct log_open_args {
     int64_t high_watermark;   /* from replication-offset-checkpoint; 0 when not listed */
     int64_t cleaned_offset;   /* from cleaner-offset-checkpoint; 0 when not listed */
     struct uuid topic_id;     /* written to partition.metadata when that is missing; may be zero */
-    uint64_t seed;            /* for segment.jitter.ms */
+    bool leads;               /* a log that is made begins in leader_epoch: its file is made, too */
+    int32_t leader_epoch;
+    uint64_t seed; /* for segment.jitter.ms */
     int64_t now_ms;
 };
 

@@ -50,6 +50,8 @@ struct log_manager_log_args {
     struct uuid topic_id;
     struct uuid directory_id; /* where a new one goes; zero: where the fewest are */
     const struct log_config *config;
+    bool leads; /* in leader_epoch, from the start of a new log on */
+    int32_t leader_epoch;
     struct uuid unique; /* random: for the name of a directory that has to give way */
     uint64_t seed;
     int64_t now_ms;

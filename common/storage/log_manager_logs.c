@@ -122,6 +122,8 @@ static int open_claimed(struct log_manager *m, const struct log_manager_log_args
         .trust = LOG_TRUST_CLEAN,
         .create = true,
         .topic_id = args->topic_id,
+        .leads = args->leads,
+        .leader_epoch = args->leader_epoch,
         .seed = args->seed,
         .now_ms = args->now_ms,
     };

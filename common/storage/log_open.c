@@ -383,7 +383,12 @@ static int create(struct log *log, const struct log_open_args *args)
     fresh.recovery_point = args->log_start_offset;
     log->end_offset = args->log_start_offset;
     producer_state_clear(&log->producers, log->end_offset);
-    return settle(log, &fresh);
+    rv = settle(log, &fresh);
+    if (rv != 0 || !args->leads)
+        return rv;
+    /* Here, so that the first append, which runs on a loop, need not make the file. */
+    epoch_cache_assign(&log->epochs, args->leader_epoch, log->end_offset);
+    return log_save_epochs(log);
 }
 
 int log_open(const struct log_open_args *args, struct log **ret_log,

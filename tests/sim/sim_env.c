@@ -454,6 +454,11 @@ void *sim_node_program(const struct sim_node *node)
     return node->program;
 }
 
+uint64_t sim_node_allocations(const struct sim_node *node)
+{
+    return node->heap ? sim_heap_allocations(node->heap) : 0;
+}
+
 struct env *sim_node_env(struct sim_node *node)
 {
     return &node->env;

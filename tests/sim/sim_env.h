@@ -38,6 +38,8 @@ int sim_node_incarnation(const struct sim_node *node);
 int sim_node_power_cuts(const struct sim_node *node);
 /* NULL while it is down, and until its boot task has run. */
 void *sim_node_program(const struct sim_node *node);
+/* Allocations since it was started. */
+uint64_t sim_node_allocations(const struct sim_node *node);
 struct env *sim_node_env(struct sim_node *node);
 const char *sim_node_name(const struct sim_node *node);
 struct sim_disk *sim_node_disk(struct sim_node *node);

@@ -28,6 +28,7 @@ int __wrap_asprintf(char **ret_text, const char *format, ...);
 
 struct sim_heap {
     size_t blocks;
+    uint64_t allocations;
 };
 
 struct block {
@@ -78,6 +79,7 @@ static void track(void *ptr, struct sim_heap *heap)
     insert((struct block){ptr, heap});
     tracked.count++;
     heap->blocks++;
+    heap->allocations++;
 }
 
 /* Takes the slot out and closes the gap behind it. */
@@ -149,6 +151,11 @@ struct sim_heap *sim_heap_enter(struct sim_heap *heap)
 size_t sim_heap_blocks(const struct sim_heap *heap)
 {
     return heap->blocks;
+}
+
+uint64_t sim_heap_allocations(const struct sim_heap *heap)
+{
+    return heap->allocations;
 }
 
 /* --- What the linker calls instead of the C library --- */

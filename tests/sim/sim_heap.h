@@ -9,6 +9,7 @@
 #define KRAFTD_SIM_HEAP_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct sim_heap;
 
@@ -20,5 +21,7 @@ void sim_heap_free(struct sim_heap *heap);
 struct sim_heap *sim_heap_enter(struct sim_heap *heap);
 /* Blocks that belong to it. */
 size_t sim_heap_blocks(const struct sim_heap *heap);
+/* How many allocations there were, those that moved a block among them. */
+uint64_t sim_heap_allocations(const struct sim_heap *heap);
 
 #endif
