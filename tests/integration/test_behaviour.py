@@ -3,11 +3,10 @@
 
 usage: test_behaviour.py KRAFTD [--area AREA]... [--list]
 
-The requests and the tables of what Kafka answered are in ../shared/kafka-data/behaviour;
-without them the test is skipped. Error codes, error messages and what happens to the
-connection must be the same. behaviour_exceptions.tsv names each case that differs on purpose,
-and why; a case that is listed there and does not differ is an error, so that the list only
-shrinks. Cases of APIs that are not served yet are left out.
+The requests and the tables of what Kafka answered are in tests/data/behaviour. Error codes, error
+messages and what happens to the connection must be the same. behaviour_exceptions.tsv names each
+case that differs on purpose, and why; a case that is listed there and does not differ is an error,
+so that the list only shrinks. Cases of APIs that are not served yet are left out.
 """
 
 import argparse
@@ -17,10 +16,11 @@ import subprocess
 import sys
 import tempfile
 
+import message_json
 from harness import running
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SHARED = os.path.join(HERE, "..", "..", "..", "shared", "kafka-data", "behaviour")
+DATA = os.path.join(os.path.dirname(HERE), "data", "behaviour")
 AREAS = ["framing", "metadata", "produce", "fetch", "topics", "configs", "more"]
 SERVED = set(
     """Produce Fetch ListOffsets Metadata ApiVersions CreateTopics DeleteTopics DeleteRecords
@@ -67,18 +67,20 @@ def exceptions():
 
 def run_area(kraftd, area, allowed):
     """(compared, unexpected differences, exceptions that were not needed)"""
-    wanted = {int(row["n"]): row for row in table(os.path.join(SHARED, area + ".tsv"))}
+    wanted = {int(row["n"]): row for row in table(os.path.join(DATA, area + ".tsv"))}
     with tempfile.TemporaryDirectory() as out:
+        message_json.write(os.path.join(out, "spec"))
         dirs = f"log.dirs={out}/d1,{out}/d2"
         with running(kraftd, [*CONFIG, dirs]) as node:
             node_env = {
                 **os.environ,
+                "KSPEC": os.path.join(out, "spec"),
                 "PORT": str(node.port),
                 "CTRLPORT": str(node.controller_port),
                 "SASLPORT": "1",
             }
             probe = subprocess.run(
-                [sys.executable, os.path.join(SHARED, "probe.py"), out, area],
+                [sys.executable, os.path.join(DATA, "probe.py"), out, area],
                 env=node_env,
                 capture_output=True,
                 text=True,
@@ -120,9 +122,6 @@ def main():
     args.add_argument("kraftd")
     args.add_argument("--area", action="append")
     args = args.parse_args()
-    if not os.path.exists(os.path.join(SHARED, "probe.py")):
-        print("skipped: the recorded requests are not here")
-        return 77
     allowed, compared, failed = exceptions(), 0, 0
     for area in args.area or AREAS:
         count, bad, needless = run_area(args.kraftd, area, allowed)
