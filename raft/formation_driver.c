@@ -124,7 +124,7 @@ static void fill(struct formation_driver *d, const struct formation_message *mes
     quorum_wire_fill_formation(message, &d->voters, &d->self, out);
 }
 
-static void answered(void *ctx, int status, const struct buf *frame)
+static void answered(void *ctx, int status, struct buf *frame)
 {
     struct contact *contact = ctx;
     struct formation_driver *d = contact->driver;

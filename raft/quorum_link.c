@@ -69,7 +69,7 @@ static void now_ready(struct quorum_link *link, const struct peer_hello_answer *
     link->options.handler->ready(link->options.owner, answer);
 }
 
-static void greeted(void *ctx, int status, const struct buf *frame)
+static void greeted(void *ctx, int status, struct buf *frame)
 {
     struct quorum_link *link = ctx;
     if (link->state != LINK_GREETING || status != 0)

@@ -49,7 +49,7 @@ const struct endpoint *quorum_link_endpoint(const struct quorum_link *link);
 int64_t quorum_link_sent_ms(const struct quorum_link *link);
 
 /* 0: the answer, a frame without its length, borrowed; else why there is none. */
-typedef void (*quorum_link_answered)(void *ctx, int status, const struct buf *frame);
+typedef void (*quorum_link_answered)(void *ctx, int status, struct buf *frame);
 
 /* Room for one more request? 0 and the header to encode it with; -ENOTCONN, -EBUSY. */
 int quorum_link_begin(struct quorum_link *link, int16_t key, struct quorum_wire_header *ret_header);

@@ -79,6 +79,7 @@ void quorum_node_free(struct quorum_node *node)
         quorum_action_release(&node->action);
     quorum_core_free(node->core);
     observer_free(node->observer);
+    install_free(node->install);
     release_follow(node);
     quorum_voters_unref(node->config.voters);
     free(node->kept.items);
@@ -135,8 +136,11 @@ static void pump(struct task *task)
     if (node->observer) {
         observer_pump(node->observer);
     } else {
+        install_pump(node);
         run_actions(node);
         run_flush(node);
+        /* What was just carried out may have been what an installation waits for. */
+        install_pump(node);
     }
     give_out(node);
     serve_wake(node);
@@ -187,11 +191,9 @@ static void opened(struct work *work)
     node_schedule(node);
 }
 
-void quorum_node_start(struct quorum_node *node)
+struct quorum_opening *opening_new(struct quorum_node *node)
 {
-    CHECK(node->phase == QUORUM_NEW);
     struct quorum_opening *o = mem_calloc(1, sizeof(*o));
-    o->work = (struct work){.run = opening_run, .done = opened, .loop = node->loop};
     o->node = node;
     o->env = node->env;
     o->config = &node->config;
@@ -199,6 +201,14 @@ void quorum_node_start(struct quorum_node *node)
     o->wall_ms = env_wall_ms(node->env);
     env_random(node->env, &o->seed, sizeof(o->seed));
     bytebuf_init(&o->bootstrap);
+    return o;
+}
+
+void quorum_node_start(struct quorum_node *node)
+{
+    CHECK(node->phase == QUORUM_NEW);
+    struct quorum_opening *o = opening_new(node);
+    o->work = (struct work){.run = opening_run, .done = opened, .loop = node->loop};
     node->opening = o;
     node->phase = QUORUM_OPENING;
     work_submit(&o->work, WORK_DISK);
@@ -209,7 +219,8 @@ bool node_in_flight(const struct quorum_node *node)
 {
     return node->opening || node->job.in_flight || node->flush || node->load_work.run ||
            node->warm || node->snapshot || node->cleaning || node->pump_posted ||
-           (node->observer && observer_in_flight(node->observer));
+           (node->observer && observer_in_flight(node->observer)) ||
+           install_in_flight(node->install);
 }
 
 void node_close_if_idle(struct quorum_node *node)

@@ -27,6 +27,13 @@
  * batches are read with quorum_node_read_log. It drops what cannot go out now. */
 struct quorum_transport {
     void (*send)(void *ctx, const struct quorum_message *message);
+    /* Asks a peer for the bytes of a checkpoint from `position` on; `fetched` comes once, on a
+     * later turn: 0, the checkpoint's size and a piece that lies in `frame`, or a negative errno.
+     * -ENOTCONN, -EBUSY: not asked. May be NULL. */
+    int (*fetch)(void *ctx, uint64_t raft_id, struct quorum_checkpoint_id id, int64_t position,
+                 void (*fetched)(void *fetch_ctx, int status, int64_t size, struct bytes data,
+                                 struct buf *frame),
+                 void *fetch_ctx);
     void *ctx;
 };
 

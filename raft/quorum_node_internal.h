@@ -13,6 +13,7 @@
 #include "common/storage/log_flush.h"
 #include "common/storage/log_retention.h"
 #include "raft/quorum_job.h"
+#include "raft/quorum_install.h"
 #include "raft/quorum_node.h"
 #include "raft/quorum_observer.h"
 #include "raft/quorum_opening.h"
@@ -39,6 +40,7 @@ struct quorum_node {
     struct quorum_core *core;         /* or */
     struct quorum_observer *observer; /* in its place, where we are no voter */
     struct quorum_follow_config follow;
+    struct quorum_installation *install; /* a checkpoint that is on its way; NULL */
     struct log *log;
     int64_t voters_offset; /* where the log, or a checkpoint, first names voters; INT64_MAX */
 
@@ -126,8 +128,9 @@ bool job_was_done(struct quorum_node *node);
 /* A worker has the log to itself. */
 static inline bool node_log_is_taken(const struct quorum_node *node)
 {
-    return node->job.in_flight &&
-           (node->job.kind == QUORUM_JOB_TRUNCATE || node->job.kind == QUORUM_JOB_INSTALL);
+    return install_reloads(node->install) ||
+           (node->job.in_flight &&
+            (node->job.kind == QUORUM_JOB_TRUNCATE || node->job.kind == QUORUM_JOB_INSTALL));
 }
 
 /* quorum_serve.c: ends the waits where there is something to say. */

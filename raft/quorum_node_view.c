@@ -86,6 +86,16 @@ bool quorum_node_newest_snapshot(const struct quorum_node *node,
     return true;
 }
 
+char *quorum_node_checkpoint_path(const struct quorum_node *node, struct quorum_checkpoint_id id)
+{
+    for (size_t i = 0; i < node->kept.count; i++) {
+        if (node->kept.items[i].id.end_offset == id.end_offset &&
+            node->kept.items[i].id.epoch == id.epoch)
+            return quorum_checkpoint_path(node->directory, id, "");
+    }
+    return NULL;
+}
+
 int quorum_node_read_log(struct quorum_node *node, int64_t offset, int64_t end_offset,
                          int32_t max_bytes, struct log_read_result *ret)
 {

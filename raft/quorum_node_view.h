@@ -39,6 +39,8 @@ int64_t quorum_node_bytes_since_snapshot(const struct quorum_node *node);
 /* The newest checkpoint; false when there is none (the bootstrap one does not count). */
 bool quorum_node_newest_snapshot(const struct quorum_node *node,
                                  struct quorum_checkpoint_id *ret_id);
+/* Where a checkpoint that is kept lies, fresh memory; NULL: it is not, or not any more. */
+char *quorum_node_checkpoint_path(const struct quorum_node *node, struct quorum_checkpoint_id id);
 /* Committed bytes for observers: log_read below the high watermark. */
 int quorum_node_read(struct quorum_node *node, int64_t offset, int32_t max_bytes,
                      struct log_read_result *ret);

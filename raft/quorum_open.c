@@ -346,11 +346,8 @@ static int start_core(struct quorum_opening *o)
     return rv != 0 ? refuse_disk(o, rv, "empty the metadata log") : 0;
 }
 
-static int open_all(struct quorum_opening *o)
+static int make_core(struct quorum_opening *o)
 {
-    int rv = disk_make_path(o->env->disk, o->config->directory);
-    if (rv != 0)
-        return refuse_disk(o, rv, "make the directory of the metadata log");
     struct quorum_core_config core = {
         .node_id = o->config->node_id,
         .directory_id = o->config->directory_id,
@@ -360,6 +357,20 @@ static int open_all(struct quorum_opening *o)
         .seed = o->seed,
         .guards_off = o->config->guards_off,
     };
+    o->core = quorum_core_new(&core);
+    int rv = load_core(o);
+    if (rv == 0)
+        rv = load_state(o);
+    if (rv == 0)
+        rv = make_durable(o);
+    return rv == 0 ? start_core(o) : rv;
+}
+
+static int open_all(struct quorum_opening *o)
+{
+    int rv = disk_make_path(o->env->disk, o->config->directory);
+    if (rv != 0)
+        return refuse_disk(o, rv, "make the directory of the metadata log");
     rv = open_checkpoints(o);
     if (rv == 0)
         rv = open_log(o);
@@ -367,14 +378,14 @@ static int open_all(struct quorum_opening *o)
         rv = opening_look(o);
     if (rv == 0 && o->observes)
         return opening_observe(o);
-    o->core = quorum_core_new(&core);
-    if (rv == 0)
-        rv = load_core(o);
-    if (rv == 0)
-        rv = load_state(o);
-    if (rv == 0)
-        rv = make_durable(o);
-    return rv == 0 ? start_core(o) : rv;
+    return rv == 0 ? make_core(o) : rv;
+}
+
+void opening_reload(struct quorum_opening *o)
+{
+    o->rv = open_checkpoints(o);
+    if (o->rv == 0)
+        o->rv = make_core(o);
 }
 
 void opening_run(struct work *work)

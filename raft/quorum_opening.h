@@ -54,7 +54,10 @@ struct quorum_opening {
 
 void kept_push(struct quorum_kept_list *list, const struct quorum_kept *kept);
 
-void opening_run(struct work *work); /* on a worker */
+struct quorum_opening *opening_new(struct quorum_node *node); /* of a node's config */
+void opening_run(struct work *work);                          /* on a worker */
+/* On a worker: makes a core again from checkpoints and log; the log is open, and set. */
+void opening_reload(struct quorum_opening *opening);
 /* quorum_open_observer.c: says whether the node observes, from its checkpoints and log; then
  * settles the log for that. */
 int opening_look(struct quorum_opening *opening);

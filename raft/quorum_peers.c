@@ -40,7 +40,8 @@ struct quorum_peers *quorum_peers_new(const struct quorum_peers_config *config)
     peers->config.contacts = contacts;
     fill_listeners(peers);
     peers->incarnation_id = env_random_uuid(peers->env);
-    peers->transport = (struct quorum_transport){.send = peers_send, .ctx = peers};
+    peers->transport =
+        (struct quorum_transport){.send = peers_send, .fetch = peers_fetch, .ctx = peers};
     peers->leading_epoch = -1;
     timer_init(&peers->timer, config->loop, tick);
     return peers;

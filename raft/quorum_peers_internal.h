@@ -68,6 +68,10 @@ struct peer *peers_find(const struct quorum_peers *peers, uint64_t raft_id);
 struct peer *peers_meet(struct quorum_peers *peers, const struct quorum_peer_id *id);
 /* On the leader, from time to time: the next step of quorum_replace.h. */
 void peers_step_members(struct quorum_peers *peers);
+int peers_fetch(void *ctx, uint64_t raft_id, struct quorum_checkpoint_id id, int64_t position,
+                void (*fetched)(void *fetch_ctx, int status, int64_t size, struct bytes data,
+                                struct buf *frame),
+                void *fetch_ctx);
 void peers_send(void *ctx, const struct quorum_message *message);
 static inline bool peer_is_connected(const struct peer *peer)
 {

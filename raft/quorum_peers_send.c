@@ -103,3 +103,47 @@ void peers_send(void *ctx, const struct quorum_message *message)
     if (rv != 0)
         peer->dropped++;
 }
+
+/* A part of a checkpoint that was asked for. */
+struct fetch {
+    void (*fetched)(void *ctx, int status, int64_t size, struct bytes data, struct buf *frame);
+    void *ctx;
+};
+
+static void fetch_answered(void *ctx, int status, struct buf *frame)
+{
+    struct fetch fetch = *(struct fetch *)ctx;
+    free(ctx);
+    struct peer_checkpoint_answer answer = {.data = BYTES_NULL};
+    struct arena arena;
+    arena_init(&arena, 0);
+    if (status == 0)
+        status = quorum_wire_read_answer((struct bytes){frame->data, (int32_t)frame->size_bytes},
+                                         &peer_checkpoint_answer_desc, &arena, &answer);
+    if (status == 0 && answer.error_code != 0)
+        status = -ENOENT;
+    fetch.fetched(fetch.ctx, status, answer.size, answer.data, frame);
+    arena_release(&arena);
+}
+
+int peers_fetch(void *ctx, uint64_t raft_id, struct quorum_checkpoint_id id, int64_t position,
+                void (*fetched)(void *fetch_ctx, int status, int64_t size, struct bytes data,
+                                struct buf *frame),
+                void *fetch_ctx)
+{
+    struct quorum_link *link = quorum_peers_link(ctx, raft_id);
+    if (!link)
+        return -ENOTCONN;
+    struct peer_checkpoint message;
+    message_init(&peer_checkpoint_desc, &message);
+    message.end_offset = id.end_offset;
+    message.epoch = id.epoch;
+    message.position = position;
+    message.max_bytes = QUORUM_WIRE_APPEND_BYTES;
+    struct fetch *fetch = mem_alloc(sizeof(*fetch));
+    *fetch = (struct fetch){fetched, fetch_ctx};
+    int rv = quorum_link_ask(link, QUORUM_WIRE_CHECKPOINT, &message, fetch_answered, fetch);
+    if (rv != 0)
+        free(fetch);
+    return rv;
+}

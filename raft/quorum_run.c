@@ -228,8 +228,10 @@ static bool carry_out(struct quorum_node *node, struct quorum_action *action)
     case QUORUM_STORE_STATE:
         return store_state(node, action);
     case QUORUM_TRUNCATE:
-        return truncate_log(node, action);
+        return !node->install && truncate_log(node, action);
     case QUORUM_APPEND_BATCH:
+        if (node->install)
+            return false;
         if (action->append.batch.base == QUORUM_INDEX_BOOTSTRAP)
             return append_bootstrap(node, action);
         append_batch(node, action);
@@ -242,14 +244,15 @@ static bool carry_out(struct quorum_node *node, struct quorum_action *action)
         change_role(node, action);
         return true;
     case QUORUM_COMMIT:
-        node->high_watermark = quorum_offset_of(action->index) + 1;
+        /* What is committed while a checkpoint comes is in it. A log that was taken up again
+         * begins with what its checkpoint holds. */
+        if (node->install)
+            return true;
+        node->high_watermark = MAX(node->high_watermark, quorum_offset_of(action->index) + 1);
         log_set_high_watermark(node->log, node->high_watermark);
         return true;
     case QUORUM_INSTALL_SNAPSHOT:
-        node_fail(node,
-                  "the leader asks for the checkpoint at offset %" PRId64
-                  " to be installed, and this node has no transport to fetch it",
-                  quorum_offset_of(action->install.index) + 1);
+        install_begin(node, action);
         return true;
     case QUORUM_FAIL:
         node_fail(node, "the quorum stops: %s", action->reason);
@@ -260,7 +263,7 @@ static bool carry_out(struct quorum_node *node, struct quorum_action *action)
 
 void run_actions(struct quorum_node *node)
 {
-    while (node_alive(node)) {
+    while (node_alive(node) && !install_reloads(node->install)) {
         if (!node->has_action)
             node->has_action = quorum_core_take(node->core, &node->action);
         if (!node->has_action)

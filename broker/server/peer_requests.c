@@ -2,6 +2,7 @@
 
 #define LOG_MODULE "quorum"
 
+#include "broker/server/metadata_loop.h"
 #include "broker/server/node.h"
 #include "broker/server/node_formation.h"
 #include "broker/server/node_quorum.h"
@@ -38,6 +39,12 @@ struct peer_call {
     uint64_t session_id;
     struct bytebuf answer; /* empty: the connection ends */
     const char *refusal;
+    /* Of a CHECKPOINT: a worker reads it. */
+    struct work work;
+    char *path;
+    struct peer_checkpoint asked;
+    struct peer_checkpoint_answer piece;
+    struct buf *data;
 };
 
 bool peer_request_is(const struct buf *frame, const struct listener_info *listener)
@@ -94,6 +101,65 @@ static void receive(struct peer_call *call, struct quorum_peers *peers)
     quorum_wire_answer(call->header.correlation_id, &peer_ack_desc, &ack, &call->answer);
 }
 
+static void read_run(struct work *work)
+{
+    struct peer_call *call = CONTAINER_OF(work, struct peer_call, work);
+    struct disk *disk = node_env(call->shard->node)->disk;
+    struct disk_file *file = NULL;
+    int rv = disk_open(disk, call->path, DISK_READ, &file);
+    int64_t size = rv == 0 ? disk->ops->size(file) : rv;
+    int64_t left = size - call->asked.position;
+    call->piece.error_code = KAFKA_ERROR_SNAPSHOT_NOT_FOUND;
+    if (size > 0 && call->asked.position >= 0 && left > 0) {
+        int64_t len = MIN(left, MIN((int64_t)call->asked.max_bytes, QUORUM_WIRE_APPEND_BYTES));
+        call->data = buf_new((size_t)MAX(len, 1));
+        if (len > 0 &&
+            disk_pread(file, call->data->data, (size_t)len, call->asked.position) == len) {
+            call->piece.error_code = KAFKA_ERROR_NONE;
+            call->piece.size = size;
+            call->piece.data = (struct bytes){call->data->data, (int32_t)len};
+        }
+    }
+    disk_file_unref(file);
+}
+
+static void answer_piece(struct peer_call *call)
+{
+    quorum_wire_answer(call->header.correlation_id, &peer_checkpoint_answer_desc, &call->piece,
+                       &call->answer);
+    buf_unref(call->data);
+    free(call->path);
+    shard_call_answer(&call->call);
+}
+
+static void read_done(struct work *work)
+{
+    answer_piece(CONTAINER_OF(work, struct peer_call, work));
+}
+
+/* Answers later, on the metadata loop too. */
+static void give_checkpoint(struct peer_call *call)
+{
+    struct quorum_node *quorum = metadata_loop_quorum(node_metadata_loop(call->shard->node));
+    struct arena arena;
+    arena_init(&arena, DECODE_MAX_BYTES);
+    message_init(&peer_checkpoint_answer_desc, &call->piece);
+    int rv = message_decode(&peer_checkpoint_desc, call->header.version, &call->body, &arena,
+                            &call->asked);
+    arena_release(&arena);
+    struct quorum_checkpoint_id id = {call->asked.end_offset, call->asked.epoch};
+    if (rv == 0 && quorum)
+        call->path = quorum_node_checkpoint_path(quorum, id);
+    if (!call->path) {
+        call->piece.error_code = KAFKA_ERROR_SNAPSHOT_NOT_FOUND;
+        answer_piece(call);
+        return;
+    }
+    call->work = (struct work){
+        .run = read_run, .done = read_done, .loop = node_env(call->shard->node)->loops[0]};
+    work_submit(&call->work, WORK_DISK);
+}
+
 /* On the metadata loop. */
 static void handle(struct shard_call *shard_call)
 {
@@ -106,8 +172,12 @@ static void handle(struct shard_call *shard_call)
         greet(call, peers);
     else if (!peers || !quorum_peers_knows(peers, call->session_id))
         call->refusal = "no hello came before it";
-    else
+    else if (call->header.key != QUORUM_WIRE_CHECKPOINT)
         receive(call, peers);
+    else {
+        give_checkpoint(call);
+        return;
+    }
     shard_call_answer(&call->call);
 }
 
