@@ -34,6 +34,16 @@ struct quorum_voters *quorum_voters_ref(struct quorum_voters *voters)
     return voters;
 }
 
+static struct quorum_server *find_mutable(struct quorum_voters *voters, uint64_t raft_id)
+{
+    CHECK(voters->references == 1);
+    for (int i = 0; i < voters->count; i++) {
+        if (voters->servers[i].raft_id == raft_id)
+            return &voters->servers[i];
+    }
+    return NULL;
+}
+
 static void server_release(struct quorum_server *server)
 {
     for (int i = 0; i < server->listener_count; i++) {
@@ -93,11 +103,9 @@ int quorum_voters_add(struct quorum_voters *voters, int32_t node_id, struct uuid
     return 0;
 }
 
-void quorum_voters_add_listener(struct quorum_voters *voters, struct str name, struct str host,
-                                uint16_t port)
+static void add_listener(struct quorum_server *server, struct str name, struct str host,
+                         uint16_t port)
 {
-    CHECK(voters->references == 1 && voters->count > 0);
-    struct quorum_server *server = &voters->servers[voters->count - 1];
     size_t count = (size_t)server->listener_count;
     server->listeners = mem_realloc(server->listeners, (count + 1) * sizeof(server->listeners[0]));
     server->listeners[count] = (struct quorum_listener){
@@ -106,6 +114,47 @@ void quorum_voters_add_listener(struct quorum_voters *voters, struct str name, s
         .port = port,
     };
     server->listener_count++;
+}
+
+void quorum_voters_add_listener(struct quorum_voters *voters, struct str name, struct str host,
+                                uint16_t port)
+{
+    CHECK(voters->references == 1 && voters->count > 0);
+    add_listener(&voters->servers[voters->count - 1], name, host, port);
+}
+
+bool quorum_voters_set_role(struct quorum_voters *voters, uint64_t raft_id,
+                            enum quorum_server_role role)
+{
+    struct quorum_server *server = find_mutable(voters, raft_id);
+    if (server)
+        server->role = role;
+    return server != NULL;
+}
+
+bool quorum_voters_set_listeners(struct quorum_voters *voters, uint64_t raft_id,
+                                 const struct quorum_server *from)
+{
+    struct quorum_server *server = find_mutable(voters, raft_id);
+    if (!server)
+        return false;
+    server_release(server);
+    server->listeners = NULL;
+    server->listener_count = 0;
+    for (int i = 0; i < from->listener_count; i++)
+        add_listener(server, str_of(from->listeners[i].name), str_of(from->listeners[i].host),
+                     from->listeners[i].port);
+    return true;
+}
+
+bool quorum_server_same_listeners(const struct quorum_server *a, const struct quorum_server *b)
+{
+    bool same = a->listener_count == b->listener_count;
+    for (int i = 0; same && i < a->listener_count; i++)
+        same = strcmp(a->listeners[i].name, b->listeners[i].name) == 0 &&
+               strcmp(a->listeners[i].host, b->listeners[i].host) == 0 &&
+               a->listeners[i].port == b->listeners[i].port;
+    return same;
 }
 
 bool quorum_voters_remove(struct quorum_voters *voters, uint64_t raft_id)

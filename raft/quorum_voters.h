@@ -62,6 +62,12 @@ int quorum_voters_add(struct quorum_voters *voters, int32_t node_id, struct uuid
 /* Adds a listener to the server added last. */
 void quorum_voters_add_listener(struct quorum_voters *voters, struct str name, struct str host,
                                 uint16_t port);
+/* Another role; the listeners of the one server of `from`. False when it is not there. */
+bool quorum_voters_set_role(struct quorum_voters *voters, uint64_t raft_id,
+                            enum quorum_server_role role);
+bool quorum_voters_set_listeners(struct quorum_voters *voters, uint64_t raft_id,
+                                 const struct quorum_server *from);
+bool quorum_server_same_listeners(const struct quorum_server *a, const struct quorum_server *b);
 /* False when it was not there. */
 bool quorum_voters_remove(struct quorum_voters *voters, uint64_t raft_id);
 

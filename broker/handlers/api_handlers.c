@@ -36,6 +36,9 @@ const struct api_handler api_handlers[] = {
     {API_CONTROLLER_REGISTRATION, 0, 0, handle_controller_registration},
     {API_LIST_CONFIG_RESOURCES, 0, 1, handle_list_config_resources},
     {API_DESCRIBE_TOPIC_PARTITIONS, 0, 0, handle_describe_topic_partitions},
+    {API_ADD_RAFT_VOTER, 0, 1, handle_add_raft_voter},
+    {API_REMOVE_RAFT_VOTER, 0, 0, handle_remove_raft_voter},
+    {API_UPDATE_RAFT_VOTER, 0, 0, handle_update_raft_voter},
     {API_UNREGISTER_CONTROLLER, 0, 0, handle_unregister_controller},
     {-1, 0, 0, NULL},
 };

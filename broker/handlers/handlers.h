@@ -7,6 +7,7 @@
 
 struct request;
 
+void handle_add_raft_voter(struct request *request);
 void handle_allocate_producer_ids(struct request *request);
 void handle_alter_configs(struct request *request);
 void handle_api_versions(struct request *request);
@@ -25,7 +26,7 @@ void handle_describe_quorum(struct request *request);
 void handle_describe_topic_partitions(struct request *request);
 void handle_envelope(struct request *request);
 void handle_fetch(struct request *request);
-void handle_fetch_metadata_log(struct request *request); /* Fetch on a controller listener */
+void handle_fetch_metadata_log(struct request *request);
 void handle_fetch_snapshot(struct request *request);
 void handle_incremental_alter_configs(struct request *request);
 void handle_init_producer_id(struct request *request);
@@ -34,8 +35,10 @@ void handle_list_offsets(struct request *request);
 void handle_metadata(struct request *request);
 void handle_offset_for_leader_epoch(struct request *request);
 void handle_produce(struct request *request);
+void handle_remove_raft_voter(struct request *request);
 void handle_unregister_broker(struct request *request);
 void handle_unregister_controller(struct request *request);
 void handle_update_features(struct request *request);
+void handle_update_raft_voter(struct request *request);
 
 #endif

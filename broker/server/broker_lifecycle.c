@@ -13,7 +13,8 @@
 
 #include <stdlib.h>
 
-#define RETRY_MS 50
+#define RETRY_MS             50
+#define REFUSAL_DELAY_MAX_MS 1000
 /* What a request says is out of date after this: it is made anew. */
 #define CALL_TIMEOUT_MS 2000
 
@@ -26,7 +27,9 @@ struct broker_lifecycle {
     struct uuid incarnation_id;
     _Atomic int64_t epoch;
     struct timer timer;
-    bool asking, ask_again, caught_up_once;
+    bool asking, ask_again;
+    int16_t refusal; /* the last one of a registration; 0: none */
+    int64_t refusal_delay_ms;
     struct arena arena; /* of the request under way */
     struct controller_call call;
     struct broker_registration_request registration;
@@ -94,6 +97,21 @@ static void again_in(struct broker_lifecycle *l, int64_t delay_ms)
     timer_start_in_ms(&l->timer, delay_ms);
 }
 
+/* Said once; tried less and less often, as only time or people can help. */
+static void refused(struct broker_lifecycle *l, int16_t error)
+{
+    bool looks_on = error == KAFKA_ERROR_NOT_CONTROLLER || error == KAFKA_ERROR_REQUEST_TIMED_OUT;
+    bool again = error == l->refusal;
+    if (!looks_on && !again)
+        log_warn(node_env(l->node)->logger,
+                 "The controller refused the registration of broker %d, trying again: %s",
+                 node_id(l->node), kafka_error_message(error));
+    l->refusal_delay_ms =
+        again && !looks_on ? MIN(2 * l->refusal_delay_ms, REFUSAL_DELAY_MAX_MS) : RETRY_MS;
+    l->refusal = error;
+    again_in(l, l->refusal_delay_ms);
+}
+
 static void registered(struct controller_call *call)
 {
     struct broker_lifecycle *l = call->ctx;
@@ -107,13 +125,10 @@ static void registered(struct controller_call *call)
         return;
     }
     if (error != KAFKA_ERROR_NONE) {
-        if (error != KAFKA_ERROR_NOT_CONTROLLER && error != KAFKA_ERROR_REQUEST_TIMED_OUT)
-            log_warn(node_env(l->node)->logger,
-                     "The controller refused the registration of broker %d: %s", node_id(l->node),
-                     kafka_error_message(error));
-        again_in(l, RETRY_MS);
+        refused(l, error);
         return;
     }
+    l->refusal = KAFKA_ERROR_NONE;
     l->epoch = l->registered.broker_epoch;
     l->state = BROKER_RECOVERY;
     log_info(node_env(l->node)->logger, "Registered broker=%d epoch=%lld", node_id(l->node),

@@ -171,7 +171,7 @@ static void lost(struct controller_channel *ch, int status)
 {
     char address[HOST_MAX + 9];
     endpoint_format(&ch->leader.endpoint, address);
-    log_at(logger_of(ch), ch->back_off_ms >= BACK_OFF_MAX_MS ? LOG_DEBUG : LOG_INFO,
+    log_at(logger_of(ch), ch->back_off_ms > 0 ? LOG_DEBUG : LOG_INFO,
            "No connection to the active controller node=%d at %s: %s", ch->leader.id, address,
            strerror(-status));
     drop_client(ch);

@@ -150,7 +150,8 @@ static void run_due(struct metadata_loop *ml)
             break;
         int rv = propose(ml, &arena, &result, &last);
         if (rv != 0) {
-            encode_failed(ml, rv);
+            if (rv != -EPERM)
+                encode_failed(ml, rv);
             next_ms = ctx.now_ms + RETRY_MS;
             break;
         }

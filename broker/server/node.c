@@ -241,8 +241,8 @@ static void after_metadata(void *ctx, int status)
     node_check_ready(node);
 }
 
-/* Ending, in this order: registration, listeners, partitions, metadata, disks. Each step calls the
- * next. */
+/* Ending, in this order: registration, leadership, listeners, partitions, metadata, disks. Each
+ * step calls the next. */
 static void stop_disk_run(struct work *work)
 {
     struct node *node = CONTAINER_OF(work, struct node, work);
@@ -319,8 +319,6 @@ static void resigned(void *ctx)
 {
     struct node *node = ctx;
     controller_channel_hurry(node->channel, LAST_CALLS_MS);
-    if (node->controller_lifecycle != NULL)
-        controller_lifecycle_stop(node->controller_lifecycle);
     if (node->listeners != NULL) {
         for (int i = 0; i < node->env->loop_count; i++)
             shard_hurry_fetches(&node->shards[i]);
@@ -336,6 +334,8 @@ static void let_go(void *ctx)
 {
     struct node *node = ctx;
     node->stop_epoch = node_broker_epoch(node);
+    if (node->controller_lifecycle != NULL)
+        controller_lifecycle_stop(node->controller_lifecycle);
     node_quorum_resign(node, resigned);
 }
 

@@ -19,6 +19,7 @@ struct controller_channel;
 struct log_manager;
 struct metadata_loop;
 struct node;
+struct quorum_membership;
 struct server_config;
 struct shard;
 
@@ -65,6 +66,8 @@ int node_broker_state(const struct node *node);
 int64_t node_broker_epoch(const struct node *node);
 struct metadata_loop *node_metadata_loop(const struct node *node);
 struct controller_channel *node_controller_channel(const struct node *node);
+/* NULL where this node is no controller, and at the end. Loop 0. */
+struct quorum_membership *node_membership(const struct node *node);
 struct shard *node_shard(const struct node *node, int index);
 
 #endif

@@ -61,6 +61,7 @@ struct node {
     struct timer resign_timer;
     int64_t resign_due_ms;
     void (*resigned)(void *node);
+    struct quorum_membership *membership; /* NULL: no controller here */
     void (*quorum_stopped)(void *ctx);
     void *quorum_stopped_ctx;
     struct controller_lifecycle *controller_lifecycle; /* NULL: no controller here */

@@ -5,6 +5,7 @@
 #include "common/base/check.h"
 #include "common/base/mem.h"
 #include "metadata/config/server_config.h"
+#include "raft/quorum_membership.h"
 #include "raft/quorum_peers.h"
 
 #include <stdlib.h>
@@ -56,6 +57,16 @@ static void make_peers(struct node *node, const struct quorum_voters *self)
     };
     node->peers = quorum_peers_new(&peers);
     free(contacts);
+}
+
+static void make_membership(struct node *node)
+{
+    struct quorum_membership_config membership = {
+        .node = metadata_loop_quorum(node->metadata),
+        .peers = node->peers,
+        .directory_id = node->disk.metadata_directory_id,
+    };
+    node->membership = quorum_membership_new(node->env->loops[0], &membership);
 }
 
 static struct log_config log_config_of(const struct node *node)
@@ -125,6 +136,7 @@ void node_quorum_start(struct node *node, void (*started)(void *ctx, int status)
     if (node->peers) {
         quorum_peers_bind(node->peers, metadata_loop_quorum(node->metadata));
         quorum_peers_start(node->peers);
+        make_membership(node);
     }
     release_follow(&follow);
     quorum_voters_unref(self);
@@ -146,9 +158,18 @@ static void look_for_heir(struct timer *timer)
         node->resigned(node);
 }
 
+void node_quorum_leader_changed(struct node *node)
+{
+    if (node->membership)
+        quorum_membership_lead(node->membership, metadata_loop_is_active(node->metadata) &&
+                                                     node->state != NODE_STOPPING);
+}
+
 void node_quorum_resign(struct node *node, void (*done)(void *node))
 {
     struct quorum_node *quorum = metadata_loop_quorum(node->metadata);
+    if (node->membership)
+        quorum_membership_lead(node->membership, false);
     if (!quorum || !node->peers || !leads(node) || quorum_node_transfer(quorum) != 0) {
         done(node);
         return;
@@ -163,6 +184,8 @@ void node_quorum_resign(struct node *node, void (*done)(void *node))
 static void peers_stopped(void *ctx)
 {
     struct node *node = ctx;
+    quorum_membership_free(node->membership);
+    node->membership = NULL;
     quorum_peers_bind(node->peers, NULL);
     metadata_loop_stop(node->metadata, node->quorum_stopped, node->quorum_stopped_ctx);
 }
@@ -181,6 +204,11 @@ void node_quorum_free(struct node *node)
 {
     quorum_peers_free(node->peers);
     node->peers = NULL;
+}
+
+struct quorum_membership *node_membership(const struct node *node)
+{
+    return node->membership;
 }
 
 struct quorum_peers *node_peers(const struct node *node)

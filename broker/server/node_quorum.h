@@ -14,6 +14,8 @@ void node_quorum_start(struct node *node, void (*started)(void *ctx, int status)
 /* Hands the leadership of the quorum over, if this node has it and another one can take it; `done`
  * comes at once or after a bounded time. */
 void node_quorum_resign(struct node *node, void (*done)(void *node));
+/* We lead, or somebody else, or nobody. */
+void node_quorum_leader_changed(struct node *node);
 void node_quorum_stop(struct node *node, void (*stopped)(void *ctx), void *ctx);
 void node_quorum_free(struct node *node);
 

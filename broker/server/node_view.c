@@ -4,6 +4,7 @@
 #include "broker/server/listeners.h"
 #include "broker/server/metadata_loop.h"
 #include "broker/server/node_internal.h"
+#include "broker/server/node_quorum.h"
 #include "metadata/config/server_config.h"
 #include "raft/quorum_node.h"
 
@@ -124,6 +125,7 @@ bool node_wants_restart(const struct node *node)
 
 void node_controller_changed(struct node *node)
 {
+    node_quorum_leader_changed(node);
     controller_channel_leader_changed(node->channel);
     if (node->lifecycle != NULL)
         broker_lifecycle_controller_found(node->lifecycle);
