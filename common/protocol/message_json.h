@@ -27,6 +27,9 @@ enum message_json_style { MESSAGE_JSON_WIRE, MESSAGE_JSON_KAFKA };
 void message_to_json(const struct message_desc *desc, int16_t version, const void *msg,
                      enum message_json_style style, struct bytebuf *out);
 
+/* A double as Java prints it: 1000.0, 5.0E8; in quotes where it is no number. */
+void java_double_append(struct bytebuf *out, double v);
+
 /* {"type":"TOPIC_RECORD","version":0,"data":{...}}, as kafka-dump-log prints a metadata record. */
 void record_to_json(const struct message_desc *desc, int16_t version, const void *msg,
                     struct bytebuf *out);

@@ -91,7 +91,7 @@ static void write_base64(struct bytebuf *out, struct bytes b)
 
 /* As Java prints a double: the fewest digits that read back as the same number, at least one of
  * them behind the point, and an exponent below 1e-3 and from 1e7 on. */
-static void write_double(struct bytebuf *out, double v)
+void java_double_append(struct bytebuf *out, double v)
 {
     char text[40];
     if (!isfinite(v)) {
@@ -139,7 +139,7 @@ static void write_primitive(const struct json_writer *w, enum field_type type, c
         bytebuf_printf(out, "%" PRId64, *(const int64_t *)in);
         break;
     case FIELD_FLOAT64:
-        write_double(out, *(const double *)in);
+        java_double_append(out, *(const double *)in);
         break;
     case FIELD_UUID:
         uuid_format(*(const struct uuid *)in, uuid);
