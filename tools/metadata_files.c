@@ -72,7 +72,8 @@ static bool scan(struct files_source *f, struct failure *failure)
             continue;
         if (name.kind == LOG_FILE_LOG && (f->only < 0 || f->only >= name.offset))
             VEC_PUSH(f->segments.items, f->segments.count, f->segments.capacity) = entry;
-        else if (name.kind == LOG_FILE_CHECKPOINT && f->with_snapshots)
+        else if (name.kind == LOG_FILE_CHECKPOINT && f->with_snapshots &&
+                 (f->only < 0 || f->only >= name.offset))
             VEC_PUSH(f->snapshots.items, f->snapshots.count, f->snapshots.capacity) = entry;
     }
     closedir(dir);
