@@ -1,0 +1,312 @@
+#!/usr/bin/python3
+"""A quorum of three processes: from nothing but the binary, through what goes wrong, to equal logs.
+
+usage: test_quorum.py KRAFTD
+
+One cluster lives through it all: blank nodes form it, its leader is killed, a disk is wiped; nodes
+of another cluster, with a taken node id or on a copied directory are sent away. A second one forms
+from the hosts of a ZooKeeper-day file.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from harness import Node, check, free_ports
+
+
+class Member(Node):
+    """A node whose start is not waited for."""
+
+    def launch(self):
+        with open(self.log_path, "ab") as log:
+            self.log_from = log.tell()
+            self.process = subprocess.Popen(
+                [self.kraftd, self.properties], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+
+    def since_start(self):
+        with open(self.log_path, "r", encoding="utf-8", errors="replace") as f:
+            f.seek(self.log_from)
+            return f.read()
+
+    def wait_for(self, pattern, seconds=20):
+        """The first line since the start that matches."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = re.search(f".*{pattern}.*", self.since_start())
+            if found:
+                return found.group(0)
+            time.sleep(0.02)
+        raise AssertionError(f"node log has no {pattern!r} after {seconds} s:\n{self.log()}")
+
+    def leads(self):
+        """The newest epoch in which it became the active controller; -1: never."""
+        epochs = re.findall(r"Became the active controller epoch=(\d+)", self.log(100000))
+        return int(epochs[-1]) if epochs else -1
+
+
+def member(kraftd, node_id, controllers, *config):
+    """`controllers` is the line that lists them."""
+    node = Member(kraftd, config=[f"node.id={node_id}", *config])
+    with open(node.properties, encoding="utf-8") as f:
+        lines = [line for line in f if not line.startswith("controller.quorum.bootstrap.servers")]
+    with open(node.properties, "w", encoding="utf-8") as f:
+        f.writelines([*lines, controllers + "\n"])
+    return node
+
+
+class Cluster:
+    def __init__(self, kraftd):
+        self.kraftd = kraftd
+        nodes = [Member(kraftd) for _ in range(3)]
+        self.voters = "controller.quorum.voters=" + ",".join(
+            f"{i + 1}@127.0.0.1:{node.controller_port}" for i, node in enumerate(nodes)
+        )
+        for i, node in enumerate(nodes):
+            with open(node.properties, encoding="utf-8") as f:
+                lines = [
+                    line
+                    for line in f
+                    if not line.startswith(("controller.quorum.bootstrap", "node.id"))
+                ]
+            with open(node.properties, "w", encoding="utf-8") as f:
+                f.writelines([*lines, f"node.id={i + 1}\n", self.voters + "\n"])
+        self.nodes = nodes
+        self.topics = 0
+
+    def leader(self):
+        alive = [node for node in self.nodes if node.process.poll() is None]
+        return max(alive, key=lambda node: node.leads())
+
+    def servers(self, without=()):
+        """As those list them who are no voters themselves."""
+        return "controller.quorum.bootstrap.servers=" + ",".join(
+            f"127.0.0.1:{node.controller_port}" for node in self.nodes if node not in without
+        )
+
+    def commit(self, through=None, seconds=30):
+        """Creates a topic, as soon as somebody lets it."""
+        nodes = [through] if through else [n for n in self.nodes if n.process.poll() is None]
+        client = AdminClient(
+            {
+                "bootstrap.servers": ",".join(node.bootstrap for node in nodes),
+                "reconnect.backoff.ms": 20,
+                "reconnect.backoff.max.ms": 50,
+                "log_level": 0,
+            }
+        )
+        self.topics += 1
+        name = f"topic-{self.topics}"
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                client.create_topics([NewTopic(name, 3, 1)], request_timeout=2)[name].result()
+                return name
+            except KafkaException as error:
+                if error.args[0].name() == "TOPIC_ALREADY_EXISTS":
+                    return name
+                check(time.monotonic() < deadline, f"no topic within {seconds} s: {error}")
+                time.sleep(0.02)
+
+    def names(self, node):
+        client = AdminClient({"bootstrap.servers": node.bootstrap, "log_level": 0})
+        return {name for name in client.list_topics(timeout=10).topics if name.startswith("topic-")}
+
+    def all_agree(self, seconds=10):
+        """Every node knows every topic."""
+        expected = {f"topic-{i + 1}" for i in range(self.topics)}
+        deadline = time.monotonic() + seconds
+        while any(self.names(node) != expected for node in self.nodes):
+            check(time.monotonic() < deadline, "the nodes do not come to the same metadata")
+            time.sleep(0.05)
+
+
+def metadata_lines(node):
+    """The metadata log as kafka-dump-log prints it."""
+    tools = os.path.join(os.path.dirname(node.kraftd), "kraftd-tools")
+    folder = os.path.join(node.data, "__cluster_metadata-0")
+    files = sorted(name for name in os.listdir(folder) if name.endswith(".log"))
+    lines = []
+    for name in files:
+        out = subprocess.run(
+            [tools, "kafka-dump-log", "--cluster-metadata-decoder", "--files",
+             os.path.join(folder, name)], check=True, capture_output=True, text=True).stdout
+        lines += [line for line in out.splitlines() if line.startswith(("|", "baseOffset"))]
+    return lines
+
+
+def form(cluster):
+    begin = time.monotonic()
+    for node in cluster.nodes:
+        node.launch()
+    cluster.commit()
+    print(f"three blank processes to a committed topic: {time.monotonic() - begin:.2f} s")
+    for node in cluster.nodes:
+        node.wait_ready()
+    ids = {re.search(r"cluster\.id=(\S+)", n.wait_for("Formed a new cluster")).group(1)
+           for n in cluster.nodes}
+    check(len(ids) == 1, f"three nodes formed {ids}")
+
+
+def kill_the_leader(cluster):
+    leader = cluster.leader()
+    leader.kill()
+    begin = time.monotonic()
+    cluster.commit()
+    print(f"the leader killed, the next topic committed: {time.monotonic() - begin:.2f} s")
+    leader.launch()
+    leader.wait_ready()
+    cluster.all_agree()
+
+
+def wipe(cluster):
+    leader = cluster.leader()
+    victim = next(node for node in cluster.nodes if node is not leader)
+    victim.kill()
+    shutil.rmtree(victim.data)
+    begin = time.monotonic()
+    victim.launch()
+    leader.wait_for("has caught up: making it a voter")
+    print(f"a wiped disk, replaced: {time.monotonic() - begin:.2f} s")
+    # The quorum stands on it now: without the third one it still commits.
+    third = next(node for node in cluster.nodes if node not in (leader, victim))
+    third.kill()
+    cluster.commit(leader)
+    third.launch()
+    for node in cluster.nodes:
+        node.wait_ready()
+    cluster.all_agree()
+
+
+@contextlib.contextmanager
+def intruder(node):
+    """Runs beside the cluster, is killed and leaves nothing behind."""
+    node.launch()
+    try:
+        yield node
+    finally:
+        node.kill()
+        shutil.rmtree(node.folder)
+
+
+def another_cluster(cluster):
+    node = member(cluster.kraftd, 7, cluster.servers())
+    tools = os.path.join(os.path.dirname(cluster.kraftd), "kraftd-tools")
+    subprocess.run([tools, "kafka-storage", "format", "--no-initial-controllers", "-t",
+                    "AnotherClusterAAAAAAAA", "-c", node.properties], check=True,
+                   capture_output=True)
+    with intruder(node):
+        line = node.wait_for("refuses to talk to this one")
+        check("AnotherClusterAAAAAAAA" in line and "node 7" in line, line)
+        line = cluster.leader().wait_for("node 7 at .* belongs to cluster AnotherCluster")
+    cluster.commit()
+
+
+def taken_node_id(cluster):
+    with intruder(member(cluster.kraftd, 2, cluster.servers())) as node:
+        line = node.wait_for("refuses to talk to this one: (two|another) live node")
+        check("node.id 2" in line, line)
+        cluster.leader().wait_for("Refused .* live node.* node.id 2")
+    cluster.commit()
+
+
+def copied_directory(cluster):
+    leader = cluster.leader()
+    original = next(node for node in cluster.nodes if node is not leader)
+    number = cluster.nodes.index(original) + 1
+    node = member(cluster.kraftd, number, cluster.servers())
+    shutil.copytree(original.data, node.data)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(node.data, ".lock"))
+    with intruder(node):
+        line = node.wait_for("refuses to talk to this one: .*copy")
+        check(f"node {number}" in line, line)
+    cluster.commit()
+    cluster.all_agree()
+
+
+def equal_logs(cluster):
+    for node in cluster.nodes:
+        node.process.terminate()
+    for node in cluster.nodes:
+        code = node.stop()
+        check(code in (0, 143), f"kraftd ended with {code}\n{node.log(200)}")
+    logs = [metadata_lines(node) for node in cluster.nodes]
+    shortest = min(len(log) for log in logs)
+    check(shortest > 20, f"a metadata log of {shortest} lines")
+    for log in logs[1:]:
+        for mine, other in zip(logs[0][:shortest], log):
+            check(mine == other, f"the logs differ:\n{mine}\n{other}")
+
+
+def zookeeper_file(kraftd):
+    """Three hosts in zookeeper.connect, told apart by nothing but their address and broker.id."""
+    folder = tempfile.mkdtemp(prefix="kraftd-test-")
+    client, controller, *admin = free_ports(5)
+    hosts = [f"127.0.0.{i + 1}" for i in range(3)]
+    processes = []
+    for i, host in enumerate(hosts):
+        properties = os.path.join(folder, f"{i}.properties")
+        with open(properties, "w", encoding="utf-8") as f:
+            f.write(
+                f"broker.id={i}\nlisteners=PLAINTEXT://{host}:{client},"
+                f"CONTROLLER://{host}:{controller}\n"
+                "controller.listener.names=CONTROLLER\n"
+                f"log.dirs={folder}/data-{i}\n"
+                f"zookeeper.connect={','.join(h + ':2181' for h in hosts)}/kafka\n"
+                f"kraftd.admin.listener=127.0.0.1:{admin[i]}\n")
+        with open(os.path.join(folder, f"{i}.log"), "wb") as log:
+            processes.append(subprocess.Popen([kraftd, properties], stdout=log, stderr=log,
+                                              stdin=subprocess.DEVNULL))
+
+    def log_of(i):
+        with open(os.path.join(folder, f"{i}.log"), encoding="utf-8") as f:
+            return f.read()
+
+    try:
+        deadline = time.monotonic() + 20
+        while not all(" INFO Ready " in log_of(i) for i in range(3)):
+            check(time.monotonic() < deadline, "no cluster:\n" + "\n".join(map(log_of, range(3))))
+            time.sleep(0.05)
+        ids = {re.search(r"Formed a new cluster cluster\.id=(\S+)", log_of(i)).group(1)
+               for i in range(3)}
+        check(len(ids) == 1, f"three hosts formed {ids}")
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    shutil.rmtree(folder)
+
+
+def main():
+    kraftd = os.path.abspath(sys.argv[1])
+    cluster = Cluster(kraftd)
+    try:
+        for part in (form, kill_the_leader, another_cluster, taken_node_id, copied_directory, wipe,
+                     equal_logs):
+            begin = time.monotonic()
+            part(cluster)
+            print(f"{part.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
+        zookeeper_file(kraftd)
+    except BaseException:
+        for node in cluster.nodes:
+            print(f"--- node {cluster.nodes.index(node) + 1}\n{node.log()}", file=sys.stderr)
+        raise
+    finally:
+        for node in cluster.nodes:
+            if node.process and node.process.poll() is None:
+                node.kill()
+            shutil.rmtree(node.folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
