@@ -77,6 +77,7 @@ static void decide(struct quorum_peers *peers, struct quorum_core *core)
     struct quorum_replace_view view = {
         .voters = quorum_core_voters(core),
         .self = quorum_core_raft_id(core),
+        .own = peers->config.self,
         .peers = views,
         .peer_count = count,
         .now_ms = env_now_ms(peers->env),

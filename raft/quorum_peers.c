@@ -10,7 +10,8 @@
 #define TICK_MS        50
 #define BACKOFF_MAX_MS 500
 /* A connection that says nothing for so long is tested. */
-#define PING_MS 250
+#define PING_MS         250
+#define TRIES_PER_PLACE 2
 
 static void tick(struct timer *timer);
 
@@ -143,7 +144,10 @@ static void learn(struct peer *peer, const struct peer_hello_answer *answer)
 {
     struct quorum_peers *peers = peer->peers;
     uint64_t raft_id = quorum_raft_id(answer->directory_id);
-    if (raft_id == quorum_raft_id(peers->config.directory_id) || peers_find(peers, raft_id)) {
+    struct peer *known = peers_find(peers, raft_id);
+    if (known)
+        known->found_at = peer->endpoint;
+    if (known || raft_id == quorum_raft_id(peers->config.directory_id)) {
         peer->is_known = true;
         return;
     }
@@ -156,6 +160,7 @@ static void on_ready(void *owner, const struct peer_hello_answer *answer)
     char where[HOST_MAX + 16];
     endpoint_format(quorum_link_endpoint(peer->link), where);
     peer->last_status = 0;
+    peer->failures = 0;
     peer->said = 0;
     log_info(peer->peers->env->logger, "Connected to node %" PRId32 " of the quorum at %s",
              answer->node_id, where);
@@ -176,6 +181,7 @@ static void on_down(void *owner, int status, struct str refusal)
     char where[HOST_MAX + 16];
     endpoint_format(quorum_link_endpoint(peer->link), where);
     peer->last_status = status;
+    peer->failures++;
     if (!peer_is_connected(peer) && peer->heard_ms > peer->gone_ms)
         peer->gone_ms = env_now_ms(peer->peers->env);
     uint64_t said = status == -EPERM ? str_hash(refusal) : (uint64_t)(int64_t)status;
@@ -240,8 +246,28 @@ static bool endpoint_of(const struct quorum_peers *peers, const struct quorum_se
     return true;
 }
 
-static void want_voters(struct quorum_peers *peers, const struct quorum_voters *voters)
+/* Where a member may be: where the log says, where it said that it is, and where a configured end
+ * point led to it. One after the other, each tried twice, as long as it is nowhere. */
+static struct endpoint place_of(struct peer *peer, const struct endpoint *recorded)
 {
+    struct endpoint places[3] = {*recorded}, said;
+    unsigned count = 1;
+    if (peer->self && endpoint_of(peer->peers, &peer->self->servers[0], &said) &&
+        !same_endpoint(&said, recorded))
+        places[count++] = said;
+    if (peer->found_at.port != 0 && !same_endpoint(&peer->found_at, recorded))
+        places[count++] = peer->found_at;
+    if (peer->failures >= TRIES_PER_PLACE) {
+        peer->failures = 0;
+        peer->place++;
+    }
+    return places[peer->place % count];
+}
+
+/* Returns whether all of them are connected. */
+static bool want_voters(struct quorum_peers *peers, const struct quorum_voters *voters)
+{
+    bool all = true;
     uint64_t self = quorum_raft_id(peers->config.directory_id);
     for (int i = 0; i < voters->count; i++) {
         const struct quorum_server *server = &voters->servers[i];
@@ -256,9 +282,13 @@ static void want_voters(struct quorum_peers *peers, const struct quorum_voters *
         const struct quorum_server *first =
             peers->config.first ? quorum_voters_find(peers->config.first, id.raft_id) : NULL;
         if (endpoint_of(peers, server, &endpoint) ||
-            (first && endpoint_of(peers, first, &endpoint)))
+            (first && endpoint_of(peers, first, &endpoint))) {
+            endpoint = place_of(peer, &endpoint);
             want(peer, &endpoint);
+            all = all && quorum_link_is_ready(peer->link);
+        }
     }
+    return all;
 }
 
 static void want_contacts(struct quorum_peers *peers)
@@ -303,9 +333,7 @@ static void refresh(struct quorum_peers *peers)
         voters = peers->config.first;
     for (size_t i = 0; i < peers->count; i++)
         peers->items[i]->wanted = false;
-    if (voters)
-        want_voters(peers, voters);
-    else
+    if (!voters || !want_voters(peers, voters))
         want_contacts(peers);
     drop_unwanted(peers);
 }

@@ -23,6 +23,9 @@ struct peer {
     bool is_known; /* an end point of this node, or of a peer that has its own entry */
     struct endpoint endpoint;
     struct quorum_link *link;
+    struct endpoint found_at; /* a configured end point where it answered; port 0: none */
+    unsigned place;           /* which of the places where it may be is tried */
+    unsigned failures;        /* there, in a row */
     int last_status;
     uint64_t dropped; /* messages that could not go out */
     uint64_t said;    /* hash of the last failure that was logged */

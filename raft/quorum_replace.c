@@ -156,11 +156,9 @@ static bool same_listeners(const struct quorum_server *a, const struct quorum_se
 }
 
 /* The set again, with these listeners of one member. */
-static bool step_listeners(const struct quorum_replace_view *view,
-                           const struct quorum_peer_view *peer, const struct quorum_server *member,
-                           struct quorum_replace_step *step)
+static bool step_listeners(const struct quorum_replace_view *view, const struct quorum_server *said,
+                           const struct quorum_server *member, struct quorum_replace_step *step)
 {
-    const struct quorum_server *said = &peer->self->servers[0];
     if (said->listener_count == 0 || member->listener_count == 0 || same_listeners(said, member))
         return false;
     struct quorum_voters *next = quorum_voters_new();
@@ -188,12 +186,15 @@ void quorum_replace_next(const struct quorum_replace_view *view, struct quorum_r
         if (server->role == QUORUM_STANDBY && step_standby(view, server, ret))
             return;
     }
+    const struct quorum_server *leader = quorum_voters_find(view->voters, view->self);
+    if (leader && view->own && step_listeners(view, &view->own->servers[0], leader, ret))
+        return;
     for (size_t i = 0; i < view->peer_count; i++) {
         const struct quorum_peer_view *peer = &view->peers[i];
         const struct quorum_server *member = quorum_voters_find(view->voters, peer->id.raft_id);
         if (!peer->connected || peer->id.raft_id == 0 || peer->id.raft_id == view->self)
             continue;
-        if (member ? peer->self && step_listeners(view, peer, member, ret)
+        if (member ? peer->self && step_listeners(view, &peer->self->servers[0], member, ret)
                    : step_stranger(view, peer, ret))
             return;
     }

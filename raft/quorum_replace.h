@@ -21,6 +21,7 @@
 struct quorum_replace_view {
     const struct quorum_voters *voters; /* the newest, committed */
     uint64_t self;                      /* the leader's raft id */
+    const struct quorum_voters *own;    /* one server: the leader's listeners; NULL: as they are */
     const struct quorum_peer_view *peers;
     size_t peer_count;
     int64_t now_ms, leading_ms; /* leading_ms: since when we lead */

@@ -24,7 +24,7 @@ static uint64_t raft_id(uint8_t n)
 }
 
 struct world {
-    struct quorum_voters *voters;
+    struct quorum_voters *voters, *own;
     struct quorum_peer_view peers[8];
     size_t peer_count;
     bool caught_up;
@@ -77,6 +77,7 @@ static enum quorum_replace_kind next(struct world *w, struct quorum_replace_step
     struct quorum_replace_view view = {
         .voters = w->voters,
         .self = raft_id(1),
+        .own = w->own,
         .peers = w->peers,
         .peer_count = w->peer_count,
         .now_ms = NOW_MS,
@@ -240,6 +241,15 @@ static void test_new_end_points(void **state)
     assert_int_equal(quorum_voters_find(w.voters, raft_id(3))->listeners[0].port, 9999);
     assert_int_equal(quorum_voters_find(w.voters, raft_id(2))->listeners[0].port, 9002);
     assert_int_equal(next(&w, &step), QUORUM_REPLACE_REST);
+    /* The leader's own, which nobody else can tell it. */
+    w.own = quorum_voters_new();
+    quorum_voters_add(w.own, 1, directory(1), QUORUM_VOTER);
+    quorum_voters_add_listener(w.own, STR("CONTROLLER"), STR("moved"), 9001);
+    next(&w, &step);
+    apply(&w, &step);
+    assert_string_equal(quorum_voters_find(w.voters, raft_id(1))->listeners[0].host, "moved");
+    assert_int_equal(next(&w, &step), QUORUM_REPLACE_REST);
+    quorum_voters_unref(w.own);
     teardown_world(&w);
 }
 
