@@ -47,7 +47,7 @@ struct shard {
     uint64_t gauges_version; /* of the image when the gauges were set */
     int64_t gauges_due_ms;
     int64_t waiting_produces, waiting_fetches;
-    int64_t idle_since_us, idle_before_us; /* of the loop, at that time */
+    int64_t busy_since_us, busy_before_us; /* the loop's CPU time, at that time */
     double busy_share;                     /* about the last minute */
     int64_t retention_due_ms, checkpoint_due_ms, expiry_due_ms;
     int closing_partitions;

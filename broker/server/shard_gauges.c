@@ -45,15 +45,14 @@ static void tally_partition(struct shard *shard, const struct partition *p, stru
 static void refresh_idle(struct shard *shard)
 {
     struct env *env = shard->loop->env;
-    int64_t now_us = env_now_us(env), idle_us = env->ops->idle_us(shard->loop);
-    double span_us = (double)(now_us - shard->idle_since_us);
-    if (shard->idle_since_us > 0 && span_us > 0) {
-        double share = (double)(idle_us - shard->idle_before_us) / span_us;
-        double weight = span_us / (span_us + 60e6);
-        shard->busy_share += weight * (MAX(1.0 - share, 0) - shard->busy_share);
+    int64_t now_us = env_now_us(env), busy_us = env->ops->busy_us(shard->loop);
+    double span_us = (double)(now_us - shard->busy_since_us);
+    if (shard->busy_since_us > 0 && span_us > 0) {
+        double share = MIN((double)(busy_us - shard->busy_before_us) / span_us, 1.0);
+        shard->busy_share += span_us / (span_us + 60e6) * (share - shard->busy_share);
     }
-    shard->idle_since_us = now_us;
-    shard->idle_before_us = idle_us;
+    shard->busy_since_us = now_us;
+    shard->busy_before_us = busy_us;
     gauge_set(gauges_of(shard), GAUGE_IDLE, shard->index,
               1000 - (int64_t)(shard->busy_share * 1000));
 }

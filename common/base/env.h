@@ -63,7 +63,7 @@ struct env_ops {
     void (*timer_start)(struct timer *, int64_t due_us);
     void (*timer_stop)(struct timer *);
     void (*submit)(struct work *, enum work_class);
-    int64_t (*idle_us)(struct loop *); /* waited for something to do, since it was made */
+    int64_t (*busy_us)(struct loop *); /* CPU time that it has used */
 };
 
 struct env {

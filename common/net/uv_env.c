@@ -53,6 +53,11 @@ static void submit(struct work *work, enum work_class work_class)
     worker_pool_submit(&uv_env_of(work->loop->env)->pools[work_class], work);
 }
 
+static int64_t busy_us(struct loop *loop)
+{
+    return uv_env_busy_us(loop->env, loop->index);
+}
+
 static const struct env_ops env_ops = {
     .now_us = now_us,
     .wall_ms = wall_ms,
@@ -61,7 +66,7 @@ static const struct env_ops env_ops = {
     .timer_start = uv_env_timer_start,
     .timer_stop = uv_env_timer_stop,
     .submit = submit,
-    .idle_us = uv_env_loop_idle_us,
+    .busy_us = busy_us,
 };
 
 static const struct net_ops net_ops = {

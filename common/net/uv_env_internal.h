@@ -27,7 +27,8 @@ enum {
 struct uv_env_loop {
     struct loop base;
     uv_loop_t uv;
-    uv_async_t async;     /* posts of other threads */
+    uv_poll_t wake;       /* posts of other threads */
+    int wake_fd;          /* an eventfd */
     uv_idle_t idle;       /* active while something must run without waiting */
     uv_prepare_t prepare; /* end of a turn */
     uv_timer_t timer;     /* for the first of `timers` */
@@ -76,7 +77,6 @@ static inline struct uv_env_loop *uv_env_loop_of(struct loop *loop)
 }
 
 /* uv_loop.c */
-int64_t uv_env_loop_idle_us(struct loop *loop);
 int uv_env_loop_init(struct uv_env_loop *loop, struct env *env, int index);
 /* Until uv_stop(&loop->uv). */
 void uv_env_loop_run(struct uv_env_loop *loop);

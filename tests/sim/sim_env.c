@@ -196,9 +196,9 @@ static void ops_random(struct env *env, void *ret_bytes, size_t len)
 }
 
 /* What runs takes no virtual time. */
-static int64_t ops_idle_us(struct loop *loop)
+static int64_t ops_busy_us(struct loop *loop)
 {
-    return ops_now_us(loop->env);
+    return 0;
 }
 
 static const struct env_ops sim_env_ops = {
@@ -209,7 +209,7 @@ static const struct env_ops sim_env_ops = {
     .timer_start = ops_timer_start,
     .timer_stop = ops_timer_stop,
     .submit = ops_submit,
-    .idle_us = ops_idle_us,
+    .busy_us = ops_busy_us,
 };
 
 static void log_sink(struct logger *logger, enum log_level level, const char *module,

@@ -39,6 +39,17 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static long number(const char *text)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || value < 0) {
+        fprintf(stderr, "bench_pump: %s is no number\n", text);
+        exit(2);
+    }
+    return value;
+}
+
 /* --- Writing --- */
 
 struct out {
@@ -214,9 +225,9 @@ static void check(uint16_t error)
 static int produce(char **argv)
 {
     const char *topic = argv[1];
-    int partitions = atoi(argv[2]);
-    long times = atol(argv[5]), window = atol(argv[6]);
-    struct out batch = make_batch(atoi(argv[4]), (size_t)atol(argv[3]));
+    int partitions = (int)number(argv[2]);
+    long times = number(argv[5]), window = number(argv[6]);
+    struct out batch = make_batch((int)number(argv[4]), (size_t)number(argv[3]));
     struct out *frames = calloc((size_t)partitions, sizeof(*frames));
     for (int p = 0; p < partitions; p++) {
         struct out *o = &frames[p];
@@ -233,7 +244,7 @@ static int produce(char **argv)
         put(o, batch.data, batch.len);
         finish(o);
     }
-    int fd = connect_to((uint16_t)atoi(argv[0]));
+    int fd = connect_to((uint16_t)(int)number(argv[0]));
     static uint8_t answer[4096];
     double begin = now_s();
     for (long sent = 0, got = 0; got < times;) {
@@ -288,12 +299,12 @@ static int64_t next_offset(const uint8_t *data, size_t len, int64_t offset)
 static int fetch(char **argv)
 {
     const char *topic = argv[1];
-    int partitions = atoi(argv[2]);
-    long long wanted = atoll(argv[3]), bytes = 0;
+    int partitions = (int)number(argv[2]);
+    long long wanted = number(argv[3]), bytes = 0;
     long requests = 0;
     int64_t offsets[PARTITIONS_MAX] = {0};
     uint8_t *room = malloc(RESPONSE_MAX);
-    int fd = connect_to((uint16_t)atoi(argv[0]));
+    int fd = connect_to((uint16_t)(int)number(argv[0]));
     double begin = now_s();
     for (; bytes < wanted; requests++) {
         ask(fd, topic, partitions, offsets);
@@ -325,7 +336,7 @@ int main(int argc, char **argv)
 {
     if (argc == 9 && strcmp(argv[1], "produce") == 0)
         return produce(argv + 2);
-    if (argc == 6 && strcmp(argv[1], "fetch") == 0 && atoi(argv[4]) <= PARTITIONS_MAX)
+    if (argc == 6 && strcmp(argv[1], "fetch") == 0 && (int)number(argv[4]) <= PARTITIONS_MAX)
         return fetch(argv + 2);
     fprintf(stderr, "usage: bench_pump produce|fetch ...; see the head of its source\n");
     return 2;
