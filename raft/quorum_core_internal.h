@@ -15,8 +15,10 @@
 /* A server we exchanged messages with. */
 struct quorum_peer {
     struct quorum_peer_id id;
-    uint64_t sent;    /* end of the last batch that went out to it whole in this leadership */
-    int64_t heard_ms; /* its last append result in this leadership; INT64_MIN: none */
+    uint64_t sent;        /* end of the last batch that went out to it whole in this leadership */
+    int64_t heard_ms;     /* its last append result in this leadership; INT64_MIN: none */
+    uint64_t heard_end;   /* where our log ended then */
+    int64_t caught_up_ms; /* when it last had all there was; INT64_MIN: never in this leadership */
 };
 
 /* The set of voters from this index on. */

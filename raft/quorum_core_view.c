@@ -120,13 +120,16 @@ int quorum_core_progress(const struct quorum_core *core, uint64_t raft_id,
     int rv = raft_match_index(&core->raft, raft_id, &match);
     if (rv != 0)
         return rv == RAFT_NOTLEADER ? -EPERM : -ENOENT;
-    struct quorum_progress progress = {.match_index = match, .heard_ms = INT64_MIN};
+    struct quorum_progress progress = {
+        .match_index = match, .heard_ms = INT64_MIN, .caught_up_ms = INT64_MIN};
     for (size_t i = 0; i < core->peer_count; i++) {
-        if (core->peers[i].id.raft_id == raft_id)
-            progress.heard_ms = core->peers[i].heard_ms;
+        if (core->peers[i].id.raft_id != raft_id)
+            continue;
+        progress.heard_ms = core->peers[i].heard_ms;
+        progress.caught_up_ms = core->peers[i].caught_up_ms;
     }
     if (raft_id == core->self.raft_id)
-        progress.heard_ms = core->now_ms;
+        progress.heard_ms = progress.caught_up_ms = core->now_ms;
     *ret_progress = progress;
     return 0;
 }

@@ -39,7 +39,8 @@ bool quorum_core_change_open(const struct quorum_core *core);
 /* How far a peer is, as seen by the leader. */
 struct quorum_progress {
     uint64_t match_index;
-    int64_t heard_ms; /* INT64_MIN: not in this leadership */
+    int64_t heard_ms;     /* INT64_MIN: not in this leadership */
+    int64_t caught_up_ms; /* when it last had all there was; INT64_MIN: not in this leadership */
 };
 /* -EPERM: we do not lead; -ENOENT: it is not in the set. */
 int quorum_core_progress(const struct quorum_core *core, uint64_t raft_id,

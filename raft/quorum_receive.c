@@ -187,6 +187,20 @@ static void receive_append(struct quorum_core *core, const struct quorum_message
     } while (count > 0);
 }
 
+/* It is up to date now; or it has what was all there was when it was last heard, so it was then. */
+static void note_heard(struct quorum_core *core, struct quorum_peer *peer,
+                       const struct quorum_append_result *result)
+{
+    uint64_t end = quorum_core_last_index(core);
+    if (result->rejected == 0 && result->last_index >= end)
+        peer->caught_up_ms = core->now_ms;
+    else if (result->rejected == 0 && peer->heard_ms != INT64_MIN &&
+             result->last_index >= peer->heard_end)
+        peer->caught_up_ms = MAX(peer->caught_up_ms, peer->heard_ms);
+    peer->heard_ms = core->now_ms;
+    peer->heard_end = end;
+}
+
 static void receive_append_result(struct quorum_core *core, const struct quorum_message *message)
 {
     const struct quorum_append_result *result = &message->append_result;
@@ -196,7 +210,7 @@ static void receive_append_result(struct quorum_core *core, const struct quorum_
         raft_index match;
         if (raft_match_index(&core->raft, message->peer.raft_id, &match) != 0)
             return;
-        peer_find(core, message->peer.raft_id)->heard_ms = core->now_ms;
+        note_heard(core, peer_find(core, message->peer.raft_id), result);
         if (result->rejected > 0 && result->last_index < match &&
             guard(core, QUORUM_W3_STALE_REJECT))
             return;

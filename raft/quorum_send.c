@@ -22,7 +22,7 @@ struct quorum_peer *peer_meet(struct quorum_core *core, const struct quorum_peer
         return peer;
     }
     /* Strangers must not fill the memory: one that is in no set gives way. */
-    struct quorum_peer blank = {.id = *id, .heard_ms = INT64_MIN};
+    struct quorum_peer blank = {.id = *id, .heard_ms = INT64_MIN, .caught_up_ms = INT64_MIN};
     struct quorum_voters *voters = quorum_core_voters(core);
     for (size_t i = 0; core->peer_count >= (size_t)2 * QUORUM_SERVERS_MAX; i++) {
         CHECK(i < core->peer_count);

@@ -168,3 +168,9 @@ const struct quorum_replica *quorum_node_observers(struct quorum_node *node, siz
     *ret_count = node->replicas.count;
     return node->replicas.items;
 }
+
+const struct quorum_replicas *quorum_node_replicas(struct quorum_node *node)
+{
+    quorum_replicas_expire(&node->replicas, env_now_ms(node->env));
+    return &node->replicas;
+}

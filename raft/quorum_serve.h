@@ -57,6 +57,9 @@ enum kafka_error quorum_node_fetch_snapshot(struct quorum_node *node,
                                             const struct quorum_fetch_snapshot *fetch,
                                             struct quorum_leader *ret_leader, char **ret_path);
 
+/* Who fetches from the leader, without those that are silent; valid until the next event. */
+const struct quorum_replicas *quorum_node_replicas(struct quorum_node *node);
+
 struct quorum_wait {
     struct list link;
     void (*ready)(struct quorum_wait *);

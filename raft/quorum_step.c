@@ -198,7 +198,7 @@ static void forget_progress(struct quorum_core *core)
 {
     for (size_t i = 0; i < core->peer_count; i++) {
         core->peers[i].sent = 0;
-        core->peers[i].heard_ms = INT64_MIN;
+        core->peers[i].heard_ms = core->peers[i].caught_up_ms = INT64_MIN;
     }
 }
 

@@ -11,47 +11,67 @@
 #include "common/base/check.h"
 #include "common/protocol/messages/describe_quorum.h"
 #include "raft/quorum_node.h"
+#include "raft/quorum_serve.h"
 
 #define METADATA_TOPIC "__cluster_metadata"
 
 typedef struct describe_quorum_response_partition_data answered_partition;
 typedef struct describe_quorum_response_replica_state replica_state;
 
+/* Monotonic to what clients see: -1 for never. */
+static int64_t wall_of(const struct controller_call *call, int64_t at_ms)
+{
+    struct env *env = node_env(call->shard->node);
+    return at_ms < 0 ? -1 : env_wall_ms(env) - (env_now_ms(env) - at_ms);
+}
+
 static void fill_replica(const struct controller_call *call, const struct quorum_node *quorum,
                          const struct quorum_server *server, replica_state *out)
 {
-    struct env *env = node_env(call->shard->node);
-    int64_t now_ms = env_now_ms(env), wall_ms = env_wall_ms(env);
     struct quorum_progress progress;
     out->replica_id = server->node_id;
     out->replica_directory_id = server->directory_id;
     out->log_end_offset = out->last_fetch_timestamp = out->last_caught_up_timestamp = -1;
-    if (server->node_id == node_id(call->shard->node)) {
-        out->log_end_offset = quorum_node_log_end(quorum);
-        out->last_fetch_timestamp = out->last_caught_up_timestamp = wall_ms;
-        return;
-    }
     if (quorum_core_progress(quorum_node_core(quorum), server->raft_id, &progress) != 0)
         return;
-    out->log_end_offset = (int64_t)progress.match_index - 1;
-    if (progress.heard_ms == INT64_MIN)
-        return;
-    out->last_fetch_timestamp = wall_ms - (now_ms - progress.heard_ms);
-    if (out->log_end_offset >= quorum_node_high_watermark(quorum))
-        out->last_caught_up_timestamp = out->last_fetch_timestamp;
+    out->last_fetch_timestamp = wall_of(call, progress.heard_ms);
+    out->last_caught_up_timestamp = wall_of(call, progress.caught_up_ms);
+    if (server->raft_id == quorum_core_raft_id(quorum_node_core(quorum)))
+        out->log_end_offset = quorum_node_log_end(quorum);
+    else if (progress.heard_ms >= 0)
+        out->log_end_offset = quorum_offset_of(progress.match_index) + 1;
+}
+
+/* Who fetches, but a disk that is in the set is told of by the quorum. */
+static void add_observers(const struct controller_call *call, struct quorum_node *quorum,
+                          const struct quorum_voters *voters, answered_partition *out)
+{
+    const struct quorum_replicas *replicas = quorum_node_replicas(quorum);
+    for (size_t i = 0; i < replicas->count; i++) {
+        const struct quorum_replica *replica = &replicas->items[i];
+        if (quorum_voters_find(voters, quorum_raft_id(replica->directory_id)) != NULL)
+            continue;
+        replica_state *room = &out->observers[out->observers_count++];
+        room->replica_id = replica->node_id;
+        room->replica_directory_id = replica->directory_id;
+        room->log_end_offset = replica->fetch_offset;
+        room->last_fetch_timestamp = wall_of(call, replica->fetched_ms);
+        room->last_caught_up_timestamp = wall_of(call, replica->caught_up_ms);
+    }
 }
 
 static void fill_partition(struct controller_call *call, struct quorum_node *quorum,
                            const struct quorum_voters *voters, answered_partition *out)
 {
     struct arena *arena = call->arena;
+    int32_t observers = (int32_t)quorum_node_replicas(quorum)->count + voters->count;
     out->error_message = STR_EMPTY;
     out->leader_id = quorum_node_leader_id(quorum);
     out->leader_epoch = quorum_node_epoch(quorum);
     out->high_watermark = quorum_node_high_watermark(quorum);
     out->current_voters =
         MESSAGE_ARRAY(arena, describe_quorum_response_replica_state, voters->count);
-    out->observers = MESSAGE_ARRAY(arena, describe_quorum_response_replica_state, voters->count);
+    out->observers = MESSAGE_ARRAY(arena, describe_quorum_response_replica_state, observers);
     for (int i = 0; i < voters->count; i++) {
         const struct quorum_server *server = &voters->servers[i];
         replica_state *room = server->role == QUORUM_VOTER
@@ -59,6 +79,7 @@ static void fill_partition(struct controller_call *call, struct quorum_node *quo
                                   : &out->observers[out->observers_count++];
         fill_replica(call, quorum, server, room);
     }
+    add_observers(call, quorum, voters, out);
 }
 
 static void fill_nodes(struct controller_call *call, const struct quorum_voters *voters)

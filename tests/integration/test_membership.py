@@ -1,0 +1,256 @@
+#!/usr/bin/python3
+"""Four controllers whose voters change, and brokers that forward to whoever leads.
+
+usage: test_membership.py KRAFTD
+
+Every admin request goes through a broker that is not the active controller. The leader is removed,
+stopped and killed meanwhile; a broker-only node sees it all.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import message_json
+from harness import Node, check
+from test_controller_api import Connection, kcodec
+
+CLUSTER_ID = "CCCCCCCCCCCCCCCCCCCCCQ"
+METADATA = {"TopicName": "__cluster_metadata", "Partitions": [{"PartitionIndex": 0}]}
+NO_ERROR, NOT_ENOUGH_TIME, DUPLICATE_VOTER, VOTER_NOT_FOUND = 0, 7, 126, 127
+
+
+class Cluster:
+    def __init__(self, kraftd, spec):
+        self.kraftd, self.spec = kraftd, spec
+        self.tools = os.path.join(os.path.dirname(kraftd), "kraftd-tools")
+        self.nodes, self.ports = {}, set()
+
+    def add(self, node_id, *config):
+        node = Node(self.kraftd, config=config)
+        while self.ports & {node.port, node.controller_port, node.admin_port}:
+            node = Node(self.kraftd, config=config)
+        self.ports |= {node.port, node.controller_port, node.admin_port}
+        self.nodes[node_id] = node
+        self.set(node, "node.id", node_id)
+        return node
+
+    def set(self, node, key, value):
+        with open(node.properties, encoding="utf-8") as f:
+            lines = [line for line in f if not line.startswith(key + "=")]
+        with open(node.properties, "w", encoding="utf-8") as f:
+            f.writelines([*lines, f"{key}={value}\n"])
+
+    def format(self, node, *how):
+        subprocess.run(
+            [self.tools, "kafka-storage", "format", "-t", CLUSTER_ID, "-c", node.properties, *how],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+    def launch(self, node):
+        with open(node.log_path, "ab") as log:
+            node.log_from = log.tell()
+            node.process = subprocess.Popen(
+                [self.kraftd, node.properties], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+
+    def ask(self, node_id, api, version, body, controller=False):
+        node = self.nodes[node_id]
+        connection = Connection(self.spec, node.controller_port if controller else node.port)
+        try:
+            return connection.ask(api, version, body)
+        finally:
+            connection.close()
+
+    def quorum(self, node_id):
+        """(leader, voters by id, observers by id) as one broker has them."""
+        answer = self.ask(node_id, "DescribeQuorum", 2, {"Topics": [METADATA]})
+        check(answer["ErrorCode"] == 0, f"DescribeQuorum: {answer}")
+        partition = answer["Topics"][0]["Partitions"][0]
+        of = lambda states: {state["ReplicaId"]: state for state in states}  # noqa: E731
+        return partition["LeaderId"], of(partition["CurrentVoters"]), of(partition["Observers"])
+
+    def directory(self, node_id):
+        with open(os.path.join(self.nodes[node_id].data, "meta.properties"), encoding="utf-8") as f:
+            return re.search("directory.id=(.*)", f.read()).group(1)
+
+    def create(self, node_id, name, timeout_ms=20000):
+        topic = {"Name": name, "NumPartitions": 1, "ReplicationFactor": 1, "Assignments": [],
+                 "Configs": []}
+        body = {"Topics": [topic], "timeoutMs": timeout_ms, "validateOnly": False}
+        return self.ask(node_id, "CreateTopics", 7, body)["Topics"][0]["ErrorCode"]
+
+    def change(self, node_id, kind, voter, directory=None, timeout_ms=10000):
+        body = {"ClusterId": CLUSTER_ID, "VoterId": voter,
+                "VoterDirectoryId": directory or self.directory(voter)}
+        if kind == "RemoveRaftVoter":
+            return self.ask(node_id, kind, 0, body)
+        port = self.nodes[voter].controller_port if voter in self.nodes else 1
+        listener = {"Name": "CONTROLLER", "Host": "127.0.0.1", "Port": port}
+        body |= {"TimeoutMs": timeout_ms, "Listeners": [listener], "AckWhenCommitted": True}
+        return self.ask(node_id, kind, 1, body)
+
+
+def eventually(what, seconds, is_so):
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        check(time.monotonic() < deadline, f"not within {seconds} s: {what}")
+        time.sleep(0.05)
+
+
+def start(cluster):
+    """Three voters, a controller without a vote, and a broker without a controller."""
+    nodes = [cluster.add(i) for i in (1, 2, 3, 4)]
+    nodes.append(cluster.add(5))
+    servers = ",".join(f"127.0.0.1:{node.controller_port}" for node in nodes[:3])
+    directories = ["QQAAAAAAAAAAAAAAAAAAEQ", "QgAAAAAAAAAAAAAAAAAAEg", "QwAAAAAAAAAAAAAAAAAAEw"]
+    voters = ",".join(
+        f"{i + 1}@127.0.0.1:{nodes[i].controller_port}:{directories[i]}" for i in range(3)
+    )
+    for node in nodes:
+        cluster.set(node, "controller.quorum.bootstrap.servers", servers)
+    cluster.set(nodes[4], "process.roles", "broker")
+    cluster.set(nodes[4], "listeners", f"PLAINTEXT://127.0.0.1:{nodes[4].port}")
+    for node in nodes[:3]:
+        cluster.format(node, "--initial-controllers", voters)
+    for node in nodes[3:]:
+        cluster.format(node, "--no-initial-controllers")
+    for node in nodes:
+        cluster.launch(node)
+    for node in [*nodes[:3], nodes[4]]:
+        node.wait_ready()
+
+
+def requests_are_forwarded(cluster):
+    leader, voters, _ = cluster.quorum(5)
+    check(sorted(voters) == [1, 2, 3], f"voters are {voters}")
+    for i, node_id in enumerate([1, 2, 3, 5]):
+        check(cluster.create(node_id, f"by-{node_id}") == NO_ERROR, f"create through {node_id}")
+        check(cluster.create(node_id, f"by-{node_id}") == 36, f"create again through {node_id}")
+        config = {"Name": "retention.ms", "ConfigOperation": 0, "Value": str(1000 + i)}
+        resource = {"ResourceType": 2, "ResourceName": f"by-{node_id}", "Configs": [config]}
+        body = {"Resources": [resource], "ValidateOnly": False}
+        answer = cluster.ask(node_id, "IncrementalAlterConfigs", 1, body)
+        check(answer["Responses"][0]["ErrorCode"] == NO_ERROR, f"configs: {answer}")
+        answer = cluster.ask(node_id, "UnregisterBroker", 0, {"BrokerId": 77})
+        check(answer["ErrorCode"] == 102, f"unregister: {answer}")
+    # Each controller knows all of them; one that does not lead says so and forwards nothing.
+    for node_id in (1, 2, 3):
+        body = {"IncludeClusterAuthorizedOperations": False, "EndpointType": 2,
+                "IncludeFencedBrokers": False}
+        answer = cluster.ask(node_id, "DescribeCluster", 2, body, controller=True)
+        check(answer["ControllerId"] == leader, f"{answer} instead of {leader}")
+        check({1, 2, 3} <= {b["BrokerId"] for b in answer["Brokers"]}, f"controllers: {answer}")
+        answer = cluster.ask(node_id, "UnregisterBroker", 0, {"BrokerId": 77}, controller=True)
+        check(answer["ErrorCode"] == (102 if node_id == leader else 41), f"{node_id}: {answer}")
+    # Idempotent producers get ids of their own through any broker.
+    init = {"TransactionalId": None, "TransactionTimeoutMs": 1000, "ProducerId": -1,
+            "ProducerEpoch": -1}
+    ids = [cluster.ask(i, "InitProducerId", 4, init)["ProducerId"] for i in (1, 2, 3, 5)]
+    check(len(set(ids)) == 4 and min(ids) >= 0, f"producer ids {ids}")
+
+
+def describe_is_true(cluster):
+    def in_step():
+        leader, voters, observers = cluster.quorum(3)
+        end = voters[leader]["LogEndOffset"]
+        now_ms = time.time() * 1000
+        return all(
+            end - state["LogEndOffset"] <= 5
+            and now_ms - state["LastFetchTimestamp"] < 3000
+            and now_ms - state["LastCaughtUpTimestamp"] < 3000
+            for state in [*voters.values(), *observers.values()]
+        ) and 5 in observers
+
+    eventually("voters and observers are in step", 10, in_step)
+
+
+def voters_change(cluster):
+    answer = cluster.change(5, "AddRaftVoter", 9, "QUFBQUFBQUFBQUFBQUFBQQ", timeout_ms=1000)
+    check(answer["ErrorCode"] == NOT_ENOUGH_TIME, f"add one that is not there: {answer}")
+    check("is not connected" in answer["ErrorMessage"], f"{answer}")
+    check(cluster.change(5, "AddRaftVoter", 4)["ErrorCode"] == NO_ERROR, "add node 4")
+    check(cluster.change(2, "AddRaftVoter", 4)["ErrorCode"] == DUPLICATE_VOTER, "add it again")
+    check(sorted(cluster.quorum(1)[1]) == [1, 2, 3, 4], "four voters")
+    cluster.nodes[4].wait_ready()
+    # The leader goes: another one leads first, and removes it.
+    leader = cluster.quorum(5)[0]
+    answer = cluster.change(5, "RemoveRaftVoter", leader)
+    check(answer["ErrorCode"] == NO_ERROR, f"remove the leader: {answer}")
+    check(cluster.change(5, "RemoveRaftVoter", leader)["ErrorCode"] == VOTER_NOT_FOUND, "again")
+    successor, voters, _ = cluster.quorum(5)
+    check(successor != leader and leader not in voters, f"{successor} leads {sorted(voters)}")
+    return leader
+
+
+def leadership_is_handed_over(cluster):
+    """A node that is stopped lets another one lead: no election time-out passes."""
+    leader, voters, _ = cluster.quorum(5)
+    through = next(voter for voter in voters if voter != leader)
+    stop = threading.Thread(target=cluster.nodes[leader].stop)
+    stop.start()
+    longest, at, count = 0, time.monotonic(), 0
+    while stop.is_alive():
+        check(cluster.create(through, f"during-{count}") == NO_ERROR, "create during the hand-over")
+        count += 1
+        longest, at = max(longest, time.monotonic() - at), time.monotonic()
+    stop.join()
+    check(longest < 0.9, f"a request took {longest:.2f} s")
+    check(cluster.nodes[leader].process.returncode in (0, 143), "stopped in order")
+    print(f"handed over: the longest of {count} requests took {longest * 1000:.0f} ms")
+    cluster.nodes[leader].start()
+
+
+def requests_wait_for_a_controller(cluster):
+    leader = cluster.quorum(5)[0]
+    cluster.nodes[leader].kill()
+    begin = time.monotonic()
+    check(cluster.create(5, "during-the-election") in (NO_ERROR, 36), "create without a leader")
+    print(f"answered {time.monotonic() - begin:.2f} s after the leader was killed")
+    # Two of three voters are gone: nobody leads, and the request's own time counts.
+    _, voters, _ = cluster.quorum(5)
+    last = cluster.quorum(5)[0]
+    cluster.nodes[last].kill()
+    begin = time.monotonic()
+    check(cluster.create(5, "never", timeout_ms=1500) == NOT_ENOUGH_TIME, "no controller")
+    check(1 < time.monotonic() - begin < 5, "it took as long as the request allowed")
+    cluster.nodes[last].start()
+    cluster.nodes[leader].start()
+    check(cluster.create(5, "again") == NO_ERROR, "create with all of them")
+
+
+def main():
+    if len(sys.argv) != 2:
+        print(__doc__)
+        return 2
+    with tempfile.TemporaryDirectory() as folder:
+        message_json.write(os.path.join(folder, "spec"))
+        cluster = Cluster(sys.argv[1], kcodec.Spec(os.path.join(folder, "spec", "messages")))
+        try:
+            start(cluster)
+            requests_are_forwarded(cluster)
+            describe_is_true(cluster)
+            voters_change(cluster)
+            leadership_is_handed_over(cluster)
+            requests_wait_for_a_controller(cluster)
+        except BaseException:
+            for node_id, node in cluster.nodes.items():
+                print(f"--- node {node_id}\n{node.log()}", file=sys.stderr)
+            raise
+        finally:
+            running = [n for n in cluster.nodes.values() if n.process and n.process.poll() is None]
+            for node in running:
+                node.process.terminate()
+            for node in running:
+                check(node.process.wait(60) in (0, 143), f"ended badly\n{node.log(100)}")
+    print("voters come and go")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
