@@ -84,11 +84,12 @@ static int find_data(void *ctx, const char *name)
 static int look_for_data(const struct formation_disk_args *args, struct formation_disk *d)
 {
     for (size_t i = 0; i < args->dir_count; i++) {
-        if (args->dirs[i].status == 0 && args->dirs[i].has_partitions)
+        const struct formation_dir *dir = &args->dirs[i];
+        if (dir->status == 0 && dir->has_partitions && !dir->has_meta)
             return refuse(d, -EBADMSG,
                           "%s holds partitions but no " META_PROPERTIES_FILE
                           ": bring that file back, or move the directory away to start anew",
-                          args->dirs[i].path);
+                          dir->path);
     }
     bool has_data = false;
     const char *path = args->dirs[args->metadata_dir].path;
@@ -218,11 +219,60 @@ int formation_disk_complete(const struct formation_disk_args *args, struct forma
     return write_files(args, d, &request, ret_wrote);
 }
 
+static int find_any(void *ctx, const char *name)
+{
+    bool *found = ctx;
+    *found = true;
+    return 0;
+}
+
+/* meta.properties is the last file that a formation writes. */
+static int check_log(const struct formation_disk_args *args, struct formation_disk *d)
+{
+    const char *path = args->dirs[args->metadata_dir].path;
+    char *log = mem_printf("%s/" FORMAT_METADATA_NAME, path);
+    bool found = false;
+    int rv = args->env->disk->ops->list(args->env->disk, log, find_any, &found);
+    if (rv == -ENOENT || (rv == 0 && !found))
+        rv = refuse(d, -EBADMSG,
+                    "%s is gone, where the metadata of cluster %s was: bring it back from a copy, "
+                    "or move %s/" META_PROPERTIES_FILE " and %s/" FORMATION_FILE
+                    " away to start a new cluster",
+                    log, d->cluster_id, path, path);
+    else if (rv != 0)
+        rv = refuse(d, rv, "%s cannot be listed: %s", log, strerror(-rv));
+    free(log);
+    return rv;
+}
+
+/* The metadata of a node that is alone stands nowhere else: without its disk there is nothing that
+ * the other directories belong to. */
+static int check_metadata(const struct formation_disk_args *args, struct formation_disk *d)
+{
+    const struct formation_dir *metadata = &args->dirs[args->metadata_dir];
+    if (metadata->has_meta && d->record.cluster_id[0])
+        return check_log(args, d);
+    if (metadata->has_meta || d->record.cluster_id[0])
+        return 0;
+    for (size_t i = 0; i < args->dir_count; i++) {
+        const struct formation_dir *dir = &args->dirs[i];
+        if (dir->status == 0 && dir->has_meta)
+            return refuse(d, -EBADMSG,
+                          "%s is of cluster %s, but %s, where the metadata log is kept, is empty: "
+                          "the metadata of that cluster is not there. Bring %s back (is it "
+                          "mounted?), or move %s away to start a new cluster",
+                          dir->path, d->cluster_id, metadata->path, metadata->path, dir->path);
+    }
+    return 0;
+}
+
 int formation_disk_alone(const struct formation_disk_args *args, struct formation_disk *d,
                          bool *ret_wrote)
 {
     *ret_wrote = false;
     int rv = formation_disk_look(args, d);
+    if (rv == 0 && d->cluster_id[0])
+        rv = check_metadata(args, d);
     if (rv != 0)
         return rv;
     if (d->cluster_id[0])

@@ -60,6 +60,7 @@ struct quorum_node *quorum_node_new(struct loop *loop, const struct quorum_node_
     node->epoch = node->leader_id = node->barrier_epoch = -1;
     node->new_mark = -1;
     timer_init(&node->timer, loop, on_timer);
+    timer_init(&node->mark_timer, loop, mark_is_due);
     list_init(&node->proposals);
     list_init(&node->waits);
     node->served_epoch = node->served_leader = -1;
@@ -100,6 +101,7 @@ void node_fail(struct quorum_node *node, const char *format, ...)
     node->failed = true;
     node->active = false;
     timer_stop(&node->timer);
+    timer_stop(&node->mark_timer);
     if (node->observer)
         observer_halt(node->observer);
     node_end_proposals(node, INT64_MAX, -ECANCELED);
@@ -217,7 +219,7 @@ void quorum_node_start(struct quorum_node *node)
 /* A worker holds on to something of the node. */
 bool node_in_flight(const struct quorum_node *node)
 {
-    return node->opening || node->job.in_flight || node->flush || node->load_work.run ||
+    return node->opening || node->job.in_flight || node->flushing || node->load_work.run ||
            node->warm || node->snapshot || node->cleaning || node->pump_posted ||
            (node->observer && observer_in_flight(node->observer)) ||
            install_in_flight(node->install);
@@ -245,6 +247,7 @@ void quorum_node_stop(struct quorum_node *node, void (*stopped)(void *ctx), void
     node->active = false;
     node->phase = QUORUM_STOPPING;
     timer_stop(&node->timer);
+    timer_stop(&node->mark_timer);
     node_end_proposals(node, INT64_MAX, -ECANCELED);
     if (node->observer)
         observer_halt(node->observer);

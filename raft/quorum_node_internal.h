@@ -2,7 +2,7 @@
  * The quorum node's state and what its files share. quorum_node.c: life and proposals;
  * quorum_open.c: the log from the disk, on a worker; quorum_run.c: carrying out the core's actions;
  * quorum_give.c: checkpoints and committed batches to the handler; quorum_keep.c: new checkpoints
- * and what they make superfluous; quorum_serve.c: what followers by Fetch get.
+ * and what goes with them; quorum_serve.c: what followers by Fetch get.
  */
 #ifndef KRAFTD_RAFT_QUORUM_NODE_INTERNAL_H
 #define KRAFTD_RAFT_QUORUM_NODE_INTERNAL_H
@@ -20,8 +20,9 @@
 #include "raft/quorum_replicas.h"
 #include "raft/quorum_state.h"
 
-/* What the durable end of the log is, at least: written when so much more has become durable. */
+/* The mark (quorum_open.c) is written when so much was appended, or after so long. */
 #define QUORUM_MARK_BYTES ((int64_t)1 << 20)
+#define QUORUM_MARK_MS    1000
 
 enum quorum_phase { QUORUM_NEW, QUORUM_OPENING, QUORUM_RUNNING, QUORUM_STOPPING, QUORUM_STOPPED };
 
@@ -52,10 +53,13 @@ struct quorum_node {
     struct quorum_job job;
 
     struct work flush_work;
-    struct log_flush *flush;
+    bool flushing;
+    struct log_flush *flush; /* NULL: only the mark is written */
     uint64_t flush_write_id, written_id, durable_id;
-    int64_t mark, new_mark; /* new_mark: written beside the sync in flight; -1: none */
+    int64_t mark, new_mark; /* new_mark: what is being written; -1: none */
     int64_t bytes_since_mark;
+    struct timer mark_timer; /* runs while the log is longer than the mark says */
+    bool mark_due;
     int mark_rv;
 
     bool loading; /* the newest checkpoint is being given out */
@@ -125,13 +129,14 @@ void job_init(struct quorum_node *node);
 void job_submit(struct quorum_node *node, enum quorum_job_kind kind);
 /* It has ended; true once. */
 bool job_was_done(struct quorum_node *node);
-/* A worker has the log to itself. */
+/* A worker has the log. */
 static inline bool node_log_is_taken(const struct quorum_node *node)
 {
     return install_reloads(node->install) ||
            (node->job.in_flight &&
             (node->job.kind == QUORUM_JOB_TRUNCATE || node->job.kind == QUORUM_JOB_INSTALL));
 }
+void mark_is_due(struct timer *timer);
 
 /* quorum_serve.c: ends the waits where there is something to say. */
 void serve_wake(struct quorum_node *node);

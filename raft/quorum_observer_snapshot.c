@@ -223,7 +223,7 @@ void observer_install(struct quorum_observer *o)
 {
     struct quorum_node *node = o->node;
     /* Nobody else may touch the log and the list of checkpoints meanwhile. */
-    if (node->job.in_flight || node->loading || node->warm || node->flush || node->cleaning ||
+    if (node->job.in_flight || node->loading || node->warm || node->flushing || node->cleaning ||
         node->snapshot || log_busy(node->log))
         return;
     o->job_mine = true;

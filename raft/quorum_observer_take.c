@@ -361,6 +361,7 @@ static void sync_done(struct work *work)
     struct quorum_node *node = CONTAINER_OF(work, struct quorum_node, flush_work);
     int rv = log_flush_end(node->log, node->flush);
     node->flush = NULL;
+    node->flushing = false;
     if (node->new_mark >= 0) {
         node->mark = node->new_mark;
         rv = rv != 0 ? rv : node->mark_rv;
@@ -375,11 +376,13 @@ static void sync_done(struct work *work)
 void observer_sync(struct quorum_observer *o)
 {
     struct quorum_node *node = o->node;
-    if (o->unsynced_bytes < QUORUM_MARK_BYTES || node->flush || o->job_mine || node->job.in_flight)
+    if (o->unsynced_bytes < QUORUM_MARK_BYTES || node->flushing || o->job_mine ||
+        node->job.in_flight)
         return;
     node->flush = log_flush_begin(node->log, false, env_wall_ms(node->env));
     if (!node->flush)
         return;
+    node->flushing = true;
     o->unsynced_bytes = 0;
     node->new_mark = log_durable_end_offset(node->log);
     node->flush_work = (struct work){.run = sync_run, .done = sync_done, .loop = node->loop};

@@ -6,11 +6,22 @@
  *   quorum-state                                quorum_state.h
  *   recovery-point-offset-checkpoint            in Kafka's form: all of the log below is durable
  *
- * What a restart may believe: every checksum is looked at. Above the recovery point a torn last
- * batch is cut off; damage below it, or before a whole batch, means that this disk has lost what it
- * had acknowledged, and the node does not start. What lies above the recovery point may be in the
- * page cache only (after kill -9, and even after a sync that failed): it is written once more, as
- * it is, and synced before libraft hears of it.
+ * What a restart may believe: every checksum is looked at. Damage below the recovery point, the
+ * mark, means that this disk has lost what it had acknowledged, and the node does not start. From
+ * the first damage above it on the log is cut off, whatever follows.
+ *
+ * Why that loses nothing: who was told that a batch is durable was told after a sync that covered
+ * it, and what was synced a power cut does not touch. What it touches lies behind the last sync; of
+ * that it keeps pages as it likes, also of a later batch and not of an earlier one (two appends
+ * between two syncs), so whole batches behind the damage prove nothing. Taking them for a lost disk
+ * would refuse a disk that is well. What the rule cannot tell is damage of another kind (a disk
+ * that rots, or lies about a sync) between the mark and the last sync: the mark is written when a
+ * second has passed, or a MiB was written, since the last one, so that is one second of batches,
+ * after a power cut, on top of a broken disk. A finer mark would cost a second sync for each one.
+ *
+ * What lies above the mark may be in the page cache only (after kill -9, and even after a sync that
+ * failed): it is written once more, as it is (log_write_again), and synced before libraft hears of
+ * it.
  */
 #include "common/protocol/record_batch.h"
 #include "common/storage/checkpoint_file.h"
@@ -292,30 +303,14 @@ static int load_state(struct quorum_opening *o)
     return 0;
 }
 
-/* Dirties the pages of what may not be on the disk, with what they hold. */
-static int write_again(void *ctx, const struct log_scan_batch *batch)
-{
-    struct quorum_opening *o = ctx;
-    char *path =
-        mem_printf("%s/%020" PRId64 ".log", o->config->directory, batch->segment_base_offset);
-    struct disk_file *file;
-    int rv = disk_open(o->env->disk, path, DISK_WRITE, &file);
-    free(path);
-    if (rv != 0)
-        return rv;
-    rv = disk_pwrite(file, batch->bytes.data, (size_t)batch->bytes.len, batch->position);
-    disk_file_unref(file);
-    return rv;
-}
-
 static int make_durable(struct quorum_opening *o)
 {
-    int64_t end = log_end_offset(o->log), from = MAX(o->mark, log_start_offset(o->log));
+    int64_t end = log_end_offset(o->log);
     /* A log that was made just now has nothing to keep: its files become durable with the first
      * batch. */
     if (end == 0 && !o->has_log_files)
         return 0;
-    int rv = from < end ? log_scan(o->log, from, true, write_again, o) : 0;
+    int rv = log_write_again(o->log, MAX(o->mark, log_start_offset(o->log)));
     if (rv == 0)
         rv = log_flush_now(o->log, true, o->wall_ms);
     if (rv == 0 && o->mark != end)

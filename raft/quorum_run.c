@@ -138,8 +138,8 @@ static bool truncate_log(struct quorum_node *node, const struct quorum_action *a
             node->voters_offset = INT64_MAX;
         return true;
     }
-    /* Nobody else may touch the log meanwhile. */
-    if (node->job.in_flight || log_busy(node->log))
+    /* Nobody else may touch the log meanwhile, nor write a mark that it does not reach then. */
+    if (node->job.in_flight || node->flushing || log_busy(node->log))
         return false;
     node->job.offset = quorum_offset_of(action->index);
     node->job.mark = node->mark;
@@ -199,6 +199,8 @@ static void append_batch(struct quorum_node *node, const struct quorum_action *a
     CHECK(info.first_offset == offset &&
           info.last_offset == quorum_offset_of(quorum_batch_end(batch)));
     node->bytes_since_mark += bytes_len;
+    if (!timer_running(&node->mark_timer) && !node->mark_due)
+        timer_start_in_ms(&node->mark_timer, QUORUM_MARK_MS);
 }
 
 /* A change of role, term or leader; proposals belong to one term. */
@@ -278,7 +280,8 @@ void run_actions(struct quorum_node *node)
 static void flush_run(struct work *work)
 {
     struct quorum_node *node = CONTAINER_OF(work, struct quorum_node, flush_work);
-    log_flush_run(node->flush);
+    if (node->flush)
+        log_flush_run(node->flush);
     if (node->new_mark >= 0)
         node->mark_rv = quorum_mark_write(node->disk, node->directory, node->new_mark);
 }
@@ -286,15 +289,17 @@ static void flush_run(struct work *work)
 static void flush_done(struct work *work)
 {
     struct quorum_node *node = CONTAINER_OF(work, struct quorum_node, flush_work);
-    int rv = log_flush_end(node->log, node->flush);
+    bool synced = node->flush;
+    int rv = synced ? log_flush_end(node->log, node->flush) : 0;
     node->flush = NULL;
+    node->flushing = false;
     if (node->new_mark >= 0) {
         node->mark = node->new_mark;
         rv = rv != 0 ? rv : node->mark_rv;
     }
     if (rv != 0) {
         node_fail(node, "cannot sync the metadata log in %s: %s", node->directory, strerror(-rv));
-    } else if (!node->failed) {
+    } else if (synced && !node->failed) {
         node->durable_id = node->flush_write_id;
         quorum_core_persisted(node->core, node->durable_id, env_now_ms(node->env));
     }
@@ -308,28 +313,47 @@ static bool log_is_durable(const struct quorum_node *node)
     return log_durable_end_offset(node->log) == log_end_offset(node->log);
 }
 
+void mark_is_due(struct timer *timer)
+{
+    struct quorum_node *node = CONTAINER_OF(timer, struct quorum_node, mark_timer);
+    node->mark_due = true;
+    node_schedule(node);
+}
+
+/* What the syncs before this one made durable; -1: that need not be written now. */
+static int64_t choose_mark(struct quorum_node *node)
+{
+    int64_t durable = log_durable_end_offset(node->log);
+    if (!node->mark_due && node->bytes_since_mark < QUORUM_MARK_BYTES)
+        return -1;
+    node->bytes_since_mark = 0;
+    node->mark_due = false;
+    timer_stop(&node->mark_timer);
+    if (durable < log_end_offset(node->log))
+        timer_start_in_ms(&node->mark_timer, QUORUM_MARK_MS);
+    return durable > node->mark ? durable : -1;
+}
+
 void run_flush(struct quorum_node *node)
 {
     /* While the log is being cut nothing else may happen to it. */
-    if (!node_alive(node) || node->flush || node->written_id == node->durable_id ||
-        node_log_is_taken(node))
+    if (!node_alive(node) || node->flushing || node_log_is_taken(node))
         return;
+    bool wanted = node->written_id != node->durable_id;
+    node->new_mark = choose_mark(node);
     node->flush_write_id = node->written_id;
-    node->flush = log_flush_begin(node->log, false, env_wall_ms(node->env));
-    node->new_mark = -1;
-    if (node->flush && node->bytes_since_mark >= QUORUM_MARK_BYTES) {
-        /* What the syncs before this one made durable. */
-        node->new_mark = log_durable_end_offset(node->log);
-        node->bytes_since_mark = 0;
-    }
-    if (node->flush) {
+    if (wanted)
+        node->flush = log_flush_begin(node->log, false, env_wall_ms(node->env));
+    if (node->flush || (!wanted && node->new_mark >= 0)) {
+        node->flushing = true;
         node->flush_work = (struct work){.run = flush_run, .done = flush_done, .loop = node->loop};
         work_submit(&node->flush_work, WORK_QUORUM);
-    } else if (log_is_durable(node)) {
+    } else if (wanted && log_is_durable(node)) {
+        node->new_mark = -1;
         node->durable_id = node->flush_write_id;
         quorum_core_persisted(node->core, node->durable_id, env_now_ms(node->env));
         node_schedule(node);
-    } else {
+    } else if (wanted) {
         node_fail(node, "cannot sync the metadata log in %s", node->directory);
     }
 }

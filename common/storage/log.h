@@ -39,7 +39,8 @@ struct log_open_args {
     const struct log_config *config;
     enum log_trust trust;
     bool create;    /* make an empty log when the directory is missing */
-    bool strict;    /* damage before a whole batch or below the recovery point is -EBADMSG */
+    bool strict;    /* damage below the recovery point is -EBADMSG */
+    bool rewrite;   /* an fsync may have failed on this kernel: see log_write_again */
     bool check_all; /* check every batch, whatever the trust and the recovery point say */
     /* All below is known to be on the disk; 0 when unknown. Where log_recovery_point comes out
      * lower the checkpoint file has to be written before the first append. */
@@ -62,7 +63,6 @@ struct log_recovery {
     int32_t checked_segments, rebuilt_indexes;
     int64_t checked_bytes;
     bool below_recovery_point; /* synced data is damaged or gone */
-    bool before_whole_batch;   /* not just a torn tail: whole batches follow the damage */
     const char *damage;        /* a constant sentence, NULL when none */
 };
 

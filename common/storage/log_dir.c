@@ -43,15 +43,16 @@ static int list_name(void *ctx, const char *name)
     return 0;
 }
 
-static bool same_boot(struct log_dir *dir)
+static bool same_boot(struct log_dir *dir, bool *ret_exists)
 {
     const char *running = dir->disk->ops->boot_id(dir->disk);
     char *path = log_dir_file(dir, BOOT_FILE), *text;
     size_t len;
     bool same = false;
-    if (*running != '\0' && disk_read_file(dir->disk, path, BOOT_MAX_BYTES, &text, &len) == 0) {
+    *ret_exists = disk_read_file(dir->disk, path, BOOT_MAX_BYTES, &text, &len) == 0;
+    if (*ret_exists) {
         char *expected = mem_printf("version: 0\nboot_id: %s\n", running);
-        same = strcmp(text, expected) == 0;
+        same = *running != '\0' && strcmp(text, expected) == 0;
         free(expected);
         free(text);
     }
@@ -70,7 +71,9 @@ static int read_trust(struct log_dir *dir)
         if (clean_shutdown_read(dir->disk, path, &dir->broker_epoch) != 0)
             dir->broker_epoch = -1;
     } else {
-        dir->trust = same_boot(dir) ? LOG_TRUST_SAME_BOOT : LOG_TRUST_NONE;
+        bool exists;
+        dir->trust = same_boot(dir, &exists) ? LOG_TRUST_SAME_BOOT : LOG_TRUST_NONE;
+        dir->rewrite = !exists;
     }
     free(path);
     return rv == -ENOENT ? 0 : rv;
@@ -155,10 +158,27 @@ int log_dir_started(struct log_dir *dir)
 {
     char *path = log_dir_file(dir, BOOT_FILE);
     char *text = mem_printf("version: 0\nboot_id: %s\n", dir->disk->ops->boot_id(dir->disk));
-    int rv = same_boot(dir) ? 0 : disk_replace_file(dir->disk, path, text, strlen(text));
+    bool exists;
+    int rv = same_boot(dir, &exists) ? 0 : disk_replace_file(dir->disk, path, text, strlen(text));
     free(text);
     free(path);
     return rv;
+}
+
+void log_dir_distrust(struct disk *disk, const char *directory)
+{
+    char *path = mem_printf("%s/" BOOT_FILE, directory);
+    (void)disk->ops->unlink(disk, path);
+    free(path);
+}
+
+void log_dir_distrust_of(struct disk *disk, const char *log_path)
+{
+    const char *slash = strrchr(log_path, '/');
+    char *directory =
+        slash == NULL ? mem_strdup(".") : mem_strndup(log_path, (size_t)(slash - log_path));
+    log_dir_distrust(disk, directory);
+    free(directory);
 }
 
 int log_dir_stopped(struct log_dir *dir, int64_t broker_epoch)
@@ -173,6 +193,7 @@ void log_dir_fill(const struct log_dir *dir, struct str topic, int32_t partition
                   struct log_open_args *args)
 {
     args->trust = dir->trust;
+    args->rewrite = dir->rewrite;
     args->recovery_point = offset_checkpoint_get(&dir->recovery_points, topic, partition, 0);
     args->high_watermark = offset_checkpoint_get(&dir->high_watermarks, topic, partition, 0);
     args->log_start_offset = offset_checkpoint_get(&dir->start_offsets, topic, partition, 0);

@@ -7,7 +7,11 @@
  *   .kafka_cleanshutdown  there after a stop in order; removed before anything is written
  *   kraftd.boot           "version: 0\nboot_id: <the kernel's>": every log here was recovered while
  *                         that kernel ran, so as long as it runs the page cache can be believed.
- * Our own; Kafka takes no notice of it four checkpoints      checkpoint_file.h
+ *                         Our own; Kafka takes no notice of it. Goes when a sync fails: from then
+ *                         on the page cache shows what the disk may not have, and the next start
+ *                         writes it anew (log_write_again). One of another kernel tells that there
+ *                         was a boot since, and that the disk alone speaks.
+ *   four checkpoints      checkpoint_file.h
  *
  * All blocks on the disk. Not thread-safe.
  */
@@ -27,6 +31,7 @@ struct log_dir {
     bool has_meta;
     struct meta_properties meta;
     enum log_trust trust; /* of its logs until log_dir_started */
+    bool rewrite;         /* there is no kraftd.boot: for log_open */
     int64_t broker_epoch; /* of the last clean stop, -1 when unknown */
     struct offset_checkpoint recovery_points, high_watermarks, start_offsets, cleaned_offsets;
     char **names; /* of partition directories of all kinds, but not __cluster_metadata-0 */
@@ -46,6 +51,10 @@ void log_dir_close(struct log_dir *dir);
 int log_dir_begin(struct log_dir *dir);
 /* All logs are open: what their recovery found holds as long as this kernel runs. */
 int log_dir_started(struct log_dir *dir);
+/* Some sync in the log directory failed. Touches names only, nothing has to reach the disk. The
+ * path is that of the directory, or of a log in it. */
+void log_dir_distrust(struct disk *disk, const char *directory);
+void log_dir_distrust_of(struct disk *disk, const char *log_path);
 /* All logs were closed in order and the checkpoints are written. */
 int log_dir_stopped(struct log_dir *dir, int64_t broker_epoch);
 

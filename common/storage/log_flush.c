@@ -7,6 +7,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/mutation.h"
+#include "common/storage/log_dir.h"
 #include "common/storage/log_internal.h"
 #include "common/storage/producer_snapshot.h"
 #include "common/storage/small_files.h"
@@ -16,6 +17,7 @@
 
 struct log_flush {
     struct disk *disk;
+    const char *log_path;
     struct disk_file **files;
     size_t file_count, file_capacity;
     char **paths; /* small files that are not kept open */
@@ -190,6 +192,7 @@ struct log_flush *log_flush_begin(struct log *log, bool checkpoint, int64_t now_
     struct log_flush *flush = mem_alloc(sizeof(*flush));
     *flush = (struct log_flush){
         .disk = log->place.disk,
+        .log_path = log->place.path,
         .end_offset = log->end_offset,
         .first_base = INT64_MAX,
         .checkpoint = checkpoint,
@@ -265,6 +268,9 @@ void log_flush_run(struct log_flush *flush)
         int rv = disk->ops->unlink(disk, flush->old_snapshot_path);
         flush->rv = rv == -ENOENT ? 0 : rv;
     }
+    /* At once: whoever dies now must not leave a page cache behind that is believed. */
+    if (flush->rv != 0)
+        log_dir_distrust_of(disk, flush->log_path);
 }
 
 static void unpin_clean(struct log *log, const struct log_flush *flush)

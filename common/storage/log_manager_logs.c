@@ -176,6 +176,8 @@ int log_manager_open_log(struct log_manager *m, const struct log_manager_log_arg
         log_manager_forget(m, managed);
     }
     pthread_mutex_unlock(&m->mutex);
+    if (disk_failed(rv))
+        log_dir_distrust(m->disk, m->dirs[managed->dir]->path);
     if (rv != 0)
         return rv;
     /* Synced data is gone: what takes its place must not be believed after the next power cut. */
@@ -453,6 +455,7 @@ int log_manager_stop(struct log_manager *m, int64_t broker_epoch)
         if (rv == 0) {
             believe_finished(m, i);
         } else {
+            log_dir_distrust(m->disk, m->dirs[i]->path);
             log_manager_fail_dir(m, i, rv);
             failed = rv;
         }

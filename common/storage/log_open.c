@@ -15,6 +15,7 @@
 
 #include "common/base/mem.h"
 #include "common/storage/log_flush.h"
+#include "common/storage/log_truncate.h"
 #include "common/storage/small_files.h"
 
 #include <errno.h>
@@ -339,7 +340,7 @@ static int settle(struct log *log, const struct log_open_args *args)
     log->first_unchecked_ms = args->now_ms;
     log->bytes_since_snapshot = log_active(log)->size_bytes;
     log_publish(log);
-    return 0;
+    return args->rewrite ? log_write_again(log, log->recovery_point) : 0;
 }
 
 static int load(struct log *log, const struct log_open_args *args, struct log_recovery *report)

@@ -13,6 +13,9 @@
  * leader epochs and the producer state, as if it was appended now. At the first damage the log
  * ends: the segment is cut there, later ones are given up. Segments begin where the one before
  * ended (log_roll.c), so a gap between them, where the cleaner has not been, is damage too.
+ * Whole batches behind the damage say nothing: of what was not synced a power cut keeps what it
+ * likes, in any order. What was synced is not damaged by it; so the recovery point tells damage of
+ * the disk from the end that a power cut leaves.
  *
  * Producer snapshots above the recovery point and the log's first offset are not believed after a
  * power cut: one of a tail that was truncated since may have come back.
@@ -167,60 +170,27 @@ static int check_batches(struct recover *r, struct segment *s, int64_t position,
     return rv;
 }
 
-/* Some whole batch, with a right checksum, begins behind `position`. */
-static int batch_behind(struct recover *r, struct segment *s, int64_t position, bool *ret_found)
+/* It must not come back once the log goes on in the next segment. */
+static int cut_file(struct log *log, struct segment *s, int64_t position)
 {
-    struct disk_file *file = disk_file_ref(s->log_file.file);
-    struct batch_view view;
-    uint8_t data[4096];
-    int rv = 0;
-    *ret_found = false;
-    for (int64_t at = position + 1; rv >= 0 && !*ret_found && at < s->size_bytes;) {
-        ssize_t n = disk_pread(file, data, sizeof(data), at);
-        if (n < RECORD_BATCH_PEEK_SIZE) {
-            rv = (int)MIN(n, 0);
-            break;
-        }
-        ssize_t starts = n - RECORD_BATCH_PEEK_SIZE + 1;
-        for (ssize_t i = 0; i < starts && !*ret_found; i++) {
-            size_t size;
-            if (record_batch_peek_size(data + i, (size_t)(n - i), INT32_MAX, &size) != 0 ||
-                (int64_t)size > s->size_bytes - at - i)
-                continue;
-            batch_reader_reset(&r->reader, file, at + i, s->size_bytes);
-            rv = batch_reader_next(&r->reader, &view);
-            *ret_found =
-                rv == 1 && view.header.base_offset >= r->end_offset && batch_view_intact(&view);
-            rv = rv == -EBADMSG ? 0 : rv;
-        }
-        at += starts;
-    }
-    disk_file_unref(file);
-    return MIN(rv, 0);
-}
-
-static int judge_damage(struct recover *r, size_t at, int64_t position)
-{
-    struct log *log = r->log;
-    r->report->below_recovery_point = r->end_offset < r->args->recovery_point;
-    for (size_t i = at + 1; i < log->segment_count; i++)
-        r->report->before_whole_batch |= log->segments[i]->size_bytes > 0;
-    if (!r->report->before_whole_batch) {
-        int rv = batch_behind(r, log->segments[at], position, &r->report->before_whole_batch);
-        if (rv != 0)
-            return rv;
-    }
-    bool grave = r->report->below_recovery_point || r->report->before_whole_batch;
-    return r->args->strict && grave ? -EBADMSG : 0;
+    int rv = segment_open(s, &log->place);
+    if (rv == 0)
+        rv = log->place.disk->ops->truncate(s->log_file.file, position);
+    if (rv == 0)
+        rv = log->place.disk->ops->fsync(s->log_file.file);
+    if (rv == 0)
+        s->size_bytes = position;
+    return rv;
 }
 
 /* Ends the log in segment `at` at `position`. */
 static int cut(struct recover *r, size_t at, int64_t position)
 {
     struct log *log = r->log;
-    int rv = judge_damage(r, at, position);
-    if (rv != 0)
-        return rv;
+    int rv = 0;
+    r->report->below_recovery_point = r->end_offset < r->args->recovery_point;
+    if (r->args->strict && r->report->below_recovery_point)
+        return -EBADMSG;
     struct segment *s = log->segments[at];
     r->report->cut_offset = r->end_offset;
     r->report->cut_bytes = s->size_bytes - position;
@@ -233,17 +203,19 @@ static int cut(struct recover *r, size_t at, int64_t position)
         if (rv != 0)
             return rv;
     }
-    rv = segment_open(s, &log->place);
-    if (rv == 0)
-        rv = log->place.disk->ops->truncate(s->log_file.file, position);
-    /* It must not come back once the log goes on in the next segment. */
-    if (rv == 0)
-        rv = log->place.disk->ops->fsync(s->log_file.file);
+    rv = cut_file(log, s, position);
     if (rv != 0)
         return rv;
-    s->size_bytes = position;
     rv = txn_index_truncate(&s->txn_index, &log->place, r->end_offset);
     return rv == 0 ? log_snapshots_drop(log, r->end_offset, 0) : rv;
+}
+
+/* The damage in segment `at` is no loss: the next one goes on with the offset that is due. Room
+ * that was reserved in it, or what a truncation removed, has come back behind its end. */
+static bool is_complete(const struct recover *r, size_t at)
+{
+    const struct log *log = r->log;
+    return at + 1 < log->segment_count && log->segments[at + 1]->base_offset == r->end_offset;
 }
 
 /* The first segment that a power cut may have damaged. One that ends at the recovery point is
@@ -309,8 +281,14 @@ static int check_segment(struct recover *r, size_t at, enum check check)
     r->report->checked_segments++;
     r->report->rebuilt_indexes += position == 0;
     rv = check_batches(r, s, position, &damage);
-    if (rv == 0 && damage >= 0)
-        rv = cut(r, at, damage);
+    if (rv == 0 && damage >= 0) {
+        if (is_complete(r, at)) {
+            r->report->damage = NULL;
+            rv = cut_file(log, s, damage);
+        } else {
+            rv = cut(r, at, damage);
+        }
+    }
     if (rv == 0 && s != log_active(log))
         rv = segment_finish(s, &log->place);
     return rv == 0 && s->offset_index.remade ? replace_indexes(log, s) : rv;

@@ -2,7 +2,12 @@
 
 #include "common/storage/log_internal.h"
 
+#include "common/base/mem.h"
+
 #include <errno.h>
+#include <stdlib.h>
+
+enum { COPY_BYTES = 256 * 1024 };
 
 /* What was cut must not come back after a power cut: data that is appended from here on would be
  * joined with it. */
@@ -129,5 +134,47 @@ int log_truncate_fully(struct log *log, int64_t offset, int64_t start_offset, in
         log->failed = true;
     else
         log_publish(log);
+    return rv;
+}
+
+static int write_segment_again(struct log *log, struct segment *s, int64_t position, void *buffer)
+{
+    const struct disk_ops *ops = log->place.disk->ops;
+    int rv = segment_open(s, &log->place);
+    if (rv != 0)
+        return rv;
+    struct disk_file *file = s->log_file.file;
+    int64_t size = ops->size(file);
+    if (size < 0)
+        return (int)size;
+    while (rv == 0 && position < s->size_bytes) {
+        int64_t len = MIN(s->size_bytes - position, COPY_BYTES);
+        ssize_t n = disk_pread(file, buffer, (size_t)len, position);
+        if (n <= 0)
+            return n < 0 ? (int)n : -EIO;
+        rv = disk_pwrite(file, buffer, (size_t)n, position);
+        position += n;
+    }
+    /* A cut may be among what was lost. */
+    if (rv == 0)
+        rv = ops->truncate(file, size + 1);
+    if (rv == 0)
+        rv = ops->truncate(file, size);
+    if (rv == -ENOSPC || rv == -EDQUOT)
+        rv = 0;
+    s->dirty = true;
+    file_slot_pin(log->place.files, &s->log_file);
+    return rv;
+}
+
+int log_write_again(struct log *log, int64_t offset)
+{
+    size_t first = log_segment_at(log, offset);
+    struct segment_found found;
+    int rv = segment_find(log->segments[first], &log->place, offset, &found);
+    void *buffer = mem_alloc(COPY_BYTES);
+    for (size_t i = first; i < log->segment_count && rv == 0; i++)
+        rv = write_segment_again(log, log->segments[i], i == first ? found.position : 0, buffer);
+    free(buffer);
     return rv;
 }

@@ -18,6 +18,14 @@ int log_truncate_to(struct log *log, int64_t offset, int64_t now_ms);
 /* Removes everything and starts empty at `offset` (a snapshot's end, or a follower out of range).
  * The log start offset becomes start_offset, or `offset` when that is -1. */
 int log_truncate_fully(struct log *log, int64_t offset, int64_t start_offset, int64_t now_ms);
+/*
+ * After a failed fsync the kernel takes the pages for clean: they read back, the next fsync has
+ * nothing to write and succeeds, and a power cut brings back what the disk had before. A process
+ * that starts on such a kernel cannot tell, so it writes what it may call durable later once more,
+ * from the batch that holds `offset` to the end, and the ends of the files: as it reads back, where
+ * it was, so that a tear of it changes nothing that was synced. Then a sync means what it says.
+ */
+int log_write_again(struct log *log, int64_t offset);
 /* Starts a new segment, if the active one is not empty. */
 int log_roll(struct log *log, int64_t now_ms);
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BOOT_FILE      LOG_APP_DIR "/boot"
+#define BOOT_FILE      LOG_APP_DIR "/kraftd.boot" /* log_dir.h */
 #define TOPIC          "topic"
 #define FILES_PER_LOOP 6
 
@@ -29,7 +29,7 @@ void log_app_give_up(struct log_app *app, const char *what, int error)
 /* --- Start --- */
 
 /* What can be believed, and that from now on nothing is clean any more. */
-static int read_trust(struct log_app *app, enum log_trust *ret_trust)
+static int read_trust(struct log_app *app, enum log_trust *ret_trust, bool *ret_rewrite)
 {
     struct disk *disk = app->env->disk;
     const char *boot_id = disk->ops->boot_id(disk);
@@ -41,6 +41,7 @@ static int read_trust(struct log_app *app, enum log_trust *ret_trust)
         *ret_trust = LOG_TRUST_CLEAN;
     else if (disk_read_file(disk, BOOT_FILE, 100, &boot, &len) == 0 && strcmp(boot, boot_id) == 0)
         *ret_trust = LOG_TRUST_SAME_BOOT;
+    *ret_rewrite = *ret_trust == LOG_TRUST_NONE && !boot;
     free(boot);
     int rv = clean_shutdown_remove(disk, LOG_APP_DIR "/" FILE_CLEAN_SHUTDOWN);
     if (rv != 0 || *ret_trust != LOG_TRUST_NONE)
@@ -65,7 +66,7 @@ static int load_checkpoint(struct log_app *app, struct offset_checkpoint *checkp
     return rv == -ENOENT ? 0 : rv;
 }
 
-static int open_part(struct log_app *app, int index, enum log_trust trust,
+static int open_part(struct log_app *app, int index, enum log_trust trust, bool rewrite,
                      struct offset_checkpoint checkpoints[3])
 {
     struct part *part = &app->parts[index];
@@ -77,6 +78,7 @@ static int open_part(struct log_app *app, int index, enum log_trust trust,
         .path = path,
         .config = &app->world->configs[index],
         .trust = trust,
+        .rewrite = rewrite,
         .create = true,
         .recovery_point = offset_checkpoint_get(&checkpoints[0], STR(TOPIC), index, 0),
         .log_start_offset = offset_checkpoint_get(&checkpoints[1], STR(TOPIC), index, 0),
@@ -97,12 +99,13 @@ static void open_run(struct work *work)
 {
     struct log_app *app = CONTAINER_OF(work, struct log_app, open_work);
     enum log_trust trust;
+    bool rewrite;
     struct offset_checkpoint checkpoints[3];
     for (int i = 0; i < 3; i++)
         offset_checkpoint_init(&checkpoints[i]);
     int rv = disk_make_path(app->env->disk, LOG_APP_DIR);
     if (rv == 0)
-        rv = read_trust(app, &trust);
+        rv = read_trust(app, &trust, &rewrite);
     if (rv == 0)
         rv = load_checkpoint(app, &checkpoints[0], LOG_APP_DIR "/" CHECKPOINT_RECOVERY_POINT);
     if (rv == 0)
@@ -110,7 +113,7 @@ static void open_run(struct work *work)
     if (rv == 0)
         rv = load_checkpoint(app, &checkpoints[2], LOG_APP_DIR "/" CHECKPOINT_REPLICATION);
     for (int i = 0; rv == 0 && i < LOG_APP_PARTITIONS; i++)
-        rv = open_part(app, i, trust, checkpoints);
+        rv = open_part(app, i, trust, rewrite, checkpoints);
     /* A recovery point that lay beyond the end must not count for what is appended there. */
     if (rv == 0)
         rv = save_checkpoints(app);

@@ -252,8 +252,7 @@ static bool leaves_damage(enum nemesis_fault fault)
 /* The end of a process whose disk was ill. */
 static void put_down(struct nemesis *n)
 {
-    bool lied = n->fault == NEMESIS_FSYNC_ERRORS && !n->restart_after_failed_fsync;
-    if (draw(n, 0, 1) == 0 || lied)
+    if (draw(n, 0, 1) == 0)
         sim_node_power_cut(n->node);
     else
         sim_node_kill(n->node);

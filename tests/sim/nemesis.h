@@ -39,8 +39,6 @@ struct nemesis {
     /* The process is about to start; may cut the power first. May be NULL. */
     void (*before_start)(void *ctx);
     void *ctx;
-    /* A process may be started again on a kernel whose page cache lost what an fsync failed on. */
-    bool restart_after_failed_fsync;
     int64_t pause_ms; /* mean, from the end of one fault to the next */
     int faults, counts[NEMESIS_FAULT_COUNT];
     /* Inside. */

@@ -251,6 +251,34 @@ static void test_refusals_change_nothing(void **state)
     env_release(&e);
 }
 
+/* The metadata stands on a disk that came back empty: nothing is formed beside what is left. */
+static void test_metadata_that_is_gone(void **state)
+{
+    struct small_env e;
+    struct formation_disk d;
+    bool wrote;
+    env_init(&e, 8);
+    struct formation_disk_args args = args_of(&e);
+    assert_int_equal(formation_disk_alone(&args, &d, &wrote), 0);
+    formation_disk_release(&d);
+    assert_int_equal(disk_remove_tree(e.env.disk, "/d1/" FORMAT_METADATA_NAME), 0);
+    args = args_of(&e);
+    refuses(&e, &args, "/d1/" FORMAT_METADATA_NAME " is gone, where the metadata of cluster ");
+
+    assert_int_equal(disk_remove_tree(e.env.disk, "/d1"), 0);
+    args = args_of(&e);
+    refuses(&e, &args, "/d1, where the metadata log is kept, is empty");
+    e.dirs[1].has_partitions = true;
+    refuses(&e, &args, "or move /d2 away to start a new cluster");
+
+    assert_int_equal(disk_remove_tree(e.env.disk, "/d2"), 0);
+    args = args_of(&e);
+    assert_int_equal(formation_disk_alone(&args, &d, &wrote), 0);
+    assert_true(d.formed_now);
+    formation_disk_release(&d);
+    env_release(&e);
+}
+
 static void test_new_directory_joins(void **state)
 {
     struct small_env e;
@@ -373,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_crash_at_every_call),
         cmocka_unit_test(test_settles_before_contact),
         cmocka_unit_test(test_refusals_change_nothing),
+        cmocka_unit_test(test_metadata_that_is_gone),
         cmocka_unit_test(test_new_directory_joins),
         cmocka_unit_test(test_kafkas_directory),
         cmocka_unit_test(test_formats_like_kafka),

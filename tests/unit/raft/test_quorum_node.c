@@ -1,5 +1,6 @@
 #include "tests/unit/raft/node_world.c"
 
+#include "raft/quorum_opening.h"
 #include "raft/quorum_state.h"
 
 #include <errno.h>
@@ -268,6 +269,77 @@ static void test_damage_is_refused(void **state)
     world_release(&w);
 }
 
+static void run_and_kill(struct world *w, int64_t ms)
+{
+    w->propose_every_ms = 1;
+    world_start(w);
+    assert_true(world_run_until_active(w));
+    world_run_ms(w, ms);
+    sim_node_kill(w->node);
+}
+
+static void damage(struct world *w, int64_t position)
+{
+    assert_int_equal(sim_disk_corrupt(sim_node_disk(w->node),
+                                      METADATA_DIR "/00000000000000000000.log", position, 1),
+                     0);
+}
+
+static int64_t log_bytes(struct world *w)
+{
+    struct disk *disk = sim_disk_base(sim_node_disk(w->node));
+    struct disk_stat stat;
+    assert_int_equal(disk->ops->stat(disk, METADATA_DIR "/00000000000000000000.log", &stat), 0);
+    return stat.size_bytes;
+}
+
+/* What a second has passed over is known to be durable, also of a log that is short. */
+static void test_damage_below_the_mark_is_refused(void **state)
+{
+    struct world w;
+    world_init(&w, 9);
+    run_and_kill(&w, 2500);
+    damage(&w, 400);
+    world_start(&w);
+    assert_false(world_run_until_active(&w));
+    assert_non_null(strstr(w.failure, "is damaged at offset"));
+    world_stop(&w);
+    world_release(&w);
+}
+
+/* The mark follows by itself when nothing more is proposed. */
+static void test_mark_of_a_quiet_log(void **state)
+{
+    struct world w;
+    int64_t mark;
+    world_init(&w, 9);
+    world_start(&w);
+    assert_true(world_run_until_active(&w));
+    world_run_ms(&w, 2500);
+    struct program *p = world_program(&w);
+    assert_int_equal(quorum_mark_read(sim_disk_base(sim_node_disk(w.node)), METADATA_DIR, &mark),
+                     0);
+    assert_int_equal(mark, quorum_node_next_offset(p->node));
+    world_release(&w);
+}
+
+/* A power cut keeps of what was not synced what it likes: also a later batch, and not the one
+ * before it. */
+static void test_a_hole_above_the_mark_ends_the_log(void **state)
+{
+    struct world w;
+    world_init(&w, 10);
+    run_and_kill(&w, 300);
+    int64_t size = log_bytes(&w);
+    damage(&w, size - 300);
+    w.propose_every_ms = 0;
+    world_start(&w);
+    assert_true(world_run_until_active(&w));
+    assert_true(log_bytes(&w) < size);
+    world_run_ms(&w, 100);
+    world_release(&w);
+}
+
 static void import_metadata(struct world *w, const char *real, const char *directory_id)
 {
     struct sim_disk *disk = sim_node_disk(w->node);
@@ -450,6 +522,9 @@ int main(void)
         cmocka_unit_test(test_disk_errors_stop_the_node),
         cmocka_unit_test(test_state_error_stops_the_node),
         cmocka_unit_test(test_damage_is_refused),
+        cmocka_unit_test(test_damage_below_the_mark_is_refused),
+        cmocka_unit_test(test_mark_of_a_quiet_log),
+        cmocka_unit_test(test_a_hole_above_the_mark_ends_the_log),
         cmocka_unit_test(test_takes_over_a_static_quorum),
         cmocka_unit_test(test_static_quorum_without_voters),
         cmocka_unit_test(test_static_quorum_of_others),

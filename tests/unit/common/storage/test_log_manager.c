@@ -54,6 +54,38 @@ static void a_sync_that_fails_at_stop_is_no_clean_stop(void **state)
     assert_true(disk_exists(f->disk, "/d2/.kafka_cleanshutdown"));
 }
 
+/* After a failed fsync the next process finds the pages clean; what it calls durable has to be on
+ * the disk all the same. */
+static void what_a_failed_sync_lost_is_written_again(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct log *log = open_log(f, "t", 0, 1);
+    assert_int_equal(log_manager_started(f->m), 0);
+    append(log, 10);
+    assert_int_equal(log_flush_now(log, false, NOW_MS), 0);
+    append(log, 10);
+    sim_disk_fail_at(f->sim, SIM_FSYNC, "/d1/t-0", 1, -EIO);
+    assert_int_equal(log_flush_now(log, false, NOW_MS), -EIO);
+    log_close(log, false);
+    crash(f, false);
+
+    start(f);
+    assert_int_equal(log_manager_dir(f->m, 0)->trust, LOG_TRUST_NONE);
+    assert_int_equal(log_manager_dir(f->m, 1)->trust, LOG_TRUST_SAME_BOOT);
+    log = open_log(f, "t", 0, 1);
+    assert_int_equal(log_end_offset(log), 20);
+    assert_int_equal(log_flush_now(log, false, NOW_MS), 0);
+    assert_int_equal(log_durable_end_offset(log), 20);
+    log_close(log, false);
+    crash(f, true);
+
+    start(f);
+    log = open_log(f, "t", 0, 1);
+    assert_int_equal(log_end_offset(log), 20);
+    log_close(log, false);
+}
+
 static void one_unclean_log_makes_its_directory_unclean(void **state)
 {
     struct fixture *f = *state;
@@ -356,6 +388,7 @@ int main(void)
         T(new_logs_go_where_the_fewest_are),
         T(a_clean_stop_is_believed),
         T(a_sync_that_fails_at_stop_is_no_clean_stop),
+        T(what_a_failed_sync_lost_is_written_again),
         T(one_unclean_log_makes_its_directory_unclean),
         T(a_killed_node_is_believed_while_the_kernel_runs),
         T(a_log_that_was_not_looked_at_is_not_believed),
