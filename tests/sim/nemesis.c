@@ -9,6 +9,7 @@ static const char *const names[NEMESIS_FAULT_COUNT] = {
     "power cut in a disk call",
     "kill, restart, power cut",
     "stop",
+    "stop unheard",
     "freeze",
     "clock jump",
     "slow disk",
@@ -33,6 +34,7 @@ static void strike(void *ctx);
 static void recover(void *ctx);
 static void watch_death(void *ctx);
 static void watch_stop(void *ctx);
+static void end_silence(void *ctx);
 
 static int64_t draw(struct nemesis *n, int64_t low, int64_t high)
 {
@@ -89,6 +91,8 @@ static void start_node(struct nemesis *n)
         return;
     if (n->before_start)
         n->before_start(n->ctx);
+    if (n->fault == NEMESIS_UNHEARD)
+        sim_net_heal(n->sim);
     sim_node_start(n->node);
 }
 
@@ -114,6 +118,36 @@ static void cut_links(struct nemesis *n)
         sim_net_cut(n->node, other, ways & 1);
         sim_net_cut(other, n->node, ways & 2);
     }
+}
+
+static void stop(struct nemesis *n)
+{
+    n->stops = n->faults;
+    if (sim_node_is_up(n->node))
+        n->stop(n->ctx);
+    later(n, 15000, 15000, watch_stop);
+}
+
+/* Requests are served and nobody learns of it: what they did must be known to the next process. */
+static void fall_silent(struct nemesis *n)
+{
+    for (size_t i = 0; i < n->sim->node_count; i++)
+        if (n->sim->nodes[i] != n->node)
+            sim_net_cut(n->node, n->sim->nodes[i], true);
+    later(n, 50, 2500, end_silence);
+}
+
+static void end_silence(void *ctx)
+{
+    struct nemesis *n = ctx;
+    if (n->ended)
+        return;
+    if (draw(n, 0, 2) > 0 && n->stop) {
+        stop(n);
+        return;
+    }
+    sim_node_kill(n->node);
+    later(n, 0, 500, start);
 }
 
 static void resets(struct nemesis *n)
@@ -169,10 +203,10 @@ static void apply(struct nemesis *n)
         later(n, 0, 100, watch_death);
         return;
     case NEMESIS_STOP:
-        n->stops = n->faults;
-        if (sim_node_is_up(n->node))
-            n->stop(n->ctx);
-        later(n, 15000, 15000, watch_stop);
+        stop(n);
+        return;
+    case NEMESIS_UNHEARD:
+        fall_silent(n);
         return;
     case NEMESIS_FREEZE:
         sim_node_freeze(n->node, now + draw(n, 100, 4000) * SIM_MS);

@@ -16,6 +16,7 @@ enum nemesis_fault {
     NEMESIS_POWER_IN_CALL,
     NEMESIS_KILL_THEN_POWER, /* killed, restarted, at work again, and only then the power is cut */
     NEMESIS_STOP,            /* in order, by the subject */
+    NEMESIS_UNHEARD,         /* answers do not arrive for a while; then it stops or is killed */
     NEMESIS_FREEZE,
     NEMESIS_CLOCK_JUMP,
     NEMESIS_SLOW_DISK,

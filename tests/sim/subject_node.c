@@ -28,7 +28,9 @@ static const char properties[] = "process.roles=broker,controller\n"
                                  "log.flush.offset.checkpoint.interval.ms=2000\n"
                                  "log.flush.start.offset.checkpoint.interval.ms=2000\n"
                                  "replica.high.watermark.checkpoint.interval.ms=1500\n"
-                                 "metadata.log.max.snapshot.interval.ms=10000\n"
+                                 "metadata.log.max.snapshot.interval.ms=4000\n"
+                                 "metadata.log.segment.ms=2000\n"
+                                 "metadata.max.retention.bytes=1\n"
                                  "kraftd.admin.listener=\n";
 
 struct node_world {
