@@ -176,7 +176,7 @@ int log_manager_open_log(struct log_manager *m, const struct log_manager_log_arg
         log_manager_forget(m, managed);
     }
     pthread_mutex_unlock(&m->mutex);
-    if (disk_failed(rv))
+    if (rv != 0 && disk_failed(rv))
         log_dir_distrust(m->disk, m->dirs[managed->dir]->path);
     if (rv != 0)
         return rv;

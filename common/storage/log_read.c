@@ -122,8 +122,11 @@ bool log_is_warm(struct log *log, int64_t offset, int32_t max_bytes)
     if (s == log_active(log) && find_hint(log, offset) != NULL && s->log_file.file != NULL)
         return true; /* it was just written */
     struct index_file *index = &s->offset_index;
-    if (s->log_file.file == NULL || index->count < 0 ||
-        (index->slot.file == NULL && index->count > index->tail_count))
+    if (s->log_file.file == NULL)
+        return false;
+    /* The start of a segment is found without its index, also by who warms it. */
+    if (offset > s->base_offset &&
+        (index->count < 0 || (index->slot.file == NULL && index->count > index->tail_count)))
         return false;
     struct segment_found found;
     if (find_in(log, at, offset, &found) != 0)

@@ -200,6 +200,8 @@ static void apply(struct nemesis *n)
     case NEMESIS_POWER_IN_CALL:
         sim_node_die_at_disk_call(n->node, draw(n, 1, draw(n, 0, 1) ? 20 : 400),
                                   n->fault == NEMESIS_POWER_IN_CALL);
+        if (n->fragile && draw(n, 0, 1) == 0)
+            sim_disk_crash_after_rename(sim_node_disk(n->node), n->fragile, draw(n, 1, 6));
         later(n, 0, 100, watch_death);
         return;
     case NEMESIS_STOP:

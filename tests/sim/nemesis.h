@@ -40,6 +40,8 @@ struct nemesis {
     /* The process is about to start; may cut the power first. May be NULL. */
     void (*before_start)(void *ctx);
     void *ctx;
+    /* Some deaths in a disk call follow the rename of such a file. A constant; NULL: none do. */
+    const char *fragile;
     int64_t pause_ms; /* mean, from the end of one fault to the next */
     int faults, counts[NEMESIS_FAULT_COUNT];
     /* Inside. */

@@ -111,6 +111,8 @@ void sim_disk_fail_at(struct sim_disk *d, enum sim_disk_op op, const char *part,
  * its effect and returns -EIO, and so do all others until kill or power cut. 0 forgets it. Loop
  * over n until sim_disk_crashed() stays false to crash at every call. */
 void sim_disk_crash_at(struct sim_disk *d, int64_t nth);
+/* The same, counted from the next rename of a path that contains `part`, a constant. */
+void sim_disk_crash_after_rename(struct sim_disk *d, const char *part, int64_t nth);
 bool sim_disk_crashed(const struct sim_disk *d);
 /* The kernel writes back by itself once a file has that many unsynced writes; 0 (as at first): only
  * what is synced reaches the platter. */

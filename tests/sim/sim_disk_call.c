@@ -137,6 +137,11 @@ int64_t call_end(struct call *call, int64_t result)
     struct sim_disk *d = call->d;
     call->seen.result = call->error != 0 ? call->error : result;
     draw_latency(call);
+    if (d->crash_after && call->seen.op == SIM_RENAME && call->seen.result == 0 &&
+        strstr(call->seen.path, d->crash_after))
+        d->crash_left = d->crash_after_calls;
+    if (d->crash_left > 0)
+        d->crash_after = NULL;
     if (d->hooks.call)
         d->hooks.call(d->hooks.ctx, &call->seen);
     disk_leave(d, call->entered);

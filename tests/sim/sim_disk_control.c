@@ -126,6 +126,7 @@ static void die(struct sim_disk *d)
     kill_files(d, NULL);
     d->crashed = false;
     d->crash_left = 0;
+    d->crash_after = NULL;
 }
 
 void sim_disk_kill(struct sim_disk *d)
@@ -199,6 +200,16 @@ void sim_disk_crash_at(struct sim_disk *d, int64_t nth)
 {
     pthread_mutex_lock(&d->mutex);
     d->crash_left = nth;
+    d->crash_after = NULL;
+    pthread_mutex_unlock(&d->mutex);
+}
+
+void sim_disk_crash_after_rename(struct sim_disk *d, const char *part, int64_t nth)
+{
+    pthread_mutex_lock(&d->mutex);
+    d->crash_left = 0;
+    d->crash_after = part;
+    d->crash_after_calls = nth;
     pthread_mutex_unlock(&d->mutex);
 }
 

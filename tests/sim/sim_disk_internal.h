@@ -22,8 +22,7 @@ struct sim_name {
     struct sim_inode *inode; /* counted */
 };
 
-/* Sorted by name. */
-struct sim_names {
+struct sim_names { /* sorted */
     struct sim_name *items;
     size_t count, capacity;
 };
@@ -88,7 +87,8 @@ struct sim_disk {
     struct list files;
     int64_t counts[SIM_OP_COUNT + 1];
     bool crashed;
-    int64_t crash_left;
+    int64_t crash_left, crash_after_calls;
+    const char *crash_after; /* NULL, or part of the path whose rename sets crash_left */
     struct {
         enum sim_disk_op op;
         char *part;

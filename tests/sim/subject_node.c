@@ -28,8 +28,8 @@ static const char properties[] = "process.roles=broker,controller\n"
                                  "log.flush.offset.checkpoint.interval.ms=2000\n"
                                  "log.flush.start.offset.checkpoint.interval.ms=2000\n"
                                  "replica.high.watermark.checkpoint.interval.ms=1500\n"
-                                 "metadata.log.max.snapshot.interval.ms=4000\n"
-                                 "metadata.log.segment.ms=2000\n"
+                                 "metadata.log.max.snapshot.interval.ms=1000\n"
+                                 "metadata.log.segment.ms=500\n"
                                  "metadata.max.retention.bytes=1\n"
                                  "kraftd.admin.listener=\n";
 
@@ -85,6 +85,16 @@ static void stop(void *ctx)
     node_app_stop(w->app.node);
 }
 
+/* The first life may be very short: the power is cut while the node is formed. */
+static void begin_faults(void *ctx)
+{
+    struct node_world *w = ctx;
+    sim_disk_crash_at(sim_node_disk(w->app.node), 0);
+    if (!sim_node_is_up(w->app.node))
+        sim_node_start(w->app.node);
+    nemesis_begin(&w->nemesis);
+}
+
 static void begin(struct node_world *w, const struct mutations *mutations)
 {
     struct sim *sim = w->app.sim;
@@ -107,6 +117,7 @@ static void begin(struct node_world *w, const struct mutations *mutations)
         .volumes = {"/data/a", "/data/b"},
         .stop = stop,
         .ctx = w,
+        .fragile = ".checkpoint.part",
         .pause_ms = 3000,
     };
     for (int i = 0; i < NEMESIS_FAULT_COUNT; i++)
@@ -115,7 +126,10 @@ static void begin(struct node_world *w, const struct mutations *mutations)
     sim_node_start(w->app.node);
     workload_start(&w->workload);
     image_watch_begin(&w->images, w->app.node, node_app_node);
-    nemesis_begin(&w->nemesis);
+    struct sim_random *random = sim_random_of(sim);
+    if (sim_random_below(random, 2) == 0)
+        sim_node_die_at_disk_call(w->app.node, sim_random_range(random, 1, 60), true);
+    sim_at(sim, SIM_SECOND / 2, begin_faults, w);
 }
 
 /* Whether all that was sent has come to its end, and all was read since `since_us`. */
