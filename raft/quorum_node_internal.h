@@ -20,10 +20,6 @@
 #include "raft/quorum_replicas.h"
 #include "raft/quorum_state.h"
 
-/* The mark (quorum_open.c) is written when so much was appended, or after so long. */
-#define QUORUM_MARK_BYTES ((int64_t)1 << 20)
-#define QUORUM_MARK_MS    1000
-
 enum quorum_phase { QUORUM_NEW, QUORUM_OPENING, QUORUM_RUNNING, QUORUM_STOPPING, QUORUM_STOPPED };
 
 struct quorum_node {

@@ -8,6 +8,10 @@
 
 #include "raft/quorum_node.h"
 
+/* The mark (quorum_open.c) is written when so much was appended, or after so long. */
+#define QUORUM_MARK_BYTES ((int64_t)1 << 20)
+#define QUORUM_MARK_MS    1000
+
 #define QUORUM_SENTENCE_MAX 512
 
 struct quorum_kept {

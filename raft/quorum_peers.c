@@ -407,8 +407,8 @@ static void view_of(const struct peer *peer, struct quorum_peer_view *ret)
 {
     *ret = (struct quorum_peer_view){
         .id = peer->id,
-        .connected = peer_is_connected(peer),
-        .gone_ms = peer->gone_ms,
+        .connected = peer_is_heard(peer) || (peer->link && quorum_link_is_ready(peer->link)),
+        .gone_ms = MAX(peer->gone_ms, peer->heard_ms),
         .heard_ms = peer->heard_ms,
         .last_status = peer->last_status,
         .wants_to_vote = peer->wants_to_vote,

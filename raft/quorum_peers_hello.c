@@ -14,8 +14,6 @@
 
 /* A refusal that goes on is repeated in the log now and then. */
 #define REFUSAL_REPEAT_MS 60000
-/* A session that was silent for longer has lost its process or its network: peers ping. */
-#define SILENCE_MS 1500
 
 static bool is_news(struct quorum_peers *peers, uint64_t hash)
 {
@@ -104,11 +102,6 @@ static enum kafka_error check_self(struct quorum_peers *peers, const struct peer
     return KAFKA_ERROR_NONE;
 }
 
-static bool is_alive(const struct quorum_peers *peers, const struct peer *peer)
-{
-    return peer->session != 0 && env_now_ms(peers->env) - peer->heard_ms < SILENCE_MS;
-}
-
 /* Nobody else who lives has its directory or its node id. */
 static enum kafka_error check_others(struct quorum_peers *peers, const struct peer_hello *hello,
                                      struct str host)
@@ -117,7 +110,7 @@ static enum kafka_error check_others(struct quorum_peers *peers, const struct pe
     uuid_format(hello->directory_id, names.theirs);
     for (size_t i = 0; i < peers->count; i++) {
         const struct peer *peer = peers->items[i];
-        if (!is_alive(peers, peer) || uuid_eq(peer->incarnation_id, hello->incarnation_id))
+        if (!peer_is_heard(peer) || uuid_eq(peer->incarnation_id, hello->incarnation_id))
             continue;
         uuid_format(peer->id.directory_id, names.other);
         if (uuid_eq(peer->id.directory_id, hello->directory_id))

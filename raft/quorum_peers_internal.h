@@ -76,6 +76,13 @@ int peers_fetch(void *ctx, uint64_t raft_id, struct quorum_checkpoint_id id, int
                                 struct buf *frame),
                 void *fetch_ctx);
 void peers_send(void *ctx, const struct quorum_message *message);
+/* A session that was silent for longer has lost its process or its network: peers ping. Its
+ * connection may stay for ever: a machine without power does not close it. */
+#define PEER_SILENCE_MS 1500
+static inline bool peer_is_heard(const struct peer *peer)
+{
+    return peer->session != 0 && env_now_ms(peer->peers->env) - peer->heard_ms < PEER_SILENCE_MS;
+}
 static inline bool peer_is_connected(const struct peer *peer)
 {
     return peer->session != 0 || (peer->link && quorum_link_is_ready(peer->link));

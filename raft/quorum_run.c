@@ -198,6 +198,9 @@ static void append_batch(struct quorum_node *node, const struct quorum_action *a
     }
     CHECK(info.first_offset == offset &&
           info.last_offset == quorum_offset_of(quorum_batch_end(batch)));
+    /* A follower learns here that they stand in the log, and writes them into its checkpoints. */
+    if (batch->voters)
+        node->voters_offset = MIN(node->voters_offset, offset);
     node->bytes_since_mark += bytes_len;
     if (!timer_running(&node->mark_timer) && !node->mark_due)
         timer_start_in_ms(&node->mark_timer, QUORUM_MARK_MS);

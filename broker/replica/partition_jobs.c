@@ -213,6 +213,9 @@ void partition_close(struct partition *p, bool clean, bool remove, void (*closed
     p->closed_ctx = ctx;
     p->close_clean = clean && p->state == PARTITION_ONLINE;
     p->close_remove = remove;
+    /* Whoever waits until it is open need not any more. */
+    if (p->state == PARTITION_OPENING)
+        p->host->opened(p->host->owner, p, 0);
     timer_stop(&p->open_timer);
     partition_dismiss_waiters(p);
     partition_close_step(p);

@@ -31,7 +31,7 @@ struct replica_host {
     int (*close_log)(void *owner, struct log *log, bool clean, bool remove);
     /* On the loop: the partition's log failed with this errno; its directory goes offline. */
     void (*log_failed)(void *owner, struct partition *p, int status);
-    /* On the loop: it is open (0) or offline (errno). */
+    /* On the loop: it is open (0), offline (errno), or closed before it was open (0). */
     void (*opened)(void *owner, struct partition *p, int status);
 };
 

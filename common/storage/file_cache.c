@@ -17,9 +17,13 @@ void file_slot_init(struct file_slot *slot)
     list_init(&slot->link);
 }
 
+/* A read needs a segment and its indexes at the same time, however many are pinned. */
+enum { UNPINNED_MIN = 4 };
+
 static void make_room(struct file_cache *cache)
 {
-    while (cache->open_count > cache->capacity && !list_empty(&cache->recent))
+    while (cache->open_count > cache->capacity && !list_empty(&cache->recent) &&
+           cache->open_count - cache->pinned_count > UNPINNED_MIN)
         file_slot_close(cache, LIST_ITEM(cache->recent.prev, struct file_slot, link));
 }
 
