@@ -105,7 +105,8 @@ static void copy_names(struct flat *flat, struct endpoint_image *endpoints, int3
 /* A block of this edit with all that `from` says. */
 static struct broker_image *broker_copy(struct pmap_edit *edit, const struct broker_image *from)
 {
-    size_t ids = (size_t)(from->directory_count + from->cordoned_count) * sizeof(struct uuid);
+    size_t ids =
+        (size_t)(from->directory_count + MAX(from->cordoned_count, 0)) * sizeof(struct uuid);
     size_t behind =
         node_bytes(from->endpoints, from->endpoint_count, from->features, from->feature_count) +
         ids + flat_str_bytes(from->rack);
@@ -121,8 +122,8 @@ static struct broker_image *broker_copy(struct pmap_edit *edit, const struct bro
     broker->features = features;
     broker->directories =
         flat_array(&flat, from->directories, (size_t)from->directory_count, sizeof(struct uuid));
-    broker->cordoned =
-        flat_array(&flat, from->cordoned, (size_t)from->cordoned_count, sizeof(struct uuid));
+    broker->cordoned = flat_array(&flat, from->cordoned, (size_t)MAX(from->cordoned_count, 0),
+                                  sizeof(struct uuid));
     copy_names(&flat, endpoints, from->endpoint_count, features, from->feature_count);
     broker->rack = flat_str(&flat, from->rack);
     return broker;
@@ -218,11 +219,11 @@ int cluster_image_register_broker(struct cluster_image *cluster, struct image_ed
         .incarnation_id = record->incarnation_id,
         .rack = record->rack,
         .directory_count = record->log_dirs_count,
-        .cordoned_count = MAX(record->cordoned_log_dirs_count, 0),
+        .cordoned_count = record->cordoned_log_dirs_count,
     };
     NODE_LISTS_OF(record, &arena, from);
     from.directories = sorted_ids(&arena, record->log_dirs, from.directory_count);
-    from.cordoned = sorted_ids(&arena, record->cordoned_log_dirs, from.cordoned_count);
+    from.cordoned = sorted_ids(&arena, record->cordoned_log_dirs, MAX(from.cordoned_count, 0));
     pmap_put(&broker_image_kind, &cluster->brokers, &edit->pmap, broker_copy(&edit->pmap, &from));
     arena_release(&arena);
     return 0;
@@ -350,7 +351,7 @@ static bool ranges_equal(const struct feature_range *a, int32_t a_count,
 
 static bool ids_equal(const struct uuid *a, int32_t a_count, const struct uuid *b, int32_t b_count)
 {
-    return a_count == b_count && (a_count == 0 || memcmp(a, b, (size_t)a_count * sizeof(*a)) == 0);
+    return a_count == b_count && (a_count <= 0 || memcmp(a, b, (size_t)a_count * sizeof(*a)) == 0);
 }
 
 static bool brokers_equal(const void *a, const void *b)

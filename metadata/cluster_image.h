@@ -31,7 +31,7 @@ struct broker_image {
     const struct endpoint_image *endpoints;
     const struct feature_range *features; /* by name */
     const struct uuid *directories;       /* in Kafka's order; none: not said */
-    const struct uuid *cordoned;          /* in the same order */
+    const struct uuid *cordoned;          /* in the same order; -1 of them: not said yet */
     int32_t endpoint_count, feature_count, directory_count, cordoned_count;
 };
 

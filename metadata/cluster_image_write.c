@@ -40,7 +40,7 @@ static void write_broker(const struct broker_image *broker, struct image_writer 
         for (int32_t i = 0; i < broker->directory_count; i++)
             record.log_dirs[i] = broker->directories[i];
     }
-    if (version >= 4) {
+    if (version >= 4 && broker->cordoned_count >= 0) {
         record.cordoned_log_dirs_count = broker->cordoned_count;
         record.cordoned_log_dirs = ARENA_ARRAY(arena, struct uuid, broker->cordoned_count);
         for (int32_t i = 0; i < broker->cordoned_count; i++)

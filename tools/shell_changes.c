@@ -69,7 +69,8 @@ static void changes_init(struct changes *changes, const struct shell *shell)
 
 static void print_changes(const struct changes *changes)
 {
-    fwrite(changes->text.data, 1, changes->text.len, stdout);
+    if (changes->text.len > 0)
+        fwrite(changes->text.data, 1, changes->text.len, stdout);
 }
 
 static void keep_node(void *ctx, const struct shell_found *found)

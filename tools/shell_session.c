@@ -13,6 +13,15 @@
 
 enum { HISTORY_LINES = 10000 };
 
+/* Takes off what ends the line, and blanks before that, such as the one behind a completed word. */
+static void trim_end(char *line)
+{
+    size_t len = strlen(line);
+    while (len > 0 && strchr(" \t\r\n", line[len - 1]) != NULL)
+        len--;
+    line[len] = '\0';
+}
+
 /* Not kept, as in Kafka's: what begins with a space, and the same line once more. */
 static void remember(struct shell_history *history, const char *line)
 {
@@ -28,7 +37,7 @@ static void run_line(struct shell *shell, char *line)
     struct arena arena;
     const char **words;
     size_t count;
-    line[strcspn(line, "\r\n")] = '\0';
+    trim_end(line);
     remember(&shell->history, line);
     arena_init(&arena, 0);
     shell_split_words(line, &arena, &words, &count);
@@ -125,7 +134,7 @@ static void list_choices(const struct shell_names *names)
     fflush(stdout);
 }
 
-static unsigned char complete(EditLine *el, int key)
+static unsigned char complete(EditLine *el, wint_t key)
 {
     struct shell *shell;
     struct shell_names names;
@@ -160,7 +169,7 @@ static char *prompt(EditLine *el)
 }
 
 /* Control-C gives up the line, not the shell. */
-static unsigned char give_up_line(EditLine *el, int key)
+static unsigned char give_up_line(EditLine *el, wint_t key)
 {
     const LineInfo *info = el_line(el);
     el_cursor(el, (int)(info->lastchar - info->cursor));
@@ -192,8 +201,9 @@ static void terminal_session(struct shell *shell)
     el_set(el, EL_PROMPT, prompt);
     el_set(el, EL_EDITOR, "emacs");
     el_set(el, EL_HIST, history, past);
-    el_set(el, EL_ADDFN, "complete-word", "Complete the word", complete);
-    el_set(el, EL_ADDFN, "give-up-line", "Give up the line", give_up_line);
+    /* The narrow call would leak its strings. */
+    el_wset(el, EL_ADDFN, L"complete-word", L"Complete the word", complete);
+    el_wset(el, EL_ADDFN, L"give-up-line", L"Give up the line", give_up_line);
     el_set(el, EL_BIND, "^I", "complete-word", NULL);
     el_set(el, EL_BIND, "^C", "give-up-line", NULL);
     el_set(el, EL_BIND, "^R", "em-inc-search-prev", NULL);
@@ -202,7 +212,7 @@ static void terminal_session(struct shell *shell)
     while (!shell->leaving && (text = el_gets(el, &count)) != NULL && count > 0) {
         char *line = mem_strdup(text);
         shell->width = terminal_width();
-        line[strcspn(line, "\r\n")] = '\0';
+        trim_end(line);
         if (line[0] != '\0')
             history(past, &event, H_ENTER, line);
         run_line(shell, line);

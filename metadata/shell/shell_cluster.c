@@ -98,7 +98,10 @@ static void broker_text(const struct shell_node *node, struct bytebuf *out)
                    bool_text(b->migrating_zk));
     shell_put_uuids(out, b->directories, b->directory_count);
     bytebuf_printf(out, ", cordonedDirectories=");
-    shell_put_uuids(out, b->cordoned, b->cordoned_count);
+    if (b->cordoned_count < 0)
+        bytebuf_printf(out, "null");
+    else
+        shell_put_uuids(out, b->cordoned, b->cordoned_count);
     bytebuf_printf(out, ")");
 }
 
@@ -117,7 +120,8 @@ static json_t *broker_json(const struct shell_node *node)
     json_object_set_new(json, "isMigratingZkBroker", json_boolean(b->migrating_zk));
     json_object_set_new(json, "directories", shell_json_uuids(b->directories, b->directory_count));
     json_object_set_new(json, "cordonedDirectories",
-                        shell_json_uuids(b->cordoned, b->cordoned_count));
+                        b->cordoned_count < 0 ? json_null()
+                                              : shell_json_uuids(b->cordoned, b->cordoned_count));
     return json;
 }
 
