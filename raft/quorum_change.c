@@ -92,25 +92,6 @@ static int change_allowed(struct quorum_core *core, const struct quorum_voters *
     return promotes_laggard(core, now, voters) ? -EAGAIN : 0;
 }
 
-/* How long it is told. */
-#define LEAVING_MS 10000
-
-static struct quorum_leaving find_leaving(const struct quorum_core *core,
-                                          const struct quorum_voters *next)
-{
-    const struct quorum_voters *now = quorum_core_voters(core);
-    struct quorum_leaving leaving = {0};
-    for (int i = 0; i < now->count; i++) {
-        raft_index match;
-        uint64_t raft_id = now->servers[i].raft_id;
-        if (!quorum_voters_find(next, raft_id) && raft_id != core->self.raft_id &&
-            raft_match_index(&core->raft, raft_id, &match) == 0)
-            leaving = (struct quorum_leaving){
-                .raft_id = raft_id, .match = match, .until_ms = core->now_ms + LEAVING_MS};
-    }
-    return leaving;
-}
-
 int quorum_core_change(struct quorum_core *core, struct quorum_voters *voters, uint32_t count,
                        struct quorum_bytes bytes, int64_t now_ms, uint64_t *ret_base)
 {
@@ -127,7 +108,6 @@ int quorum_core_change(struct quorum_core *core, struct quorum_voters *voters, u
         .voters = voters,
         .bytes = bytes,
     };
-    struct quorum_leaving leaving = find_leaving(core, voters);
     char marker;
     struct raft_entry *entries = entries_room(core, count);
     for (uint32_t i = 0; i < count; i++) {
@@ -145,8 +125,6 @@ int quorum_core_change(struct quorum_core *core, struct quorum_voters *voters, u
     raft_free(configuration.base);
     if (rv != 0)
         return errno_of_raft(rv);
-    core->leaving = leaving;
-    core->leaving.index = batch.base + count - 1;
     *ret_base = batch.base;
     return 0;
 }

@@ -27,16 +27,6 @@ struct quorum_change_at {
     struct quorum_voters *voters;
 };
 
-/* Whom the newest change took out. libraft sends it nothing any more, so it would never hear of it,
- * and look for a leader for ever: it gets what it lacks up to the change once that is committed,
- * again with each commit for a while until it has answered. */
-struct quorum_leaving {
-    uint64_t raft_id; /* 0: nobody */
-    uint64_t match;   /* it had this when it was taken out */
-    uint64_t index;   /* end of the change */
-    int64_t until_ms;
-};
-
 struct quorum_write {
     uint64_t id, end;
 };
@@ -46,8 +36,6 @@ struct quorum_core {
     struct quorum_core_config config;
     struct quorum_peer_id self;
     char address[UUID_TEXT_LEN + 1]; /* what libraft has for an address: the directory id */
-
-    struct quorum_leaving leaving;
 
     uint64_t start_term, start_vote; /* as loaded, until the start */
     struct quorum_map map;

@@ -103,11 +103,6 @@ bool quorum_core_was_member(const struct quorum_core *core, uint64_t raft_id)
     return false;
 }
 
-uint64_t quorum_core_leaving(const struct quorum_core *core)
-{
-    return core->now_ms < core->leaving.until_ms ? core->leaving.raft_id : 0;
-}
-
 uint64_t quorum_core_change_index(const struct quorum_core *core)
 {
     return core->change_count ? core->changes[core->change_count - 1].index : 0;

@@ -32,8 +32,6 @@ struct quorum_voters *quorum_core_voters(const struct quorum_core *core);
 struct quorum_voters *quorum_core_voters_at(const struct quorum_core *core, uint64_t index);
 /* It is, or was, in a set that is still known. */
 bool quorum_core_was_member(const struct quorum_core *core, uint64_t raft_id);
-/* A server that was taken out and has not been told yet; 0: none. */
-uint64_t quorum_core_leaving(const struct quorum_core *core);
 /* Index of the newest change, and whether it is committed. */
 uint64_t quorum_core_change_index(const struct quorum_core *core);
 bool quorum_core_change_open(const struct quorum_core *core);

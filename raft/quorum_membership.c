@@ -176,7 +176,9 @@ static void step_remove(struct quorum_membership *m, const struct quorum_voters 
     } else if (uuid_eq(target->directory_id, m->config.directory_id)) {
         /* Whoever leads next removes us; the asker is told to ask there. */
         int rv = quorum_node_transfer(m->config.node);
-        if (rv != 0 && rv != -EAGAIN)
+        if (rv == -EPERM)
+            fail(m, -EPERM, "leadership is on its way to another node");
+        else if (rv != 0 && rv != -EAGAIN)
             fail(m, -ETIMEDOUT, "it leads, and no other voter can: %s", strerror(-rv));
     } else {
         bool done = submit_without(m, voters, target->raft_id) && m->change && m->change->early;

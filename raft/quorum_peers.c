@@ -335,10 +335,6 @@ static void refresh(struct quorum_peers *peers)
         peers->items[i]->wanted = false;
     if (!voters || !want_voters(peers, voters))
         want_contacts(peers);
-    uint64_t leaving_id = quorum_core_leaving(core);
-    struct peer *leaving = leaving_id ? peers_find(peers, leaving_id) : NULL;
-    if (leaving && leaving->link)
-        leaving->wanted = true;
     drop_unwanted(peers);
 }
 

@@ -206,9 +206,6 @@ static void receive_append_result(struct quorum_core *core, const struct quorum_
     const struct quorum_append_result *result = &message->append_result;
     bool current =
         raft_state(&core->raft) == RAFT_LEADER && message->term == raft_current_term(&core->raft);
-    if (current && message->peer.raft_id == core->leaving.raft_id &&
-        (result->rejected > 0 || result->last_index >= core->leaving.index))
-        core->leaving.raft_id = 0;
     if (current) {
         raft_index match;
         if (raft_match_index(&core->raft, message->peer.raft_id, &match) != 0)

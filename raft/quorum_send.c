@@ -162,28 +162,6 @@ void send_message(struct quorum_core *core, const struct raft_message *args)
     }
 }
 
-static void send_farewell(struct quorum_core *core)
-{
-    struct quorum_leaving *leaving = &core->leaving;
-    uint64_t commit = raft_commit_index(&core->raft);
-    if (leaving->raft_id == 0 || commit < leaving->index)
-        return;
-    uint64_t term = leaving->match ? quorum_core_term_of(core, leaving->match) : 0;
-    if (term == 0 || core->now_ms >= leaving->until_ms) {
-        leaving->raft_id = 0;
-        return;
-    }
-    struct raft_append_entries append = {
-        .term = raft_current_term(&core->raft),
-        .prev_log_index = leaving->match,
-        .prev_log_term = term,
-        .leader_commit = commit,
-        .n_entries = (unsigned)(leaving->index - leaving->match),
-    };
-    struct quorum_peer_id to = peer_id_of(core, leaving->raft_id);
-    send_append(core, &to, &append);
-}
-
 void send_commit(struct quorum_core *core)
 {
     const struct quorum_voters *voters = quorum_core_voters(core);
@@ -204,7 +182,6 @@ void send_commit(struct quorum_core *core)
         struct quorum_peer_id to = peer_id_of(core, raft_id);
         send_append(core, &to, &heartbeat);
     }
-    send_farewell(core);
 }
 
 void send_stale_term(struct quorum_core *core, const struct quorum_peer_id *peer)

@@ -196,7 +196,6 @@ static void begin_install(struct quorum_core *core, struct raft_update *update)
 
 static void forget_progress(struct quorum_core *core)
 {
-    core->leaving.raft_id = 0;
     for (size_t i = 0; i < core->peer_count; i++) {
         core->peers[i].sent = 0;
         core->peers[i].heard_ms = core->peers[i].caught_up_ms = INT64_MIN;
