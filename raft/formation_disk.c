@@ -302,11 +302,48 @@ int formation_disk_alone(const struct formation_disk_args *args, struct formatio
     return rv;
 }
 
+struct data_search {
+    struct disk *disk;
+    const char *path;
+    bool found;
+};
+
+static int find_records(void *ctx, const char *name)
+{
+    struct data_search *search = ctx;
+    struct quorum_checkpoint_id id;
+    if (quorum_checkpoint_parse_name(name, &id)) {
+        search->found |= id.end_offset > 0;
+        return 0;
+    }
+    if (!str_ends_with(str_of(name), STR(".log")))
+        return 0;
+    struct disk_stat stat;
+    char *path = mem_printf("%s/%s", search->path, name);
+    int rv = search->disk->ops->stat(search->disk, path, &stat);
+    free(path);
+    search->found |= rv == 0 && stat.size_bytes > 0;
+    return rv;
+}
+
+int formation_disk_has_data(struct disk *disk, const char *log_path, bool *ret_has_data)
+{
+    struct data_search search = {.disk = disk, .path = log_path};
+    int rv = disk->ops->list(disk, log_path, find_records, &search);
+    if (rv == 0 || rv == -ENOENT)
+        *ret_has_data = search.found;
+    return rv == -ENOENT ? 0 : rv;
+}
+
 int formation_disk_reset(struct env *env, const char *const *paths, size_t count,
                          const char *metadata_path)
 {
     struct disk *disk = env->disk;
-    int rv = 0;
+    char *log = mem_printf("%s/" FORMAT_METADATA_NAME, metadata_path);
+    bool has_data = false;
+    int rv = formation_disk_has_data(disk, log, &has_data);
+    if (rv == 0 && has_data)
+        rv = -EEXIST;
     for (size_t i = 0; i < count && rv == 0; i++) {
         char *path = mem_printf("%s/" META_PROPERTIES_FILE, paths[i]);
         rv = disk->ops->unlink(disk, path);
@@ -314,7 +351,6 @@ int formation_disk_reset(struct env *env, const char *const *paths, size_t count
             rv = disk->ops->fsync_dir(disk, paths[i]);
         free(path);
     }
-    char *log = mem_printf("%s/" FORMAT_METADATA_NAME, metadata_path);
     if (rv == 0)
         rv = disk_remove_tree(disk, log);
     free(log);

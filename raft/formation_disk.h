@@ -47,9 +47,13 @@ int formation_disk_write(const struct formation_disk_args *args, struct formatio
  * (FORMATION_OBSERVE): no voters, no log. */
 int formation_disk_join(const struct formation_disk_args *args, struct formation_disk *disk,
                         const char *cluster_id);
+/* The metadata log holds a batch (whole or not), or a checkpoint beyond the bootstrap one: known
+ * before it is opened. */
+int formation_disk_has_data(struct disk *disk, const char *log_path, bool *ret_has_data);
 /* FORMATION_RESET: takes meta.properties out of all directories and record and metadata log out of
  * the metadata directory, which gets a new directory id. Cut short, the record is
- * there still, and the next start comes to the same end. */
+ * there still, and the next start comes to the same end. -EEXIST: there is data, nothing was
+ * touched. */
 int formation_disk_reset(struct env *env, const char *const *paths, size_t count,
                          const char *metadata_path);
 /* After a look at disks that are not blank: directories that are new get their meta.properties.

@@ -329,7 +329,9 @@ static int start_core(struct quorum_opening *o)
                       "the metadata log in %s begins at offset %" PRId64
                       ", behind its newest whole checkpoint: what was between is lost",
                       o->config->directory, log_start_offset(o->log));
-    if (!quorum_core_log_forgotten(o->core))
+    /* Also a log that is empty: a checkpoint was being taken over. */
+    bool behind = newest(o) && log_end_offset(o->log) < newest(o)->id.end_offset;
+    if (!quorum_core_log_forgotten(o->core) && !behind)
         return 0;
     int64_t offset = newest(o)->id.end_offset;
     rv = quorum_mark_write(o->env->disk, o->config->directory, 0);

@@ -217,7 +217,12 @@ int node_disk_open(struct env *env, const struct server_config *config, struct n
     rv = with_args(env, config, d, settle, NULL, &wrote);
     if (rv == 0 && (wrote || d->formed))
         rv = reopen(env, config, d);
-    return rv != 0 || d->cluster_id[0] == '\0' ? rv : log_manager_begin(d->logs);
+    if (rv != 0 || d->cluster_id[0] == '\0')
+        return rv;
+    rv = formation_disk_has_data(env->disk, d->metadata_path, &d->has_data);
+    if (rv != 0)
+        return fail(d, rv, "%s cannot be listed: %s", d->metadata_path, strerror(-rv));
+    return log_manager_begin(d->logs);
 }
 
 int node_disk_form(struct env *env, const struct server_config *config, struct node_disk *d,

@@ -24,6 +24,7 @@ struct node_disk {
     struct formation_record record; /* of the formation; without cluster: there was none */
     bool alone;                     /* no other node is listed */
     bool formed;                    /* just now */
+    bool has_data;                  /* in the metadata log, as it was found */
     char error[LOG_MANAGER_ERROR_LEN];
 };
 

@@ -108,8 +108,10 @@ static bool has_data(void *ctx)
     const struct quorum_node *quorum =
         nf->node->metadata ? metadata_loop_quorum(nf->node->metadata) : NULL;
     const struct quorum_core *core = quorum ? quorum_node_core(quorum) : NULL;
-    return core &&
-           (quorum_core_last_index(core) > QUORUM_INDEX_BOOTSTRAP || quorum_core_leader(core) != 0);
+    /* While the log is being opened the others ask already. */
+    return nf->node->disk.has_data ||
+           (core && (quorum_core_last_index(core) > QUORUM_INDEX_BOOTSTRAP ||
+                     quorum_core_leader(core) != 0));
 }
 
 static const struct formation_driver_handler handler = {

@@ -279,6 +279,33 @@ static void test_metadata_that_is_gone(void **state)
     env_release(&e);
 }
 
+/* Whatever a formation says: what holds batches is never emptied. */
+static void test_no_reset_of_data(void **state)
+{
+    struct small_env e;
+    struct formation_disk d;
+    bool wrote, has_data = true;
+    const char *const paths[] = {"/d1", "/d2"};
+    env_init(&e, 9);
+    struct formation_disk_args args = args_of(&e);
+    assert_int_equal(formation_disk_alone(&args, &d, &wrote), 0);
+    formation_disk_release(&d);
+    assert_int_equal(formation_disk_has_data(e.env.disk, "/d1/" FORMAT_METADATA_NAME, &has_data),
+                     0);
+    assert_false(has_data);
+    put(&e, "/d1/" FORMAT_METADATA_NAME "/00000000000000000000.log", "x");
+    assert_int_equal(formation_disk_has_data(e.env.disk, "/d1/" FORMAT_METADATA_NAME, &has_data),
+                     0);
+    assert_true(has_data);
+    assert_int_equal(formation_disk_reset(&e.env, paths, 2, "/d1"), -EEXIST);
+    assert_true(disk_exists(e.env.disk, "/d1/" META_PROPERTIES_FILE));
+    put(&e, "/d1/" FORMAT_METADATA_NAME "/00000000000000000000.log", "");
+    assert_int_equal(formation_disk_reset(&e.env, paths, 2, "/d1"), 0);
+    assert_false(disk_exists(e.env.disk, "/d1/" META_PROPERTIES_FILE));
+    assert_false(disk_exists(e.env.disk, "/d1/" FORMAT_METADATA_NAME));
+    env_release(&e);
+}
+
 static void test_new_directory_joins(void **state)
 {
     struct small_env e;
@@ -402,6 +429,7 @@ int main(void)
         cmocka_unit_test(test_settles_before_contact),
         cmocka_unit_test(test_refusals_change_nothing),
         cmocka_unit_test(test_metadata_that_is_gone),
+        cmocka_unit_test(test_no_reset_of_data),
         cmocka_unit_test(test_new_directory_joins),
         cmocka_unit_test(test_kafkas_directory),
         cmocka_unit_test(test_formats_like_kafka),

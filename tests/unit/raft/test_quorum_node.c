@@ -340,6 +340,29 @@ static void test_a_hole_above_the_mark_ends_the_log(void **state)
     world_release(&w);
 }
 
+/* A checkpoint was taken over, and its log not emptied for it yet. */
+static void test_checkpoint_beyond_an_empty_log(void **state)
+{
+    struct world w;
+    world_init(&w, 11);
+    w.snapshot_every_ms = 50;
+    run_and_kill(&w, 500);
+    assert_true(w.snapshots > 0);
+    struct disk *disk = sim_disk_base(sim_node_disk(w.node));
+    struct disk_file *file;
+    assert_int_equal(disk_open(disk, METADATA_DIR "/00000000000000000000.log",
+                               DISK_WRITE | DISK_TRUNCATE, &file),
+                     0);
+    disk_file_unref(file);
+    assert_int_equal(quorum_mark_write(disk, METADATA_DIR, 0), 0);
+    world_start(&w);
+    assert_true(world_run_until_active(&w));
+    world_run_ms(&w, 100);
+    assert_string_equal(w.failure, "");
+    assert_true(quorum_node_log_start(world_program(&w)->node) > 0);
+    world_release(&w);
+}
+
 static void import_metadata(struct world *w, const char *real, const char *directory_id)
 {
     struct sim_disk *disk = sim_node_disk(w->node);
@@ -525,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_damage_below_the_mark_is_refused),
         cmocka_unit_test(test_mark_of_a_quiet_log),
         cmocka_unit_test(test_a_hole_above_the_mark_ends_the_log),
+        cmocka_unit_test(test_checkpoint_beyond_an_empty_log),
         cmocka_unit_test(test_takes_over_a_static_quorum),
         cmocka_unit_test(test_static_quorum_without_voters),
         cmocka_unit_test(test_static_quorum_of_others),
