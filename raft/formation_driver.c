@@ -5,6 +5,7 @@
 #include "common/base/check.h"
 #include "common/base/logger.h"
 #include "common/base/mem.h"
+#include "raft/formation_collect.h"
 #include "raft/quorum_link.h"
 
 #include <stdlib.h>
@@ -35,6 +36,10 @@ struct formation_driver {
     struct contact contacts[FORMATION_LISTED_MAX];
     struct timer timer;
     bool stopping, observing; /* observing: the disk is being written */
+    struct formation_collect collect;
+    bool collecting;
+    const char *why_not; /* the last answer that did not count */
+    struct formation_record collected;
     struct bytebuf voters, self;
     struct peer_formation *answer; /* of the question at hand */
     struct formation_message answered;
@@ -92,6 +97,11 @@ struct formation_driver *formation_driver_new(const struct formation_driver_conf
     bytebuf_init(&d->self);
     timer_init(&d->timer, d->loop, tick);
     d->formation = make_formation(d, config->record);
+    d->collecting = config->collects;
+    if (d->collecting) {
+        formation_record_copy(&d->collected, config->record);
+        formation_collect_init(&d->collect, f->listed_count);
+    }
     d->config.record = NULL;
     return d;
 }
@@ -117,6 +127,38 @@ static void keep_pending(struct contact *contact, const struct formation_message
     contact->has_pending = true;
 }
 
+/* The voters of a static quorum are complete, or one more of them is known. */
+static void collect_answer(struct formation_driver *d, int at,
+                           const struct formation_message *message)
+{
+    const char *why = NULL;
+    if (!formation_collect_add(&d->collect, at, d->collected.cluster_id, message, &why)) {
+        if (why != d->why_not)
+            log_warn(d->loop->env->logger, "The controller at %s cannot be counted in: %s",
+                     d->names[at], why);
+        d->why_not = why;
+        return;
+    }
+    struct quorum_voters *voters = formation_collect_voters(&d->collect);
+    if (!voters)
+        return;
+    d->observing = true;
+    timer_stop(&d->timer);
+    quorum_voters_unref(d->collected.voters);
+    d->collected.voters = voters;
+    d->handler->write(d->ctx, &d->collected);
+}
+
+static void collect_self(struct formation_driver *d)
+{
+    const struct formation_config *f = &d->config.formation;
+    struct formation_message self = {
+        .node_id = f->node_id, .directory_id = d->config.directory_id, .self = f->self};
+    memcpy(self.cluster_id, d->collected.cluster_id, sizeof(self.cluster_id));
+    if (f->self_index >= 0)
+        collect_answer(d, f->self_index, &self);
+}
+
 static void fill(struct formation_driver *d, const struct formation_message *message,
                  struct peer_formation *out)
 {
@@ -138,6 +180,8 @@ static void answered(void *ctx, int status, struct buf *frame)
                                      &peer_formation_desc, &arena, &wire);
     if (rv == 0 && wire.node_id >= 0 && quorum_wire_read_formation(&wire, &message) == 0) {
         formation_receive(d->formation, contact->index, &message, env_now_ms(d->loop->env));
+        if (d->collecting)
+            collect_answer(d, contact->index, &message);
         quorum_wire_release_formation(&message);
         run(d);
     }
@@ -223,6 +267,8 @@ static void carry_out(struct formation_driver *d, const struct formation_action 
         d->handler->write(d->ctx, action->record);
         return;
     case FORMATION_START:
+        if (d->collecting)
+            return;
         d->handler->start(d->ctx, action->record);
         return;
     case FORMATION_OBSERVE:
@@ -278,12 +324,20 @@ void formation_driver_start(struct formation_driver *d)
     set_linked(d, formation_state(d->formation) == FORMATION_BLANK);
     formation_start(d->formation, env_now_ms(d->loop->env));
     run(d);
+    if (d->collecting)
+        collect_self(d);
 }
 
 void formation_driver_written(struct formation_driver *d)
 {
     if (d->stopping)
         return;
+    if (d->collecting) {
+        d->collecting = d->observing = false;
+        d->handler->start(d->ctx, &d->collected);
+        run(d);
+        return;
+    }
     formation_written(d->formation, env_now_ms(d->loop->env));
     run(d);
 }
@@ -344,6 +398,8 @@ void formation_driver_free(struct formation_driver *d)
         free(d->names[i]);
     }
     formation_free(d->formation);
+    formation_collect_release(&d->collect);
+    formation_record_release(&d->collected);
     quorum_voters_unref((struct quorum_voters *)(uintptr_t)d->config.formation.self);
     bytebuf_release(&d->voters);
     bytebuf_release(&d->self);

@@ -35,6 +35,9 @@ struct formation_driver_config {
     const struct endpoint *listed; /* formation.listed_count of them; copied */
     struct uuid directory_id;
     const struct formation_record *record; /* what the disk holds; NULL or without cluster: blank */
+    /* The record's cluster is a static quorum: its voters have to be found first
+     * (formation_collect.h); then they are written like a formation's. */
+    bool collects;
     int request_timeout_ms, backoff_ms;
 };
 

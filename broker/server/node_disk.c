@@ -195,6 +195,20 @@ static int write_membership(const struct formation_disk_args *args, struct node_
     return rv;
 }
 
+/* The voters of a static quorum: beside what is there. */
+static int write_beside(const struct formation_disk_args *args, struct node_disk *d,
+                        const struct formation_record *record, bool *ret_wrote)
+{
+    const char *path = args->dirs[args->metadata_dir].path;
+    int rv = formation_record_store(args->env->disk, path, record);
+    if (rv != 0)
+        return fail(d, rv, "%s/" FORMATION_FILE " cannot be written: %s", path, strerror(-rv));
+    formation_record_release(&d->record);
+    formation_record_copy(&d->record, record);
+    *ret_wrote = false;
+    return 0;
+}
+
 static int reopen(struct env *env, const struct server_config *config, struct node_disk *d)
 {
     close_dirs(d);
@@ -229,6 +243,8 @@ int node_disk_form(struct env *env, const struct server_config *config, struct n
                    const struct formation_record *record)
 {
     bool wrote = false;
+    if (d->cluster_id[0])
+        return with_args(env, config, d, write_beside, record, &wrote);
     bool named = quorum_voters_find(record->voters, quorum_raft_id(record->directory_id)) != NULL;
     int rv = with_args(env, config, d, named ? write_record : write_membership, record, &wrote);
     if (rv == 0)

@@ -76,7 +76,8 @@ static void begin_write(struct node_formation *nf, const struct formation_record
 static void on_write(void *ctx, const struct formation_record *record)
 {
     struct node_formation *nf = ctx;
-    log_info(logger_of(nf), "All listed controllers are there: forming cluster %s of %d voters",
+    log_info(logger_of(nf), "All listed controllers are there: %s cluster %s of %d voters",
+             nf->node->disk.cluster_id[0] ? "taking over the static quorum of" : "forming",
              record->cluster_id, quorum_voters_count(record->voters));
     begin_write(nf, record);
 }
@@ -193,6 +194,7 @@ void node_formation_start(struct node *node, void (*formed)(struct node *node, i
         .listed = listed,
         .directory_id = node->disk.metadata_directory_id,
         .record = &record,
+        .collects = by_hand && config->voters_count > 1 && config->is_controller,
         .request_timeout_ms =
             (int)server_config_integer(config, CONFIG_BROKER_CONTROLLER_QUORUM_REQUEST_TIMEOUT_MS),
         .backoff_ms =
