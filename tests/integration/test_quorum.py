@@ -96,17 +96,16 @@ class Cluster:
     def commit(self, through=None, seconds=30):
         """Creates a topic, as soon as somebody lets it."""
         nodes = [through] if through else [n for n in self.nodes if n.process.poll() is None]
-        client = AdminClient(
-            {
-                "bootstrap.servers": ",".join(node.bootstrap for node in nodes),
-                "reconnect.backoff.ms": 20,
-                "reconnect.backoff.max.ms": 50,
-                "log_level": 0,
-            }
-        )
+        settings = {
+            "bootstrap.servers": ",".join(node.bootstrap for node in nodes),
+            "reconnect.backoff.ms": 20,
+            "reconnect.backoff.max.ms": 50,
+            "log_level": 0,
+        }
         self.topics += 1
         name = f"topic-{self.topics}"
         deadline = time.monotonic() + seconds
+        client = AdminClient(settings)
         while True:
             try:
                 client.create_topics([NewTopic(name, 3, 1)], request_timeout=2)[name].result()
@@ -115,6 +114,9 @@ class Cluster:
                 if error.args[0].name() == "TOPIC_ALREADY_EXISTS":
                     return name
                 check(time.monotonic() < deadline, f"no topic within {seconds} s: {error}")
+                # It would go on asking a broker that died and is not fenced yet.
+                if error.args[0].name() == "_TIMED_OUT":
+                    client = AdminClient(settings)
                 time.sleep(0.02)
 
     def names(self, node):
@@ -248,6 +250,43 @@ def equal_logs(cluster):
             check(mine == other, f"the logs differ:\n{mine}\n{other}")
 
 
+def static_quorum(kraftd, directories=None, topics=()):
+    """Nodes formatted by hand, with controller.quorum.voters alone; or what Apache Kafka left."""
+    cluster = Cluster(kraftd)
+    tools = os.path.join(os.path.dirname(kraftd), "kraftd-tools")
+    try:
+        for i, node in enumerate(cluster.nodes):
+            if directories:
+                shutil.copytree(os.path.join(directories, f"node-{i + 1}"), node.data)
+            else:
+                subprocess.run([tools, "kafka-storage", "format", "-t", "StaticClusterAAAAAAAAA",
+                                "-c", node.properties], check=True, capture_output=True)
+            node.launch()
+        for node in cluster.nodes:
+            node.wait_for("taking over the static quorum")
+            node.wait_ready()
+        cluster.commit()
+        cluster.all_agree()
+        client = AdminClient({"bootstrap.servers": cluster.nodes[0].bootstrap, "log_level": 0})
+        found = set(client.list_topics(timeout=10).topics)
+        check(set(topics) <= found, f"of {topics} there are only {found}")
+        # The voters stand in the log now: a majority is enough.
+        for node in cluster.nodes:
+            node.kill()
+        for node in cluster.nodes[:2]:
+            node.launch()
+        cluster.commit(cluster.nodes[0])
+    except BaseException:
+        for node in cluster.nodes:
+            print(f"--- node {cluster.nodes.index(node) + 1}\n{node.log()}", file=sys.stderr)
+        raise
+    finally:
+        for node in cluster.nodes:
+            if node.process and node.process.poll() is None:
+                node.kill()
+            shutil.rmtree(node.folder, ignore_errors=True)
+
+
 def zookeeper_file(kraftd):
     """Three hosts in zookeeper.connect, told apart by nothing but their address and broker.id."""
     folder = tempfile.mkdtemp(prefix="kraftd-test-")
@@ -296,7 +335,6 @@ def main():
             begin = time.monotonic()
             part(cluster)
             print(f"{part.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
-        zookeeper_file(kraftd)
     except BaseException:
         for node in cluster.nodes:
             print(f"--- node {cluster.nodes.index(node) + 1}\n{node.log()}", file=sys.stderr)
@@ -306,6 +344,12 @@ def main():
             if node.process and node.process.poll() is None:
                 node.kill()
             shutil.rmtree(node.folder, ignore_errors=True)
+    zookeeper_file(kraftd)
+    static_quorum(kraftd)
+    recorded = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../shared",
+                            "kafka-data/log-dirs/three-static")
+    if os.path.isdir(recorded):
+        static_quorum(kraftd, recorded, ("rf3", "rf3-compact", "move-me"))
 
 
 if __name__ == "__main__":

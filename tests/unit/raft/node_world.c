@@ -261,6 +261,7 @@ void *world_boot(struct env *env, void *ctx)
         .retention_ms = -1,
         .voters = w->without_voters || w->follow ? NULL : p->voters,
         .follow = w->follow,
+        .transport = w->transport,
         .guards_off = w->guards_off,
     };
     config.log.segment_bytes = w->segment_bytes;

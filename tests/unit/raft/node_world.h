@@ -27,6 +27,7 @@ struct world {
     int32_t node_id;
     const char *host;                          /* of its listener */
     const struct quorum_follow_config *follow; /* then there are no voters to begin with */
+    const struct quorum_transport *transport;
     quorum_guards_off guards_off;
     /* What was seen. */
     bool acked[NUMBERS_MAX];
