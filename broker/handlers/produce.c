@@ -269,6 +269,18 @@ static void op_send(struct produce_op *op)
     one_group_done(op);
 }
 
+/* What a request names twice is one. `seen` knows it; NULL: there is just one partition to know. */
+static void *seen_before(const struct map *seen, struct map_key key)
+{
+    return seen != NULL ? map_get(seen, key) : NULL;
+}
+
+static void see(struct map *seen, struct map_key key, void *value)
+{
+    if (seen != NULL)
+        map_put(seen, key, value);
+}
+
 /* The answer of a topic: one for each, however often it is named. */
 static struct produce_response_topic_produce_response *
 answer_topic(struct produce_op *op, const struct produce_request_topic_produce_data *topic,
@@ -276,13 +288,15 @@ answer_topic(struct produce_op *op, const struct produce_request_topic_produce_d
 {
     bool by_id = op->request->header.request_api_version >= 13;
     struct map_key key = by_id ? map_key_uuid(topic->topic_id) : map_key_str(topic->name);
-    struct produce_response_topic_produce_response *out = map_get(seen, key);
+    struct produce_response_topic_produce_response *out = seen_before(seen, key);
+    if (seen == NULL && op->response.responses_count > 0)
+        out = op->response.responses;
     if (out != NULL)
         return out;
     out = &op->response.responses[op->response.responses_count++];
     out->name = topic->name;
     out->topic_id = topic->topic_id;
-    map_put(seen, key, out);
+    see(seen, key, out);
     return out;
 }
 
@@ -292,12 +306,12 @@ static void add_entry(struct produce_op *op, const struct produce_request_topic_
 {
     struct map_key key = map_key_u64((uint64_t)(uintptr_t)out);
     key.number = in->index;
-    struct produce_entry *entry = map_get(seen, key);
+    struct produce_entry *entry = seen_before(seen, key);
     if (entry == NULL) {
         entry = &op->entries[op->count++];
         entry->out = &out->partition_responses[out->partition_responses_count++];
         entry->out->index = in->index;
-        map_put(seen, key, entry);
+        see(seen, key, entry);
     }
     entry->in = in;
     entry->error = KAFKA_ERROR_NONE;
@@ -334,12 +348,15 @@ static void op_build(struct produce_op *op)
         &op->request->arena, produce_response_topic_produce_response, body->topic_data_count);
     map_init(&topics, op->request->header.request_api_version >= 13 ? MAP_UUID : MAP_STR_BORROWED);
     map_init(&partitions, MAP_U64);
-    make_rooms(op, &topics);
+    /* The usual request asks for one partition: no table then. */
+    bool one = total == 1 && body->topic_data_count == 1;
+    make_rooms(op, one ? NULL : &topics);
     for (int32_t t = 0; t < body->topic_data_count; t++) {
         const struct produce_request_topic_produce_data *topic = &body->topic_data[t];
-        struct produce_response_topic_produce_response *out = answer_topic(op, topic, &topics);
+        struct produce_response_topic_produce_response *out =
+            answer_topic(op, topic, one ? NULL : &topics);
         for (int32_t i = 0; i < topic->partition_data_count; i++)
-            add_entry(op, topic, &topic->partition_data[i], out, &partitions);
+            add_entry(op, topic, &topic->partition_data[i], out, one ? NULL : &partitions);
     }
     map_release(&topics);
     map_release(&partitions);

@@ -211,8 +211,8 @@ static void ask_metadata(struct asker *a, int nth)
 /* The bounds leave room for what runs by itself, and for little else. */
 static const struct phase phases[] = {
     {"partition made", 1, ask_create, PARTITIONS, {25, 9, 0.05}},
-    {"first record of a partition", PARTITIONS, ask_first, 1, {16, 2, 0.05}},
-    {"Produce of 10 x 100 bytes", 2000, ask_produce, 1, {10, 1.5, 0.05}},
+    {"first record of a partition", PARTITIONS, ask_first, 1, {6, 2, 0.05}},
+    {"Produce of 10 x 100 bytes", 2000, ask_produce, 1, {5, 1.5, 0.05}},
     {"Fetch from the middle", 2000, ask_fetch, 1, {7, 12, 0.05}},
     {"Metadata of 200 partitions", 500, ask_metadata, 1, {15, 0.1, 0.05}},
 };
