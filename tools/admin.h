@@ -52,27 +52,6 @@ bool admin_describe_topics_by_id(struct client *client, struct arena *arena, con
                                  size_t count, struct admin_topics *ret_topics,
                                  struct failure *failure);
 
-/* Of a resource in the numbers of the protocol. */
-enum admin_resource {
-    ADMIN_RESOURCE_TOPIC = 2,
-    ADMIN_RESOURCE_BROKER = 4,
-    ADMIN_RESOURCE_BROKER_LOGGER = 8,
-    ADMIN_RESOURCE_CLIENT_METRICS = 16,
-    ADMIN_RESOURCE_GROUP = 32,
-};
-
-enum admin_config_source {
-    ADMIN_CONFIG_UNKNOWN,
-    ADMIN_CONFIG_DYNAMIC_TOPIC,
-    ADMIN_CONFIG_DYNAMIC_BROKER,
-    ADMIN_CONFIG_DYNAMIC_DEFAULT_BROKER,
-    ADMIN_CONFIG_STATIC_BROKER,
-    ADMIN_CONFIG_DEFAULT,
-    ADMIN_CONFIG_DYNAMIC_BROKER_LOGGER,
-    ADMIN_CONFIG_CLIENT_METRICS,
-    ADMIN_CONFIG_GROUP,
-};
-
 /* Asks a node (CLIENT_ANY_NODE, or the broker itself for its own); per-resource errors stay in the
  * answer. */
 bool admin_describe_configs(struct client *client, struct arena *arena, int32_t node,

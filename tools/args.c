@@ -137,21 +137,35 @@ static void print_help(const struct parser *p, const char *purpose)
     puts("  -h, --help\n      Print this help.");
 }
 
+/* A long name may be cut where it stays the only one. */
+static const struct args_option *find_long(const struct args_command *command, const char *word,
+                                           const char **ret_value)
+{
+    size_t len = strcspn(word, "=");
+    const struct args_option *found = NULL;
+    for (const struct args_option *o = command->options; o->name != NULL; o++) {
+        if (len == 0 || strncmp(word, o->name, len) != 0)
+            continue;
+        bool whole = o->name[len] == '\0';
+        if (found != NULL && !whole)
+            return NULL;
+        found = o;
+        if (whole)
+            break;
+    }
+    *ret_value = word[len] ? word + len + 1 : NULL;
+    return found;
+}
+
 static const struct args_option *find_option(const struct args_command *command, const char *word,
                                              const char **ret_value)
 {
-    *ret_value = NULL;
+    if (word[1] == '-')
+        return find_long(command, word + 2, ret_value);
     for (const struct args_option *o = command->options; o->name != NULL; o++) {
-        size_t len = strlen(o->name);
-        if (word[1] != '-' && word[1] == o->letter) {
-            *ret_value = word[2] ? word + 2 : NULL;
-            return o;
-        }
-        if (word[1] != '-' || strncmp(word + 2, o->name, len) != 0)
+        if (word[1] != o->letter)
             continue;
-        if (word[2 + len] != '\0' && word[2 + len] != '=')
-            continue;
-        *ret_value = word[2 + len] ? word + 3 + len : NULL;
+        *ret_value = word[2] ? word + 2 : NULL;
         return o;
     }
     return NULL;
@@ -217,15 +231,22 @@ static enum tool_begin find_command(struct parser *p)
     const char *word = p->argv[p->at++];
     if (word[0] == '-')
         return refuse(p, "unrecognized arguments: '%s'", word);
+    const struct args_command *found = NULL;
+    size_t matches = 0;
     for (const struct args_command *c = p->commands; c->name != NULL; c++) {
-        if (strcmp(c->name, word) == 0) {
-            p->args->command = c;
-            return TOOL_GO_ON;
+        if (strncmp(c->name, word, strlen(word)) == 0) {
+            found = c;
+            matches++;
         }
         len += (size_t)snprintf(choices + len, sizeof(choices) - len, "%s'%s'", len ? ", " : "",
                                 c->name);
     }
     CHECK(len < sizeof(choices));
+    /* No name begins another one. */
+    if (matches == 1 && word[0] != '\0') {
+        p->args->command = found;
+        return TOOL_GO_ON;
+    }
     return refuse(p, "invalid choice: '%s' (choose from %s)", word, choices);
 }
 
@@ -247,10 +268,11 @@ static enum tool_begin read_options(struct parser *p, const char *purpose)
             return begin;
     }
     char name[80];
+    const struct args_option *missing = NULL;
     for (const struct args_option *o = p->args->command->options; o->name != NULL; o++)
         if (o->required && !args_has(p->args, o->name))
-            return refuse(p, "argument %s is required", full_name(o, name));
-    return TOOL_GO_ON;
+            missing = o;
+    return missing ? refuse(p, "argument %s is required", full_name(missing, name)) : TOOL_GO_ON;
 }
 
 enum tool_begin args_parse(struct args *args, const char *tool, const char *purpose,

@@ -166,6 +166,8 @@ static int run(struct tool *tool)
         return tool_fail_options(tool);
     arena_init(&arena, 0);
     client_config_init(&config, "admin-1");
+    config.is_admin = false;
+    config.failed_to_create = NULL;
     int code = 0;
     if (!client_config_read(&config, config_path, &failure) ||
         !client_new(bootstrap, CLIENT_OF_BROKERS, &config, &client, &failure) ||

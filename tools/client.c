@@ -28,7 +28,8 @@ bool client_new(const char *bootstrap, enum client_kind kind, const struct clien
     client->config = config;
     client->kind = kind;
     client->controller_id = -1;
-    if (!client_parse_bootstrap(client, bootstrap, failure)) {
+    if (!client_check_timeouts(client, failure) ||
+        !client_parse_bootstrap(client, bootstrap, failure)) {
         client_free(client);
         return false;
     }
@@ -198,11 +199,16 @@ bool client_try(struct client_op *op, int32_t node, enum api_key key, const void
     return false;
 }
 
+bool client_try_later(struct client_op *op, struct failure *failure)
+{
+    return client_backoff(op) || client_timed_out(op, failure);
+}
+
 bool client_retry(struct client_op *op, int16_t error, struct str message, struct failure *failure)
 {
     op->tries++;
     if (!kafka_error_retriable(error))
         return failure_set_error(failure, error, message);
     client_forget_nodes(op->client);
-    return client_backoff(op) || client_timed_out(op, failure);
+    return client_try_later(op, failure);
 }

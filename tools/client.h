@@ -70,6 +70,8 @@ bool client_try(struct client_op *op, int32_t node, enum api_key key, const void
  * After an answer with an error: true when the error is one that passes and the operation has time
  * left; then this has waited and the caller asks again. False with the error as the failure.
  */
+/* As client_retry where nobody was reached. */
+bool client_try_later(struct client_op *op, struct failure *failure);
 bool client_retry(struct client_op *op, int16_t error, struct str message, struct failure *failure);
 
 /* The version that a call to this node would use, for requests that differ between versions. */

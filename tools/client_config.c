@@ -1,11 +1,11 @@
 #include "tools/client_config.h"
 
+#include "common/base/check.h"
 #include "common/base/mem.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 enum { CONFIG_FILE_MAX_BYTES = 1 << 20 };
 
@@ -13,6 +13,8 @@ void client_config_init(struct client_config *config, const char *client_id)
 {
     *config = (struct client_config){
         .client_id = str_of(client_id),
+        .is_admin = true,
+        .failed_to_create = "Failed to create new KafkaAdminClient\n",
         .request_timeout_ms = 30000,
         .default_api_timeout_ms = 60000,
         .connect_timeout_ms = 10000,
@@ -69,8 +71,8 @@ bool client_config_bool(const struct client_config *config, const char *key, boo
     if (str_is_null(text))
         return true;
     struct str value = str_trim(text);
-    bool yes = value.len == 4 && strncasecmp(value.data, "true", 4) == 0;
-    if (!yes && !(value.len == 5 && strncasecmp(value.data, "false", 5) == 0))
+    bool yes = str_eq_nocase(value, STR("true"));
+    if (!yes && !str_eq_nocase(value, STR("false")))
         return failure_set(failure, KAFKA_ERROR_INVALID_CONFIG,
                            "Invalid value %.*s for configuration %s: Expected value to be either "
                            "true or false",
@@ -79,14 +81,84 @@ bool client_config_bool(const struct client_config *config, const char *key, boo
     return true;
 }
 
+/* One of the words, which end with NULL. */
+static bool check_choice(const struct client_config *config, const char *key, bool ignore_case,
+                         const char *const *words, struct failure *failure)
+{
+    struct str value = properties_get(&config->properties, str_of(key));
+    char list[256];
+    size_t len = 0;
+    if (str_is_null(value))
+        return true;
+    value = str_trim(value);
+    for (size_t i = 0; words[i] != NULL; i++) {
+        struct str word = str_of(words[i]);
+        if (ignore_case ? str_eq_nocase(value, word) : str_eq(value, word))
+            return true;
+        int more = snprintf(list + len, sizeof(list) - len, "%s%s", i ? ", " : "", words[i]);
+        len = MIN(len + (size_t)more, sizeof(list) - 1);
+    }
+    return failure_set(failure, KAFKA_ERROR_INVALID_CONFIG,
+                       "Invalid value %.*s for configuration %s: String must be one of%s: %s",
+                       STR_FMT(value), key, ignore_case ? " (case insensitive)" : "", list);
+}
+
+static bool check_protocol(const struct client_config *config, struct failure *failure)
+{
+    static const char *const protocols[] = {"SASL_SSL", "PLAINTEXT", "SSL", "SASL_PLAINTEXT", NULL};
+    struct str protocol = str_trim(properties_get(&config->properties, STR("security.protocol")));
+    if (!check_choice(config, "security.protocol", true, protocols, failure))
+        return false;
+    return protocol.len <= 0 || str_eq_nocase(protocol, STR("PLAINTEXT")) ||
+           failure_set(failure, KAFKA_ERROR_INVALID_CONFIG,
+                       "security.protocol=%.*s cannot be used: these tools connect by "
+                       "PLAINTEXT only",
+                       STR_FMT(protocol));
+}
+
+/* What is of no use here is checked all the same, as in Kafka. */
+static bool check_unused(const struct client_config *config, struct failure *failure)
+{
+    static const struct {
+        const char *key;
+        bool is_long;
+        int32_t min;
+    } numbers[] = {
+        {"connections.max.idle.ms", true, INT32_MIN},
+        {"metadata.max.age.ms", true, 0},
+        {"metadata.recovery.rebootstrap.trigger.ms", true, 0},
+        {"metrics.num.samples", false, 1},
+        {"metrics.sample.window.ms", true, 0},
+        {"receive.buffer.bytes", false, -1},
+        {"reconnect.backoff.max.ms", true, 0},
+        {"reconnect.backoff.ms", true, 0},
+        {"retries", false, 0},
+        {"send.buffer.bytes", false, -1},
+        {"socket.connection.setup.timeout.max.ms", true, 0},
+    };
+    static const char *const lookups[] = {"use_all_dns_ips",
+                                          "resolve_canonical_bootstrap_servers_only", NULL};
+    static const char *const levels[] = {"INFO", "DEBUG", "TRACE", NULL};
+    static const char *const recoveries[] = {"NONE", "REBOOTSTRAP", NULL};
+    bool push = true;
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        int32_t number = 0;
+        int64_t long_number = 0;
+        if (numbers[i].is_long
+                ? !client_config_long(config, numbers[i].key, numbers[i].min, &long_number, failure)
+                : !client_config_int(config, numbers[i].key, numbers[i].min, &number, failure))
+            return false;
+    }
+    return check_choice(config, "client.dns.lookup", false, lookups, failure) &&
+           check_choice(config, "metrics.recording.level", false, levels, failure) &&
+           check_choice(config, "metadata.recovery.strategy", true, recoveries, failure) &&
+           client_config_bool(config, "enable.metrics.push", &push, failure);
+}
+
 static bool apply(struct client_config *config, struct failure *failure)
 {
-    struct str protocol = properties_get(&config->properties, STR("security.protocol"));
-    if (!str_is_null(protocol) && !str_eq_z(str_trim(protocol), "PLAINTEXT"))
-        return failure_set(failure, KAFKA_ERROR_INVALID_CONFIG,
-                           "security.protocol=%.*s cannot be used: these tools connect by "
-                           "PLAINTEXT only",
-                           STR_FMT(protocol));
+    if (!check_protocol(config, failure) || !check_unused(config, failure))
+        return false;
     struct str client_id = properties_get(&config->properties, STR("client.id"));
     if (client_id.len > 0)
         config->client_id = client_id;
@@ -97,6 +169,9 @@ static bool apply(struct client_config *config, struct failure *failure)
         !client_config_long(config, "retry.backoff.max.ms", 0, &config->retry_backoff_max_ms,
                             failure))
         return false;
+    if (str_is_null(properties_get(&config->properties, STR("default.api.timeout.ms"))) &&
+        config->default_api_timeout_ms < config->request_timeout_ms)
+        config->default_api_timeout_ms = config->request_timeout_ms;
     int64_t connect_timeout_ms = config->connect_timeout_ms;
     if (!client_config_long(config, "socket.connection.setup.timeout.ms", 0, &connect_timeout_ms,
                             failure))

@@ -13,6 +13,8 @@
 struct client_config {
     struct properties properties; /* as read */
     struct str client_id;
+    bool is_admin;                  /* Kafka's tool uses its admin client; true at first */
+    const char *failed_to_create;   /* said before why a client cannot be made; NULL: nothing */
     int32_t request_timeout_ms;     /* for one answer */
     int32_t default_api_timeout_ms; /* for a call with all its retries */
     int32_t connect_timeout_ms;

@@ -28,6 +28,8 @@ struct client {
 bool client_backoff(struct client_op *op);
 bool client_timed_out(const struct client_op *op, struct failure *failure);
 
+/* The time for a call is no shorter than that for an answer. */
+bool client_check_timeouts(const struct client *client, struct failure *failure);
 /* Nodes: parses and checks the bootstrap list. */
 bool client_parse_bootstrap(struct client *client, const char *bootstrap, struct failure *failure);
 void client_release_nodes(struct client *client);

@@ -7,16 +7,33 @@
 #include "tools/client_internal.h"
 #include "tools/tool_log.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { ENDPOINT_TYPE_CONTROLLERS = 2 };
 
-static bool failed_to_create(struct failure *failure, const char *why)
+__attribute__((format(printf, 3, 4))) static bool
+failed_to_create(const struct client *client, struct failure *failure, const char *format, ...)
 {
-    return failure_set(failure, KAFKA_ERROR_INVALID_CONFIG,
-                       "Failed to create new KafkaAdminClient\n%s", why);
+    const char *prefix = client->config->failed_to_create;
+    char why[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, sizeof(why), format, args);
+    va_end(args);
+    return failure_set(failure, KAFKA_ERROR_INVALID_CONFIG, "%s%s", prefix ? prefix : "", why);
+}
+
+bool client_check_timeouts(const struct client *client, struct failure *failure)
+{
+    const struct client_config *config = client->config;
+    return !config->is_admin || config->default_api_timeout_ms >= config->request_timeout_ms ||
+           failed_to_create(client, failure,
+                            "The specified value of default.api.timeout.ms must be no smaller than "
+                            "the value of request.timeout.ms.");
 }
 
 static bool resolvable(const struct client *client)
@@ -31,26 +48,48 @@ static bool resolvable(const struct client *client)
     return false;
 }
 
+/* "[protocol://]host:port" */
+static bool parse_server(const struct client *client, struct str text, struct endpoint *ret_server,
+                         struct failure *failure)
+{
+    static const char separator[] = "://";
+    const char *at = memmem(text.data, (size_t)text.len, separator, strlen(separator));
+    struct str server = text;
+    if (at != NULL)
+        server = str_from(at + strlen(separator), (size_t)(text.data + text.len - at) - 3);
+    if (endpoint_parse(server, -1, ret_server) == 0 && ret_server->host[0] != '\0')
+        return true;
+    bool number = server.len > 0 && isdigit((unsigned char)server.data[server.len - 1]) &&
+                  memchr(server.data, ':', (size_t)server.len) != NULL;
+    return failed_to_create(client, failure, "Invalid %s in bootstrap.servers: %.*s",
+                            number && server.data[0] != ':' ? "port" : "url", STR_FMT(text));
+}
+
 bool client_parse_bootstrap(struct client *client, const char *bootstrap, struct failure *failure)
 {
     struct str rest = str_of(bootstrap), one;
+    bool of_admin = client->config->is_admin;
+    if (str_trim(rest).len == 0)
+        return of_admin ? failed_to_create(client, failure,
+                                           "You must set either bootstrap.servers or "
+                                           "bootstrap.controllers")
+                        : failure_set(failure, KAFKA_ERROR_INVALID_CONFIG,
+                                      "Configuration 'bootstrap.servers' must not be empty. Valid "
+                                      "values include: any non-empty value");
     while (!str_is_null(rest)) {
         struct client_slot slot = {.node = {.id = -1}};
         str_split(&rest, ',', &one);
         one = str_trim(one);
         if (one.len == 0)
-            continue;
-        if (endpoint_parse(one, -1, &slot.node.endpoint) != 0 ||
-            slot.node.endpoint.host[0] == '\0') {
-            char *why = mem_printf("Invalid url in bootstrap.servers: %.*s", STR_FMT(one));
-            failed_to_create(failure, why);
-            free(why);
+            return failure_set(failure, KAFKA_ERROR_INVALID_CONFIG,
+                               "Configuration 'bootstrap.servers' values must not be empty.");
+        if (!parse_server(client, one, &slot.node.endpoint, failure))
             return false;
-        }
         VEC_PUSH(client->bootstrap, client->bootstrap_count, client->bootstrap_capacity) = slot;
     }
     if (!resolvable(client))
-        return failed_to_create(failure, "No resolvable bootstrap urls given in bootstrap.servers");
+        return failed_to_create(client, failure,
+                                "No resolvable bootstrap urls given in bootstrap.servers");
     return true;
 }
 

@@ -82,15 +82,15 @@ int8_t configs_resource_type(enum configs_type type)
 {
     switch (type) {
     case CONFIGS_TOPICS:
-        return ADMIN_RESOURCE_TOPIC;
+        return CONFIG_RESOURCE_TOPIC;
     case CONFIGS_BROKERS:
-        return ADMIN_RESOURCE_BROKER;
+        return CONFIG_RESOURCE_BROKER;
     case CONFIGS_BROKER_LOGGERS:
-        return ADMIN_RESOURCE_BROKER_LOGGER;
+        return CONFIG_RESOURCE_BROKER_LOGGER;
     case CONFIGS_CLIENT_METRICS:
-        return ADMIN_RESOURCE_CLIENT_METRICS;
+        return CONFIG_RESOURCE_CLIENT_METRICS;
     case CONFIGS_GROUPS:
-        return ADMIN_RESOURCE_GROUP;
+        return CONFIG_RESOURCE_GROUP;
     default:
         UNREACHABLE();
     }

@@ -48,8 +48,11 @@ bool configs_parse_pairs(struct str text, struct arena *arena, struct configs_ch
         ARENA_ARRAY(arena, struct configs_change, (size_t)text.len / 2 + 1);
     size_t count = 0;
     /* Empty entries at the end are none. */
+    bool commas = text.len > 0 && text.data[0] == ',';
     while (text.len > 0 && text.data[text.len - 1] == ',')
         text.len--;
+    if (commas && text.len == 0)
+        text = STR_NULL;
     for (struct str rest = text; !str_is_null(rest);) {
         struct str entry, key, more;
         split_outside(&rest, ',', &entry);
@@ -120,31 +123,42 @@ static void take_added(const struct properties *properties, struct arena *arena,
             keys[order[i]], arena_str(arena, properties_get(properties, keys[order[i]]))};
 }
 
+static size_t most_deleted(const struct options *options)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < options_count(options, "delete-config"); i++)
+        most += strlen(options_value_at(options, "delete-config", i)) + 1;
+    return most;
+}
+
+static void take_deleted(const struct options *options, struct configs_changes *changes)
+{
+    for (size_t i = 0; i < options_count(options, "delete-config"); i++)
+        for (struct str rest = str_of(options_value_at(options, "delete-config", i)), key;
+             !str_is_null(rest);) {
+            str_split(&rest, ',', &key);
+            if (str_trim(key).len > 0)
+                changes->items[changes->added + changes->deleted++] =
+                    (struct configs_change){str_trim(key), STR_NULL};
+        }
+}
+
 bool configs_read_changes(struct configs_command *command, struct configs_changes *ret_changes,
                           struct failure *failure)
 {
     struct configs_changes changes = {0};
     struct properties properties;
-    const char *deleted;
     properties_init(&properties);
     bool ok = read_added(command, &properties, failure);
-    if (ok && options_value(&command->tool.options, "delete-config", &deleted) != 0)
-        ok = configs_refuse(command, failure, "%s", command->tool.options.error);
     if (ok) {
-        size_t most = deleted ? strlen(deleted) + 1 : 0;
         changes.added = properties.map.count;
-        changes.items =
-            ARENA_ARRAY(&command->arena, struct configs_change, changes.added + most + 1);
+        changes.items = ARENA_ARRAY(&command->arena, struct configs_change,
+                                    changes.added + most_deleted(&command->tool.options) + 1);
         take_added(&properties, &command->arena, &changes);
-        for (struct str rest = str_of(deleted), key; !str_is_null(rest);) {
-            str_split(&rest, ',', &key);
-            if (str_trim(key).len > 0)
-                changes.items[changes.added + changes.deleted++] =
-                    (struct configs_change){str_trim(key), STR_NULL};
-        }
+        take_deleted(&command->tool.options, &changes);
     }
     properties_release(&properties);
-    for (size_t i = 0; ok && i < changes.added + changes.deleted; i++)
+    for (size_t i = 0; ok && i < changes.added; i++)
         ok = check_key(command, changes.items[i].key, failure);
     *ret_changes = changes;
     return ok;

@@ -91,13 +91,13 @@ static int own_source(enum configs_type type, const char *name)
 {
     switch (type) {
     case CONFIGS_TOPICS:
-        return ADMIN_CONFIG_DYNAMIC_TOPIC;
+        return CONFIG_LEVEL_TOPIC;
     case CONFIGS_BROKERS:
-        return name[0] ? ADMIN_CONFIG_DYNAMIC_BROKER : ADMIN_CONFIG_DYNAMIC_DEFAULT_BROKER;
+        return name[0] ? CONFIG_LEVEL_BROKER : CONFIG_LEVEL_CLUSTER;
     case CONFIGS_CLIENT_METRICS:
-        return ADMIN_CONFIG_CLIENT_METRICS;
+        return CONFIG_LEVEL_CLIENT_METRICS;
     case CONFIGS_GROUPS:
-        return ADMIN_CONFIG_GROUP;
+        return CONFIG_LEVEL_GROUP;
     default:
         return -1;
     }

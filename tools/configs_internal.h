@@ -9,6 +9,8 @@
 #ifndef KRAFTD_TOOLS_CONFIGS_INTERNAL_H
 #define KRAFTD_TOOLS_CONFIGS_INTERNAL_H
 
+#include "metadata/config/config_layers.h"
+#include "metadata/configs_image.h"
 #include "tools/admin.h"
 #include "tools/tool.h"
 

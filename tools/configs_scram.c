@@ -1,37 +1,15 @@
 /* kafka-configs for SCRAM: the passwords of users, salted here, so that none is ever sent. */
-#include "common/base/check.h"
 #include "common/protocol/codec.h"
 #include "common/protocol/messages/alter_user_scram_credentials.h"
 #include "common/protocol/messages/describe_user_scram_credentials.h"
 #include "tools/configs_internal.h"
+#include "tools/scram.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
-#include <sys/random.h>
-
-enum { DEFAULT_ITERATIONS = 4096, MIN_ITERATIONS = 4096, SALT_BYTES = 24 };
-
-static const struct mechanism {
-    const char *name, *constant;
-    int32_t hash_bytes;
-} mechanisms[] = {
-    /* By their numbers in the protocol. */
-    [1] = {"SCRAM-SHA-256", "SCRAM_SHA_256", 32},
-    [2] = {"SCRAM-SHA-512", "SCRAM_SHA_512", 64},
-};
-
-/* 0: there is none of that name. */
-static int8_t find_mechanism(struct str key)
-{
-    for (size_t i = 1; i < ARRAY_LEN(mechanisms); i++)
-        if (str_eq_z(key, mechanisms[i].name))
-            return (int8_t)i;
-    return 0;
-}
 
 bool configs_is_scram(struct str key)
 {
-    return find_mechanism(key) != 0;
+    return scram_find(key) != NULL;
 }
 
 /* "[iterations=<n>,]password=<p>" */
@@ -51,46 +29,31 @@ static bool parse_credential(struct str text, struct str *ret_iterations, struct
     return true;
 }
 
-static bool salt(const struct mechanism *mechanism, struct str password, struct arena *arena,
-                 struct alter_user_scram_credentials_request_scram_credential_upsertion *ret,
-                 struct failure *failure)
-{
-    uint8_t *salt_bytes = arena_alloc(arena, SALT_BYTES);
-    uint8_t *salted = arena_alloc(arena, (size_t)mechanism->hash_bytes);
-    const EVP_MD *hash = mechanism->hash_bytes == 32 ? EVP_sha256() : EVP_sha512();
-    if (getrandom(salt_bytes, SALT_BYTES, 0) != SALT_BYTES ||
-        PKCS5_PBKDF2_HMAC(password.data, password.len, salt_bytes, SALT_BYTES, ret->iterations,
-                          hash, mechanism->hash_bytes, salted) != 1)
-        return failure_set(failure, KAFKA_ERROR_UNKNOWN_SERVER_ERROR,
-                           "The password cannot be salted");
-    ret->salt = (struct bytes){salt_bytes, SALT_BYTES};
-    ret->salted_password = (struct bytes){salted, mechanism->hash_bytes};
-    return true;
-}
-
 static bool
 take_upsertion(struct configs_command *command, const struct configs_change *change,
                struct alter_user_scram_credentials_request_scram_credential_upsertion *ret,
                struct failure *failure)
 {
-    int8_t number = find_mechanism(change->key);
-    const struct mechanism *mechanism = &mechanisms[number];
+    const struct scram_mechanism *mechanism = scram_find(change->key);
     struct str iterations, password;
-    int32_t count = DEFAULT_ITERATIONS;
+    int32_t count = SCRAM_MIN_ITERATIONS;
     bool parsed = parse_credential(change->value, &iterations, &password);
     if (parsed && !str_is_null(iterations) && !str_eq_z(iterations, "-1"))
         parsed = str_to_i32(iterations, &count) == 0;
     if (!parsed)
         return configs_refuse(command, failure, "Invalid credential property %s=%.*s",
                               mechanism->constant, STR_FMT(change->value));
-    if (count < MIN_ITERATIONS)
+    if (count < SCRAM_MIN_ITERATIONS)
         return configs_refuse(command, failure,
                               "Iterations %d is less than the minimum %d required for %s", count,
-                              MIN_ITERATIONS, mechanism->name);
+                              SCRAM_MIN_ITERATIONS, mechanism->name);
     ret->name = str_of(command->names[0]);
-    ret->mechanism = number;
+    ret->mechanism = mechanism->number;
     ret->iterations = count;
-    return salt(mechanism, password, &command->arena, ret, failure);
+    if (!scram_new_salt(&command->arena, &ret->salt, failure))
+        return false;
+    ret->salted_password = scram_salted(mechanism, password, ret->salt, count, &command->arena);
+    return true;
 }
 
 bool configs_alter_scram(struct configs_command *command, const struct configs_changes *changes,
@@ -106,7 +69,7 @@ bool configs_alter_scram(struct configs_command *command, const struct configs_c
         request.deletions_count);
     for (size_t i = 0; i < changes->deleted; i++) {
         request.deletions[i].name = str_of(command->names[0]);
-        request.deletions[i].mechanism = find_mechanism(changes->items[changes->added + i].key);
+        request.deletions[i].mechanism = scram_find(changes->items[changes->added + i].key)->number;
     }
     request.upsertions_count = (int32_t)changes->added;
     request.upsertions = MESSAGE_ARRAY(
@@ -135,10 +98,11 @@ static json_t *json_of_user(scram_result *result)
 {
     json_t *object = json_object(), *list = json_array();
     for (int32_t i = 0; i < result->credential_infos_count; i++) {
-        int8_t number = result->credential_infos[i].mechanism;
+        const struct scram_mechanism *mechanism =
+            scram_of_number(result->credential_infos[i].mechanism);
         json_t *entry = json_object();
-        if (number > 0 && number < (int8_t)ARRAY_LEN(mechanisms))
-            json_object_set_new(entry, "mechanism", json_string(mechanisms[number].name));
+        if (mechanism != NULL)
+            json_object_set_new(entry, "mechanism", json_string(mechanism->name));
         json_object_set_new(entry, "iterations",
                             json_integer(result->credential_infos[i].iterations));
         json_array_append_new(list, entry);
@@ -161,9 +125,9 @@ static void print_user(const struct configs_command *command, scram_result *resu
     }
     printf("SCRAM credential configs for user-principal '%.*s' are ", STR_FMT(result->user));
     for (int32_t i = 0; i < result->credential_infos_count; i++) {
-        int8_t number = result->credential_infos[i].mechanism;
-        bool known = number > 0 && number < (int8_t)ARRAY_LEN(mechanisms);
-        printf("%s%s=iterations=%d", i ? ", " : "", known ? mechanisms[number].name : "UNKNOWN",
+        const struct scram_mechanism *mechanism =
+            scram_of_number(result->credential_infos[i].mechanism);
+        printf("%s%s=iterations=%d", i ? ", " : "", mechanism ? mechanism->name : "UNKNOWN",
                result->credential_infos[i].iterations);
     }
     putchar('\n');

@@ -95,6 +95,10 @@ static bool check_options(const struct tool *tool)
             tool_usage(tool, "The topic is required when partition is specified.");
             return false;
         }
+        if (options_has(options, "group")) {
+            tool_usage(tool, "Options group and partition cannot be specified together.");
+            return false;
+        }
         if (options_has(options, "from-beginning") && options_has(options, "offset")) {
             tool_usage(tool, "Options from-beginning and offset cannot be specified together.");
             return false;
@@ -201,7 +205,7 @@ static int check_group(struct command *command, struct failure *failure)
 }
 
 static bool read_formatter(struct command *command, const char *property_option,
-                           enum record_formatter_kind kind, struct failure *failure)
+                           struct failure *failure)
 {
     static const struct {
         const char *option, *key;
@@ -219,15 +223,27 @@ static bool read_formatter(struct command *command, const char *property_option,
             properties_set(&command->formatter_properties, str_of(deserializers[i].key),
                            str_of(class_name), 0);
     }
-    record_formatter_init(&command->formatter, kind, &command->formatter_properties);
     return true;
+}
+
+static bool find_topics(struct command *command, struct failure *failure)
+{
+    if (command->include == NULL)
+        return command->topic[0] != '\0' ||
+               failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
+                           "Topic collection to subscribe to cannot contain null or empty topic");
+    if (command->include[0] == '\0')
+        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
+                           "Topic pattern to subscribe to cannot be empty");
+    return topic_filter_of_regex(command->include, &command->filter, failure);
 }
 
 /* What Kafka's consumer says where it would join a group in the old way. */
 static void print_hint(const struct command *command)
 {
     struct str protocol = properties_get(&command->config.properties, STR("group.protocol"));
-    if (command->partition >= 0 || str_eq_z(protocol, "consumer") || command->tool.json)
+    if (options_has(&command->tool.options, "partition") || str_eq_z(protocol, "consumer") ||
+        command->tool.json)
         return;
     fputs("The consumer rebalance protocol (KIP-848) is production-ready! Set "
           "group.protocol=consumer to try it out. See "
@@ -262,14 +278,14 @@ static int configure(struct command *command)
     if (!console_merge(tool, "isolation-level", "isolation.level", &command->config, &failure) ||
         !fetch_config_read(&command->config, &command->fetch, &failure))
         return tool_fail(tool, &failure);
-    print_hint(command);
-    if (!read_formatter(command, names[FORMATTER_PROPERTY], kind, &failure) ||
-        (command->include != NULL &&
-         !topic_filter_of_regex(command->include, &command->filter, &failure)) ||
-        !client_new(command->bootstrap, CLIENT_OF_BROKERS, &command->config, &command->client,
+    if (!read_formatter(command, names[FORMATTER_PROPERTY], &failure))
+        return tool->json ? tool_fail(tool, &failure) : tool_usage(tool, "%s", failure.text);
+    if (!client_new(command->bootstrap, CLIENT_OF_BROKERS, &command->config, &command->client,
                     &failure))
         return tool_fail(tool, &failure);
-    return -1;
+    print_hint(command);
+    record_formatter_init(&command->formatter, kind, &command->formatter_properties);
+    return find_topics(command, &failure) ? -1 : tool_fail(tool, &failure);
 }
 
 static json_t *json_of_data(enum deserializer deserializer, struct bytes data)
@@ -320,7 +336,8 @@ static bool print_record(struct command *command, const struct fetched_record *r
     text->len = 0;
     if (!record_formatter_append(&command->formatter, record, text, failure))
         return false;
-    fwrite(text->data, 1, text->len, stdout);
+    if (text->len > 0)
+        fwrite(text->data, 1, text->len, stdout);
     return true;
 }
 
@@ -398,6 +415,8 @@ static int run(struct command *command)
     if (!check_options(&command->tool))
         return 1;
     client_config_init(&command->config, "console-consumer");
+    command->config.is_admin = false;
+    command->config.failed_to_create = "Failed to construct kafka consumer\n";
     properties_init(&command->formatter_properties);
     int code = run_consumer(command);
     fetch_client_free(command->fetcher);

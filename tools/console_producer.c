@@ -257,6 +257,11 @@ static bool send_line(struct command *command, struct str line, struct arena *ar
         .header_count = record.header_count,
         .tag = tag_of(&record),
     };
+    if (!str_is_null(properties_get(&command->config.properties, STR("transactional.id"))))
+        return failure_set(failure, KAFKA_ERROR_INVALID_TXN_STATE,
+                           "Cannot add partition %.*s-0 to transaction before completing a call to "
+                           "initTransactions",
+                           STR_FMT(command->topic));
     struct failure problem;
     if (!produce_client_send(command->producer, &out, &problem))
         report(command, out.tag, &problem);
@@ -345,6 +350,8 @@ static int run(struct command *command)
         options_value(&command->tool.options, "bootstrap-server", &bootstrap) != 0)
         return 1;
     client_config_init(&command->config, "console-producer");
+    command->config.is_admin = false;
+    command->config.failed_to_create = "Failed to construct kafka producer\n";
     properties_init(&command->reader_properties);
     command->errors = json_array();
     int code = run_producer(command, bootstrap);

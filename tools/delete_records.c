@@ -33,61 +33,91 @@ struct command {
 static bool read_file(struct command *command, const char *path, struct failure *failure)
 {
     json_error_t error;
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "Unable to read file %s", path);
-    command->file = json_loadf(file, 0, &error);
+    char first;
+    FILE *file = fopen(path[0] ? path : ".", "re");
+    /* A directory can be opened, but not read. */
+    if (file == NULL || (fread(&first, 1, 1, file) == 0 && ferror(file))) {
+        failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "Unable to read file %s%s%s", path,
+                    errno == ENOENT ? "" : "\n", errno == ENOENT ? "" : strerror(errno));
+        if (file != NULL)
+            fclose(file);
+        return false;
+    }
+    rewind(file);
+    /* What stands behind the document is passed over. */
+    command->file = json_loadf(file, JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &error);
     fclose(file);
     return command->file != NULL || failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
                                                 "The input string is not a valid JSON");
 }
 
-static bool get_field(const json_t *entry, const char *name, json_type type, json_t **ret_field,
-                      struct failure *failure)
+static bool unexpected(const char *expected, const json_t *received, struct failure *failure)
 {
-    json_t *field = json_object_get(entry, name);
-    if (field == NULL)
-        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "No such field exists: `%s`",
-                           name);
-    if (json_typeof(field) != type)
-        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "Field `%s` must be %s", name,
-                           type == JSON_STRING ? "a string" : "an integer");
-    *ret_field = field;
+    char *text = json_dumps(received, JSON_ENCODE_ANY | JSON_COMPACT);
+    failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "Expected %s, received %s", expected,
+                text ? text : "something else");
+    free(text);
+    return false;
+}
+
+static bool take_integer(const json_t *value, json_int_t min, json_int_t max, const char *expected,
+                         json_int_t *ret_number, struct failure *failure)
+{
+    json_int_t number = json_integer_value(value);
+    if (!json_is_integer(value) || number < min || number > max)
+        return unexpected(expected, value, failure);
+    *ret_number = number;
     return true;
+}
+
+static const json_t *find_field(const json_t *entry, const char *name, struct failure *failure)
+{
+    const json_t *field = json_object_get(entry, name);
+    if (field == NULL)
+        failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "No such field exists: `%s`", name);
+    return field;
 }
 
 static bool take_entry(struct command *command, const json_t *entry, struct failure *failure)
 {
-    json_t *topic, *partition, *offset;
-    if (!get_field(entry, "topic", JSON_STRING, &topic, failure) ||
-        !get_field(entry, "partition", JSON_INTEGER, &partition, failure) ||
-        !get_field(entry, "offset", JSON_INTEGER, &offset, failure))
+    const json_t *topic, *partition, *offset;
+    json_int_t index, up_to;
+    if (!json_is_object(entry))
+        return unexpected("JSON object", entry, failure);
+    if ((topic = find_field(entry, "topic", failure)) == NULL)
         return false;
-    json_int_t index = json_integer_value(partition);
-    if (index < INT32_MIN || index > INT32_MAX)
-        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
-                           "Field `partition` must be an integer of 32 bits");
+    if (!json_is_string(topic))
+        return unexpected("`String` value", topic, failure);
+    if ((partition = find_field(entry, "partition", failure)) == NULL ||
+        !take_integer(partition, INT32_MIN, INT32_MAX, "`Integer` value", &index, failure) ||
+        (offset = find_field(entry, "offset", failure)) == NULL ||
+        !take_integer(offset, INT64_MIN, INT64_MAX, "`Long` value", &up_to, failure))
+        return false;
     command->items[command->count++] = (struct leader_item){
         .topic = str_from(json_string_value(topic), json_string_length(topic)),
         .partition = (int32_t)index,
-        .input = json_integer_value(offset),
+        .input = up_to,
     };
     return true;
 }
 
 static bool take_file(struct command *command, struct failure *failure)
 {
+    if (!json_is_object(command->file))
+        return unexpected("JSON object", command->file, failure);
     const json_t *version = json_object_get(command->file, "version");
     const json_t *partitions = json_object_get(command->file, "partitions");
-    if (version != NULL && !(json_is_integer(version) && json_integer_value(version) == 1)) {
-        char *text = json_dumps(version, JSON_ENCODE_ANY | JSON_COMPACT);
-        failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "Not supported version field value %s",
-                    text);
-        free(text);
+    json_int_t number = 1;
+    if (version != NULL &&
+        !take_integer(version, INT32_MIN, INT32_MAX, "`Integer` value", &number, failure))
         return false;
-    }
-    if (!json_is_array(partitions))
+    if (number != 1)
+        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
+                           "Not supported version field value %d", (int)number);
+    if (partitions == NULL)
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "Missing partitions field");
+    if (!json_is_array(partitions))
+        return unexpected("JSON array", partitions, failure);
     command->items = mem_calloc(json_array_size(partitions) + 1, sizeof(*command->items));
     size_t i;
     const json_t *entry;
@@ -215,7 +245,7 @@ int delete_records_main(int argc, char **argv)
         code = argc == 0 ? tool_usage(&command.tool, "%s", command.tool.purpose) : run(&command);
         break;
     case TOOL_REFUSED:
-        code = tool_usage(&command.tool, "%s", command.tool.options.error);
+        code = tool_fail_options(&command.tool);
         break;
     case TOOL_DONE:
         break;

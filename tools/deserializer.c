@@ -46,6 +46,14 @@ bool deserializer_find(struct str class_name, enum deserializer *ret_deserialize
     return true;
 }
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 static void append_double(double value, struct bytebuf *out)
 {
     struct arena arena;
@@ -68,6 +76,34 @@ static void append_float(uint32_t bits, struct bytebuf *out)
     append_double(strtod(text, NULL), out);
 }
 
+/* As Java reads and shows it: five hexadecimal numbers, each cut to its place. */
+static bool append_uuid(struct str text, struct bytebuf *out, struct failure *failure)
+{
+    static const int digits[] = {8, 4, 4, 4, 12};
+    uint64_t parts[ARRAY_LEN(digits)];
+    size_t count = 0;
+    struct str rest = text, part;
+    bool ok = text.len <= 36;
+    while (ok && !str_is_null(rest)) {
+        str_split(&rest, '-', &part);
+        ok = count < ARRAY_LEN(digits) && part.len > 0;
+        uint64_t number = 0;
+        for (int32_t i = 0; ok && i < part.len; i++) {
+            int digit = hex_digit(part.data[i]);
+            ok = digit >= 0;
+            number = number << 4 | (uint64_t)(digit & 15);
+        }
+        if (ok)
+            parts[count++] = number;
+    }
+    if (!ok || count != ARRAY_LEN(digits))
+        return failure_set(failure, KAFKA_ERROR_INVALID_RECORD, "Error parsing data into UUID");
+    for (size_t i = 0; i < count; i++)
+        bytebuf_printf(out, "%s%0*" PRIx64, i ? "-" : "", digits[i],
+                       parts[i] & ((UINT64_C(1) << (digits[i] * 4)) - 1));
+    return true;
+}
+
 bool deserializer_append(enum deserializer deserializer, struct bytes data, struct bytebuf *out,
                          struct failure *failure)
 {
@@ -81,9 +117,10 @@ bool deserializer_append(enum deserializer deserializer, struct bytes data, stru
         bytebuf_append(out, data.data, (size_t)data.len);
         return true;
     case DESERIALIZER_STRING:
-    case DESERIALIZER_UUID:
         java_text_append(out, data);
         return true;
+    case DESERIALIZER_UUID:
+        return append_uuid(str_from((const char *)data.data, (size_t)data.len), out, failure);
     case DESERIALIZER_LONG:
         bytebuf_printf(out, "%" PRId64, get_i64(data.data));
         return true;

@@ -1,4 +1,5 @@
 /* The settings of Kafka's consumer that this one has. */
+#include "common/base/check.h"
 #include "tools/fetch_client.h"
 
 #include <ctype.h>
@@ -77,6 +78,33 @@ static bool read_isolation(const struct client_config *from, struct fetch_config
                        STR_FMT(text));
 }
 
+/* What belongs to groups and polling is checked, though nothing here needs it. */
+static bool check_unused(const struct client_config *from, struct failure *failure)
+{
+    static const struct {
+        const char *key;
+        int32_t min;
+    } numbers[] = {
+        {"auto.commit.interval.ms", 0},    {"heartbeat.interval.ms", INT32_MIN},
+        {"max.poll.interval.ms", 1},       {"max.poll.records", 1},
+        {"session.timeout.ms", INT32_MIN},
+    };
+    struct str protocol = properties_get(&from->properties, STR("group.protocol"));
+    bool commit = true;
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        int32_t number = INT32_MAX;
+        if (!client_config_int(from, numbers[i].key, numbers[i].min, &number, failure))
+            return false;
+    }
+    if (!str_is_null(protocol) && !str_eq_nocase(protocol, STR("consumer")) &&
+        !str_eq_nocase(protocol, STR("classic")))
+        return failure_set(failure, KAFKA_ERROR_INVALID_CONFIG,
+                           "Invalid value %.*s for configuration group.protocol: String must be "
+                           "one of (case insensitive): CONSUMER, CLASSIC",
+                           STR_FMT(protocol));
+    return client_config_bool(from, "enable.auto.commit", &commit, failure);
+}
+
 bool fetch_config_read(const struct client_config *from, struct fetch_config *ret_config,
                        struct failure *failure)
 {
@@ -90,7 +118,8 @@ bool fetch_config_read(const struct client_config *from, struct fetch_config *re
         .max_wait_ms = 500,
         .metadata_max_age_ms = 300000,
     };
-    if (!read_reset(from, &c, failure) || !read_isolation(from, &c, failure) ||
+    if (!check_unused(from, failure) || !read_reset(from, &c, failure) ||
+        !read_isolation(from, &c, failure) ||
         !client_config_bool(from, "check.crcs", &c.check_crcs, failure) ||
         !client_config_bool(from, "allow.auto.create.topics", &c.create_topics, failure) ||
         !client_config_bool(from, "exclude.internal.topics", &c.exclude_internal_topics, failure) ||

@@ -87,6 +87,19 @@ static void collect(const struct admin_topics *topics, const struct partition_fi
     }
 }
 
+/* Topics by name, partitions by their digits: 0, 1, 10, 2. */
+static int compare_items(const void *a, const void *b)
+{
+    const struct leader_item *x = a, *y = b;
+    char left[16], right[16];
+    int order = str_cmp(x->topic, y->topic);
+    if (order != 0)
+        return order;
+    snprintf(left, sizeof(left), "%d", x->partition);
+    snprintf(right, sizeof(right), "%d", y->partition);
+    return strcmp(left, right);
+}
+
 static void print_json(const struct wanted *wanted)
 {
     json_t *list = json_array();
@@ -140,6 +153,7 @@ static bool get_offsets(struct tool *tool, struct client *client, struct arena *
                              "Could not match any topic-partitions with the specified filters");
     }
     if (ok) {
+        qsort(wanted.items, wanted.count, sizeof(*wanted.items), compare_items);
         leader_call_list_offsets(client, false, wanted.items, wanted.count);
         if (tool->json)
             print_json(&wanted);

@@ -51,6 +51,11 @@ static void take_leader(struct leader_item *item, const struct admin_topic *topi
     item->leader = -1;
     if (topic != NULL && topic->error != 0 && !kafka_error_retriable(topic->error)) {
         leader_item_settle(item, topic->error, 0);
+        if (topic->error == KAFKA_ERROR_INVALID_TOPIC_EXCEPTION)
+            failure_set(&item->failure, KAFKA_ERROR_INVALID_TOPIC_EXCEPTION,
+                        "Failed to fetch metadata for partition %.*s-%d due to invalid topic "
+                        "`%.*s`",
+                        STR_FMT(item->topic), item->partition, STR_FMT(item->topic));
         return;
     }
     bool known = false;
@@ -147,7 +152,8 @@ void leader_call_run(const struct leader_call *call, struct client *client,
         if (all_done(items, count))
             break;
         op.name = call->lookup_name;
-        if (!client_retry(&op, KAFKA_ERROR_LEADER_NOT_AVAILABLE, STR_NULL, &failure))
+        if (ok ? !client_retry(&op, KAFKA_ERROR_LEADER_NOT_AVAILABLE, STR_NULL, &failure)
+               : !client_try_later(&op, &failure))
             break;
     }
     fail_rest(items, count, &failure);

@@ -2,8 +2,6 @@
 
 #include "common/base/check.h"
 
-#include <strings.h>
-
 static struct str get(const struct properties *properties, const char *key, struct str fallback)
 {
     struct str value = properties_get(properties, str_of(key));
@@ -13,7 +11,7 @@ static struct str get(const struct properties *properties, const char *key, stru
 static bool get_flag(const struct properties *properties, const char *key)
 {
     struct str value = str_trim(get(properties, key, STR_EMPTY));
-    return value.len == 4 && strncasecmp(value.data, "true", 4) == 0;
+    return str_eq_nocase(value, STR("true"));
 }
 
 struct named {
@@ -35,7 +33,7 @@ static bool check(const struct line_format *format, struct failure *failure)
     const struct named headers[] = {{"headers.delimiter", format->headers_delimiter},
                                     {"headers.separator", format->headers_separator},
                                     {"headers.key.separator", format->headers_key_separator}};
-    for (size_t i = 0; format->parse_headers && i < ARRAY_LEN(headers); i++)
+    for (size_t i = 0; i < ARRAY_LEN(headers); i++)
         for (size_t k = i + 1; k < ARRAY_LEN(headers); k++)
             if (!differ(&headers[i], &headers[k], failure))
                 return false;

@@ -52,8 +52,6 @@ static int parse_option(struct options *options, int argc, char **argv, int *at)
         return fail(options, "%.*s is not a recognized option", STR_FMT(name));
     (*at)++;
     if (spec->kind == OPTION_FLAG) {
-        if (equals != NULL)
-            return fail(options, "Option %s does not take an argument", spec->name);
         add_use(options, spec, NULL);
         return 0;
     }

@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 enum option_kind {
-    OPTION_FLAG,  /* takes no argument */
+    OPTION_FLAG,  /* takes no argument; what follows "=" is passed over */
     OPTION_VALUE, /* needs one */
     OPTION_MAYBE, /* may have one: the next word, unless that is an option */
 };

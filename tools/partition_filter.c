@@ -48,10 +48,19 @@ static bool add_rule(struct partition_filter *filter, const char *topic, int32_t
     return true;
 }
 
+/* A list without the commas at its end. */
+static struct str list_of(const char *text)
+{
+    struct str list = str_of(text);
+    while (list.len > 0 && list.data[list.len - 1] == ',')
+        list.len--;
+    return list;
+}
+
 static bool add_partitions(struct partition_filter *filter, const char *topic,
                            const char *partitions, struct failure *failure)
 {
-    struct str rest = str_of(partitions), one;
+    struct str rest = list_of(partitions), one;
     while (!str_is_null(rest)) {
         int32_t index;
         str_split(&rest, ',', &one);
@@ -70,8 +79,9 @@ bool partition_filter_of_topic(const char *topic, const char *partitions,
                                struct partition_filter **ret_filter, struct failure *failure)
 {
     struct partition_filter *filter = mem_calloc(1, sizeof(*filter));
-    bool ok = partitions == NULL ? add_rule(filter, topic, 0, INT32_MAX, failure)
-                                 : add_partitions(filter, topic, partitions, failure);
+    bool ok = partitions == NULL || partitions[0] == '\0'
+                  ? add_rule(filter, topic, 0, INT32_MAX, failure)
+                  : add_partitions(filter, topic, partitions, failure);
     if (!ok) {
         partition_filter_free(filter);
         return false;
@@ -127,7 +137,7 @@ bool partition_filter_of_rules(const char *rules, struct partition_filter **ret_
                                struct failure *failure)
 {
     struct partition_filter *filter = mem_calloc(1, sizeof(*filter));
-    struct str rest = str_of(rules), spec;
+    struct str rest = list_of(rules), spec;
     while (!str_is_null(rest)) {
         str_split(&rest, ',', &spec);
         if (!add_spec(filter, spec, failure)) {

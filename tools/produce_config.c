@@ -109,10 +109,16 @@ bool produce_config_read(const struct client_config *from, struct produce_config
         !read_codec(from, &config, failure) || !read_numbers(from, &config, failure) ||
         !decide_idempotence(from, &config, failure))
         return false;
+    if (config.memory_bytes < config.batch_bytes)
+        return failure_set(failure, KAFKA_ERROR_INVALID_CONFIG,
+                           "Attempt to allocate %d bytes, but there is a hard limit of %lld on "
+                           "memory allocations.",
+                           config.batch_bytes, (long long)config.memory_bytes);
     int64_t least_ms = config.linger_ms + from->request_timeout_ms;
     if (config.delivery_timeout_ms < least_ms) {
         if (!str_is_null(properties_get(&from->properties, STR("delivery.timeout.ms"))))
             return failure_set(failure, KAFKA_ERROR_INVALID_CONFIG,
+                               "Failed to construct kafka producer\n"
                                "delivery.timeout.ms should be equal to or larger than linger.ms + "
                                "request.timeout.ms");
         config.delivery_timeout_ms = (int32_t)(least_ms < INT32_MAX ? least_ms : INT32_MAX);

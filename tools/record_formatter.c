@@ -169,7 +169,8 @@ static bool append_line(const struct record_formatter *f, const struct fetched_r
         if (!append_data(f, f->value_deserializer, record->value, out, failure))
             return false;
     }
-    append_str(out, f->line_separator);
+    if (!first)
+        append_str(out, f->line_separator);
     return true;
 }
 

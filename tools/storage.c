@@ -192,16 +192,24 @@ static bool show_dependencies(const char *text, json_t *list, struct failure *fa
 {
     struct str name, number;
     int32_t level;
-    if (!storage_split_feature(text, &name, &number) || str_to_i32(number, &level) != 0)
+    if (!storage_split_feature(text, &name, &number))
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
                            "Invalid feature format: %s. Expected format: 'feature=version' (e.g. "
                            "'group.version=1')",
                            text);
+    if (str_to_i32(number, &level) != 0)
+        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
+                           "Invalid version format: %.*s for feature %.*s", STR_FMT(number),
+                           STR_FMT(name));
     const struct feature *feature = feature_find(name);
     if (feature == NULL)
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "Unknown feature: %.*s",
                            STR_FMT(name));
-    if (level < feature->min_level || level > feature->max_level)
+    bool known = level >= feature->min_level && level <= feature->max_level;
+    if (!known && str_eq_z(name, "metadata.version"))
+        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "Unknown metadata.version %d",
+                           level);
+    if (!known)
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
                            "Feature level %d is not supported for feature %s", level,
                            feature->name);

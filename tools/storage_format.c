@@ -40,9 +40,9 @@ static bool read_metadata_level(struct formatting *f, int32_t level, struct fail
     if (version == NULL)
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
                            "No feature:metadata.version with feature level %d", level);
-    if (args_has(f->args, "release-version") && version != f->version)
-        return bad(failure, "--release-version and --feature metadata.version name different "
-                            "releases.");
+    if (args_has(f->args, "release-version"))
+        return bad(failure, "Use --release-version instead of --feature metadata.version=X to "
+                            "avoid ambiguity.");
     f->version = version;
     return true;
 }
@@ -216,14 +216,16 @@ static bool read_directory(struct formatting *f, struct str name, struct failure
         dir->directory_id = meta.directory_id;
         return check_formatted(f, dir->path, &meta, failure);
     }
-    if (rv != -ENOENT && rv != -ENOTDIR)
+    if (rv != -ENOENT)
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
                            "I/O error trying to read log directory %s.\n"
-                           "Its " META_PROPERTIES_FILE " %s",
+                           "%s",
                            dir->path,
-                           rv == -EBADMSG   ? "is malformed."
-                           : rv == -ENOTSUP ? "is of a broker that used ZooKeeper."
-                                            : "cannot be read.");
+                           rv == -ENOTDIR   ? "It is no directory."
+                           : rv == -EBADMSG ? "Its " META_PROPERTIES_FILE " is malformed."
+                           : rv == -ENOTSUP ? "Its " META_PROPERTIES_FILE
+                                              " is of a broker that used ZooKeeper."
+                                            : "Its " META_PROPERTIES_FILE " cannot be read.");
     f->blank_count++;
     return storage_random_uuid(&dir->directory_id, failure);
 }

@@ -5,17 +5,13 @@
  */
 #include "common/base/check.h"
 #include "metadata/record_codec.h"
+#include "tools/scram.h"
 #include "tools/storage_internal.h"
 
-#include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <sys/random.h>
-
-enum { SALT_BYTES = 26, MIN_ITERATIONS = 4096, MAX_ITERATIONS = 16384 };
 
 struct scram {
-    int8_t mechanism; /* as the record has it */
-    const EVP_MD *digest;
+    const struct scram_mechanism *mechanism;
     struct str name, password, salted_password, salt;
     int32_t iterations;
 };
@@ -58,8 +54,8 @@ static bool set_part(struct scram *scram, struct str key, struct str value, stru
     else if (str_eq_z(key, "salt"))
         scram->salt = value;
     else if (!str_eq_z(key, "iterations"))
-        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "Unknown key '%.*s' in add-scram",
-                           STR_FMT(key));
+        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
+                           "Unknown SCRAM configurations: %.*s", STR_FMT(key));
     else if (str_to_i32(value, &scram->iterations) != 0)
         return bad(failure, "The 'iterations' value must be a number for add-scram");
     return true;
@@ -77,12 +73,14 @@ static bool check(const struct scram *scram, struct failure *failure)
                                   "add-scram");
     if (!str_is_null(scram->salted_password) && str_is_null(scram->salt))
         return bad(failure, "You must supply 'salt' with 'saltedpassword' to add-scram");
-    if (scram->iterations < MIN_ITERATIONS)
+    if (scram->iterations < SCRAM_MIN_ITERATIONS)
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
-                           "The 'iterations' value must be >= %d for add-scram", MIN_ITERATIONS);
-    if (scram->iterations > MAX_ITERATIONS)
+                           "The 'iterations' value must be >= %d for add-scram using %s",
+                           SCRAM_MIN_ITERATIONS, scram->mechanism->constant);
+    if (scram->iterations > SCRAM_MAX_ITERATIONS)
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
-                           "The 'iterations' value must be <= %d for add-scram", MAX_ITERATIONS);
+                           "The 'iterations' value must be <= %d for add-scram using %s",
+                           SCRAM_MAX_ITERATIONS, scram->mechanism->constant);
     return true;
 }
 
@@ -92,16 +90,13 @@ static bool parse(const char *text, struct scram *ret_scram, struct failure *fai
                           .password = STR_NULL,
                           .salted_password = STR_NULL,
                           .salt = STR_NULL,
-                          .iterations = MIN_ITERATIONS};
+                          .iterations = SCRAM_MIN_ITERATIONS};
     struct str rest = str_trim(str_of(text)), mechanism, key, value;
     if (!str_split(&rest, '=', &mechanism))
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
                            "Failed to find equals sign in SCRAM argument '%s'", text);
-    scram.mechanism = str_eq_z(mechanism, "SCRAM-SHA-256")   ? 1
-                      : str_eq_z(mechanism, "SCRAM-SHA-512") ? 2
-                                                             : 0;
-    scram.digest = scram.mechanism == 1 ? EVP_sha256() : EVP_sha512();
-    if (scram.mechanism == 0)
+    scram.mechanism = scram_find(mechanism);
+    if (scram.mechanism == NULL)
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
                            "The add-scram mechanism %.*s is not supported.", STR_FMT(mechanism));
     rest = str_trim(rest);
@@ -138,28 +133,21 @@ static bool make_salt(const struct scram *scram, struct arena *arena, struct byt
 {
     if (!str_is_null(scram->salt))
         return decode_base64(scram->salt, "salt", arena, ret_salt, failure);
-    uint8_t *salt = arena_alloc(arena, SALT_BYTES);
-    if (getrandom(salt, SALT_BYTES, 0) != SALT_BYTES)
-        return bad(failure, "There is no randomness for a salt");
-    *ret_salt = (struct bytes){salt, SALT_BYTES};
-    return true;
+    return scram_new_salt(arena, ret_salt, failure);
 }
 
 static bool salted_password(const struct scram *scram, struct bytes salt, struct arena *arena,
                             struct bytes *ret_salted, struct failure *failure)
 {
-    int size = EVP_MD_get_size(scram->digest);
-    if (!str_is_null(scram->salted_password)) {
-        if (!decode_base64(scram->salted_password, "saltedpassword", arena, ret_salted, failure))
-            return false;
-        return ret_salted->len == size ||
-               bad(failure, "The 'saltedpassword' of add-scram has not the mechanism's length");
+    if (str_is_null(scram->salted_password)) {
+        *ret_salted =
+            scram_salted(scram->mechanism, scram->password, salt, scram->iterations, arena);
+        return true;
     }
-    uint8_t *salted = arena_alloc(arena, (size_t)size);
-    CHECK(PKCS5_PBKDF2_HMAC(scram->password.data, scram->password.len, salt.data, salt.len,
-                            scram->iterations, scram->digest, size, salted) == 1);
-    *ret_salted = (struct bytes){salted, size};
-    return true;
+    if (!decode_base64(scram->salted_password, "saltedpassword", arena, ret_salted, failure))
+        return false;
+    return ret_salted->len == EVP_MD_get_size(scram->mechanism->digest()) ||
+           bad(failure, "The 'saltedpassword' of add-scram has not the mechanism's length");
 }
 
 static struct bytes hmac(const struct scram *scram, struct bytes key, const char *text,
@@ -167,8 +155,8 @@ static struct bytes hmac(const struct scram *scram, struct bytes key, const char
 {
     uint8_t *result = arena_alloc(arena, EVP_MAX_MD_SIZE);
     unsigned int len;
-    CHECK(HMAC(scram->digest, key.data, key.len, (const uint8_t *)text, strlen(text), result,
-               &len) != NULL);
+    CHECK(HMAC(scram->mechanism->digest(), key.data, key.len, (const uint8_t *)text, strlen(text),
+               result, &len) != NULL);
     return (struct bytes){result, (int32_t)len};
 }
 
@@ -183,12 +171,12 @@ bool storage_add_scram(const char *text, struct arena *arena, struct metadata_re
     struct bytes client_key = hmac(&scram, salted, "Client Key", arena);
     uint8_t *stored_key = arena_alloc(arena, EVP_MAX_MD_SIZE);
     unsigned int len;
-    CHECK(EVP_Digest(client_key.data, (size_t)client_key.len, stored_key, &len, scram.digest,
-                     NULL) == 1);
+    CHECK(EVP_Digest(client_key.data, (size_t)client_key.len, stored_key, &len,
+                     scram.mechanism->digest(), NULL) == 1);
     struct user_scram_credential_record *record =
         METADATA_RECORD_ADD(records, arena, user_scram_credential_record, USER_SCRAM_CREDENTIAL, 0);
     record->name = arena_str(arena, scram.name);
-    record->mechanism = scram.mechanism;
+    record->mechanism = scram.mechanism->number;
     record->salt = salt;
     record->stored_key = (struct bytes){stored_key, (int32_t)len};
     record->server_key = hmac(&scram, salted, "Server Key", arena);

@@ -45,7 +45,7 @@ static bool add_voter(struct quorum_voters *voters, struct str text, struct str 
     if (!take_host(&rest, &host, failure))
         return false;
     if (!str_split(&rest, ':', &port_text))
-        return bad(failure, "No : following port could be found in dynamic voter string.");
+        return bad(failure, "No colon following port could be found.");
     if (str_to_i32(port_text, &port) != 0)
         return bad(failure, "Failed to parse port in dynamic voter string.");
     if (port < 0 || port > UINT16_MAX)

@@ -76,7 +76,7 @@ bool topics_find(struct topics_command *command, bool must_exist, struct admin_t
                 !(exclude_internal && topic_is_internal(all.items[i].name)))
                 all.items[count++] = all.items[i];
         *ret_topics = (struct admin_topics){all.items, count};
-        if (count == 0 && must_exist && pattern != NULL)
+        if (count == 0 && must_exist && pattern != NULL && pattern[0] != '\0')
             ok = failure_set(failure, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION,
                              "Topic '%s' does not exist as expected", pattern);
     }
@@ -137,6 +137,20 @@ static bool read_replicas(struct str text, struct arena *arena, struct admin_ids
     return true;
 }
 
+static bool refuse_factor(int32_t partition, const struct admin_ids *replicas,
+                          struct failure *failure)
+{
+    struct bytebuf list;
+    bytebuf_init(&list);
+    for (int32_t i = 0; i < replicas->count; i++)
+        bytebuf_printf(&list, "%s%d", i ? ", " : "", replicas->items[i]);
+    failure_set(failure, KAFKA_ERROR_INVALID_REPLICA_ASSIGNMENT,
+                "Partition %d has different replication factor: [%.*s]", partition, (int)list.len,
+                (const char *)list.data);
+    bytebuf_release(&list);
+    return false;
+}
+
 /* "1:2,2:3" */
 static bool read_assignment(struct topics_command *command, struct assignment *ret_assignment,
                             struct failure *failure)
@@ -147,7 +161,12 @@ static bool read_assignment(struct topics_command *command, struct assignment *r
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "%s", options->error);
     struct assignment assignment = {NULL, -1};
     struct str text = str_of(value), one;
-    if (value != NULL) {
+    /* Nothing stands for no assignment, and a comma at the end for nothing. */
+    while (text.len > 0 && text.data[text.len - 1] == ',')
+        text.len--;
+    if (text.len == 0)
+        text = STR_NULL;
+    if (!str_is_null(text)) {
         assignment.partitions = ARENA_ARRAY(&command->arena, struct admin_ids, text.len + 1);
         assignment.count = 0;
     }
@@ -157,9 +176,7 @@ static bool read_assignment(struct topics_command *command, struct assignment *r
         if (!read_replicas(one, &command->arena, replicas, failure))
             return false;
         if (replicas->count != assignment.partitions[0].count)
-            return failure_set(failure, KAFKA_ERROR_INVALID_REPLICA_ASSIGNMENT,
-                               "Partition %d has different replication factor: %.*s",
-                               assignment.count, STR_FMT(one));
+            return refuse_factor(assignment.count, replicas, failure);
         assignment.count++;
     }
     *ret_assignment = assignment;
@@ -418,7 +435,6 @@ static bool check_combinations(const struct tool *tool)
         const char *option, *with; /* digits of the actions that take it */
     } rules[] = {
         {"config", "2"},
-        {"delete-config", "3"},
         {"partitions", "23"},
         {"replication-factor", "2"},
         {"replica-assignment", "23"},

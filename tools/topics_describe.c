@@ -2,6 +2,8 @@
 #include "common/base/check.h"
 #include "common/base/uuid.h"
 #include "common/protocol/codec.h"
+#include "metadata/config/config_layers.h"
+#include "metadata/configs_image.h"
 #include "tools/java_order.h"
 #include "tools/topics_internal.h"
 #include "tools/uuid_text.h"
@@ -75,7 +77,8 @@ static bool find_topics(struct describing *d, struct failure *failure)
     int32_t limit = PARTITIONS_AT_ONCE;
     if (options_value(options, "topic-id", &id) != 0)
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "%s", options->error);
-    if (id != NULL)
+    /* The id of no topic stands for none, as in Kafka. */
+    if (id != NULL && strcmp(id, "AAAAAAAAAAAAAAAAAAAAAA") != 0)
         return find_by_id(command, id, &d->topics, failure);
     if (!topics_find(command, !options_has(options, "if-exists"), &found, failure))
         return false;
@@ -104,7 +107,7 @@ static bool find_configs(struct describing *d, struct failure *failure)
     request.resources = MESSAGE_ARRAY(arena, describe_configs_request_describe_configs_resource,
                                       request.resources_count);
     for (size_t i = 0; i < d->topics.count; i++) {
-        request.resources[i].resource_type = ADMIN_RESOURCE_TOPIC;
+        request.resources[i].resource_type = CONFIG_RESOURCE_TOPIC;
         request.resources[i].resource_name = d->topics.items[i].name;
         request.resources[i].configuration_keys_count = -1;
     }
@@ -247,7 +250,7 @@ static size_t overridden(config_result *result, struct arena *arena, config_entr
         names[i] = entries[i]->name;
     java_map_order(names, all, 0, order);
     for (size_t i = 0; i < all; i++)
-        if (entries[order[i]]->config_source != ADMIN_CONFIG_DEFAULT)
+        if (entries[order[i]]->config_source != CONFIG_LEVEL_DEFAULT)
             (*ret_entries)[count++] = entries[order[i]];
     return count;
 }

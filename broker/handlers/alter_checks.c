@@ -110,7 +110,7 @@ static void check_logger_change(struct check *c, const struct alter_change *chan
     else if (log_level_parse(change->value, in_out_level) != 0)
         decide(c, KAFKA_ERROR_INVALID_CONFIG,
                "Cannot set the log level of root to %.*s as it is not a supported log level. Valid "
-               "log levels are TRACE, DEBUG, INFO, WARN, ERROR, FATAL",
+               "log levels are DEBUG, ERROR, FATAL, INFO, TRACE, WARN",
                STR_FMT(change->value));
 }
 
@@ -125,7 +125,7 @@ static void alter_loggers(struct check *c)
     if (resource->decided)
         return;
     if (resource->change_count > 1) {
-        decide(c, KAFKA_ERROR_INVALID_REQUEST, "Error due to duplicate config keys : root");
+        decide(c, KAFKA_ERROR_INVALID_REQUEST, "Error due to duplicate config keys");
         return;
     }
     resource->decided = true;

@@ -158,6 +158,8 @@ enum kafka_error partition_delete_records(struct partition *p, int64_t offset,
     enum kafka_error error = partition_check_leader(p, -1);
     if (error != KAFKA_ERROR_NONE)
         return error;
+    if (!log_get_config(p->log)->delete_policy)
+        return KAFKA_ERROR_POLICY_VIOLATION;
     if (offset == -1)
         offset = log_high_watermark(p->log);
     if (offset < 0)

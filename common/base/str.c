@@ -5,12 +5,20 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <strings.h>
 
 int str_cmp(struct str a, struct str b)
 {
     int32_t shared = MIN(a.len, b.len);
     int order = shared > 0 ? memcmp(a.data, b.data, (size_t)shared) : 0;
     return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+bool str_eq_nocase(struct str a, struct str b)
+{
+    if (str_is_null(a) || str_is_null(b))
+        return str_is_null(a) && str_is_null(b);
+    return a.len == b.len && strncasecmp(a.data, b.data, (size_t)a.len) == 0;
 }
 
 bool str_starts_with(struct str s, struct str prefix)

@@ -55,6 +55,8 @@ static inline bool str_eq_z(struct str a, const char *z)
     return str_eq(a, str_of(z));
 }
 
+/* Equal but for the case of ASCII letters; null is equal to nothing but null. */
+bool str_eq_nocase(struct str a, struct str b);
 /* Orders by bytes, then by length; null first. */
 int str_cmp(struct str a, struct str b);
 bool str_starts_with(struct str s, struct str prefix);

@@ -206,8 +206,8 @@ static struct api_error check_operations(const struct operation *ops, int32_t co
     for (int32_t i = 0; !api_failed(error) && i < count; i++) {
         name_counts_add(&names, ops[i].name);
         if (name_counts_of(&names, ops[i].name) > 1)
-            error = api_error(arena, KAFKA_ERROR_INVALID_REQUEST,
-                              "Error due to duplicate config keys : %.*s", STR_FMT(ops[i].name));
+            error =
+                api_error(arena, KAFKA_ERROR_INVALID_REQUEST, "Error due to duplicate config keys");
         else if (ops[i].operation != CONFIG_DELETE && str_is_null(ops[i].value))
             error = api_error(arena, KAFKA_ERROR_INVALID_REQUEST,
                               "Null value not supported for : %.*s", STR_FMT(ops[i].name));

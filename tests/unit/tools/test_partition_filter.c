@@ -60,9 +60,16 @@ static void test_topic_and_partitions(void **state)
     assert_true(partition_filter_of_topic(NULL, NULL, &filter, &failure));
     assert_true(partition_filter_allows(filter, STR("any"), 7));
     partition_filter_free(filter);
-    assert_false(partition_filter_of_topic("a", "1,", &filter, &failure));
+    assert_true(partition_filter_of_topic("a", "1,", &filter, &failure));
+    assert_true(partition_filter_allows(filter, STR("a"), 1));
+    assert_false(partition_filter_allows(filter, STR("a"), 2));
+    partition_filter_free(filter);
+    assert_true(partition_filter_of_topic("a", "", &filter, &failure));
+    assert_true(partition_filter_allows(filter, STR("a"), 2));
+    partition_filter_free(filter);
+    assert_false(partition_filter_of_topic("a", ",1", &filter, &failure));
     assert_string_equal(failure.text, "--partitions expects a comma separated list of numeric "
-                                      "partition ids, but received: 1,");
+                                      "partition ids, but received: ,1");
     partition_filter_free(NULL);
 }
 

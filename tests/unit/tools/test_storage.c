@@ -138,7 +138,7 @@ static void test_voters(void **state)
     expect(INITIAL("1@h"), 1, "", "No : following hostname could be found");
     expect(INITIAL("1@[::1"), 1, "", "no right bracket was found");
     expect(INITIAL("1@[::1]"), 1, "", "No : following hostname could be found");
-    expect(INITIAL("1@h:1"), 1, "", "No : following port could be found");
+    expect(INITIAL("1@h:1"), 1, "", "No colon following port");
     expect(INITIAL("1@h:x:AAAAAAAAAAAAAAAAAAAAAg"), 1, "", "Failed to parse port");
     expect(INITIAL("1@h:65536:AAAAAAAAAAAAAAAAAAAAAg"), 1, "", "Invalid port 65536");
     expect(INITIAL("1@h:1:a.b"), 1, "", "Illegal base64 character 2e\n");
@@ -168,7 +168,7 @@ static void test_scram(void **state)
     expect(SCRAM("SCRAM-SHA-256=[name=a,password=b,salt=*]"), 1, "", "'salt' in add-scram is no");
     expect(SCRAM("SCRAM-SHA-256=[name=a,saltedpassword=AAAA]"), 1, "", "supply 'salt' with");
     expect(SCRAM("SCRAM-SHA-256=[name=a,saltedpassword=AAAA,salt=AAAA]"), 1, "", "length");
-    expect(SCRAM("SCRAM-SHA-256=[name=a,who=b]"), 1, "", "Unknown key 'who'");
+    expect(SCRAM("SCRAM-SHA-256=[name=a,who=b]"), 1, "", "Unknown SCRAM configurations: who");
     expect(SCRAM("SCRAM-SHA-256=[name=\"user,password=pencil]"), 1, "", "No closing quote");
     expect(FORMAT("dynamic", "-s", "-r", "3.5-IV1", "-S", "SCRAM-SHA-256=[name=a,password=b]"), 1,
            "", "SCRAM is only supported in metadata.version 3.5-IV2 or later.\n");
