@@ -52,10 +52,15 @@ static void test_values(void **state)
     expect(PACKAGE "FloatDeserializer", "\x7f\xc0\x00\x00", 4, "NaN");
     expect(PACKAGE "BooleanDeserializer", "\x01", 1, "true");
     expect(PACKAGE "ByteBufferDeserializer", "", 0, "");
+    expect(PACKAGE "UUIDDeserializer", "C2A0-1-22-333-123456789aB", 25,
+           "0000c2a0-0001-0022-0333-0123456789ab");
 }
 
 static void test_wrong_sizes(void **state)
 {
+    expect_failure(PACKAGE "UUIDDeserializer", "v", 1, "Error parsing data into UUID");
+    expect_failure(PACKAGE "UUIDDeserializer", "1-2-3-4-g", 9, "Error parsing data into UUID");
+    expect_failure(PACKAGE "UUIDDeserializer", "1-2-3-4-5-6", 11, "Error parsing data into UUID");
     expect_failure(PACKAGE "LongDeserializer", "a", 1,
                    "Size of data received by LongDeserializer is not 8");
     expect_failure(PACKAGE "DoubleDeserializer", "", 0,

@@ -113,7 +113,7 @@ static void test_refused(void **state)
            "metadata.version level 23\n");
     expect(FORMAT("dynamic", "-s", "-f", "metadata.version=99"), 1, "",
            "No feature:metadata.version with feature level 99\n");
-    expect(FORMAT("dynamic", "-s", "-r", "4.0", "-f", "metadata.version=33"), 1, "", "different");
+    expect(FORMAT("dynamic", "-s", "-r", "4.0", "-f", "metadata.version=33"), 1, "", "ambiguity");
     expect(RUN("format", "-t", "", "-c", "dynamic", "-s"), 1, "", "A cluster id has 1 to ");
     expect(FORMAT("dynamic", "-s", "-N"), 1, "",
            "argument --no-initial-controllers/-N: not allowed with argument --standalone/-s\n");

@@ -16,6 +16,15 @@ static void null_equals_only_null(void **state)
     assert_true(str_cmp(STR("b"), STR("ab")) > 0);
 }
 
+static void case_is_passed_over(void **state)
+{
+    assert_true(str_eq_nocase(STR("TRUE"), STR("true")));
+    assert_false(str_eq_nocase(STR("tru"), STR("true")));
+    assert_true(str_eq_nocase(STR_EMPTY, STR_EMPTY));
+    assert_false(str_eq_nocase(STR_EMPTY, STR_NULL));
+    assert_true(str_eq_nocase(STR_NULL, STR_NULL));
+}
+
 static void split_walks_all_parts(void **state)
 {
     struct str rest = STR("a,,b"), head;
@@ -47,6 +56,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(null_equals_only_null),
+        cmocka_unit_test(case_is_passed_over),
         cmocka_unit_test(split_walks_all_parts),
         cmocka_unit_test(numbers_are_strict),
     };
