@@ -173,11 +173,12 @@ static void lose_flight(struct produce_client *p, struct produce_flight *flight)
     int64_t now_ms = client_now_ms();
     for (size_t i = 0; i < flight->count; i++) {
         struct produce_batch *batch = flight->batches[i];
-        batch->partition->in_flight--;
+        struct produce_partition *partition = batch->partition;
+        partition->in_flight--;
         failure_set_error(&batch->failure, KAFKA_ERROR_NETWORK_EXCEPTION, STR_NULL);
-        put_back(p, batch, now_ms);
-        if (batch->partition->in_flight == 0 && batch->partition->draining)
-            produce_batch_drained(p, batch->partition);
+        put_back(p, batch, now_ms); /* which may have ended it */
+        if (partition->in_flight == 0 && partition->draining)
+            produce_batch_drained(p, partition);
     }
     free(flight);
 }
