@@ -182,17 +182,44 @@ static bool decode_coordinator(struct dump *dump, const struct record *record, s
     return true;
 }
 
+/* The number that a metadata record begins with, its low seven bits first; -1: there is none. */
+static int64_t frame_version(struct bytes value)
+{
+    int64_t version = 0;
+    for (int32_t i = 0; i < value.len && i < 5; i++) {
+        version |= (int64_t)(value.data[i] & 0x7f) << (7 * i);
+        if (value.data[i] < 0x80)
+            return version;
+    }
+    return -1;
+}
+
+static void append_metadata_problem(struct bytes value, int error, struct bytebuf *out)
+{
+    int64_t version = frame_version(value);
+    if (version < 0)
+        bytebuf_printf(out, "Error while reading frame version");
+    else if (version != 1)
+        bytebuf_printf(out,
+                       "Could not deserialize metadata record due to unknown frame version %" PRId64
+                       "(only frame version 1 is supported)",
+                       version);
+    else
+        bytebuf_printf(out, "%s", decode_problem(error));
+}
+
 static void decode_metadata(struct dump *dump, const struct record *record, struct str *ret_value)
 {
     struct metadata_record decoded;
     struct bytebuf out;
     bytebuf_init(&out);
     int rv = record_codec_decode(record->value, &dump->arena, &decoded);
-    if (rv == 0)
+    if (rv == 0) {
         record_to_json(metadata_record_find(decoded.key), decoded.version, decoded.data, &out);
-    else
-        bytebuf_printf(&out, "Error at %" PRId64 ", skipping. %s", record->offset,
-                       decode_problem(rv));
+    } else {
+        bytebuf_printf(&out, "Error at %" PRId64 ", skipping. ", record->offset);
+        append_metadata_problem(record->value, rv, &out);
+    }
     *ret_value = keep(dump, &out);
 }
 
