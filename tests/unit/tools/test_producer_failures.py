@@ -2,8 +2,8 @@
 """What kafka-console-producer makes of a broker that fails: a scripted broker answers each Produce
 with an error, with nothing, or by hanging up, and keeps what it was sent.
 
-It speaks four requests in old versions, which are short to write by hand: ApiVersions 0, Metadata 4,
-InitProducerId 0, Produce 3. KRAFTD_BIN is the folder of the tools.
+It speaks four requests in old versions, which are short to write by hand: ApiVersions 0,
+Metadata 4, InitProducerId 0, Produce 3. KRAFTD_BIN is the folder of the tools.
 """
 import collections
 import json
