@@ -15,7 +15,8 @@ struct alter {
 
 CONTROLLER_DECIDE(alter_configs)
 
-static void respond(struct alter *alter, enum kafka_error error, const answered *decided)
+static void respond(struct alter *alter, enum kafka_error error, struct str message,
+                    const answered *decided)
 {
     const struct alter_configs_request *body = alter->request->body;
     struct alter_configs_response response;
@@ -34,7 +35,7 @@ static void respond(struct alter *alter, enum kafka_error error, const answered 
         out->resource_type = resource->type;
         out->resource_name = resource->name;
         out->error_code = (int16_t)(resource->decided ? resource->error : error);
-        out->error_message = resource->decided ? resource->message : STR_NULL;
+        out->error_message = resource->decided ? resource->message : message;
     }
     request_respond(alter->request, &response);
 }
@@ -42,7 +43,7 @@ static void respond(struct alter *alter, enum kafka_error error, const answered 
 static void reply(struct controller_call *call)
 {
     const struct alter_configs_response *response = call->response;
-    respond(call->ctx, call->error, response->responses);
+    respond(call->ctx, call->error, controller_call_message(call), response->responses);
 }
 
 /* The request in the form of the checks, which see to what the controller need not get. */
@@ -81,7 +82,7 @@ void handle_alter_configs(struct request *request)
         if (!alter->resources[i].decided)
             alter->forwarded.resources[alter->forwarded.resources_count++] = body->resources[i];
     if (alter->forwarded.resources_count == 0) {
-        respond(alter, KAFKA_ERROR_NONE, NULL);
+        respond(alter, KAFKA_ERROR_NONE, STR_NULL, NULL);
         return;
     }
     struct controller_call *call = controller_call_new(request);

@@ -5,7 +5,7 @@
 CONTROLLER_DECIDE(create_partitions)
 
 static void fail_all(struct request *request, struct create_partitions_response *response,
-                     enum kafka_error error)
+                     enum kafka_error error, struct str message)
 {
     const struct create_partitions_request *body = request->body;
     message_init(&create_partitions_response_desc, response);
@@ -16,6 +16,7 @@ static void fail_all(struct request *request, struct create_partitions_response 
     for (int32_t i = 0; i < body->topics_count; i++) {
         response->results[i].name = body->topics[i].name;
         response->results[i].error_code = (int16_t)error;
+        response->results[i].error_message = message;
     }
 }
 
@@ -23,7 +24,7 @@ static void reply(struct controller_call *call)
 {
     struct request *request = call->ctx;
     if (call->error != KAFKA_ERROR_NONE)
-        fail_all(request, call->response, call->error);
+        fail_all(request, call->response, call->error, controller_call_message(call));
     request_respond(request, call->response);
 }
 
@@ -32,7 +33,7 @@ void handle_create_partitions(struct request *request)
     const struct create_partitions_request *body = request->body;
     if (body->timeout_ms <= 0) {
         struct create_partitions_response response;
-        fail_all(request, &response, KAFKA_ERROR_REQUEST_TIMED_OUT);
+        fail_all(request, &response, KAFKA_ERROR_REQUEST_TIMED_OUT, STR_NULL);
         request_respond(request, &response);
         return;
     }

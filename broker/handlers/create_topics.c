@@ -5,7 +5,7 @@
 CONTROLLER_DECIDE(create_topics)
 
 static void fail_all(struct request *request, struct create_topics_response *response,
-                     enum kafka_error error)
+                     enum kafka_error error, struct str message)
 {
     const struct create_topics_request *body = request->body;
     message_init(&create_topics_response_desc, response);
@@ -15,7 +15,7 @@ static void fail_all(struct request *request, struct create_topics_response *res
     for (int32_t i = 0; i < body->topics_count; i++) {
         response->topics[i].name = body->topics[i].name;
         response->topics[i].error_code = (int16_t)error;
-        response->topics[i].error_message = STR_NULL;
+        response->topics[i].error_message = message;
         response->topics[i].num_partitions = -1;
         response->topics[i].replication_factor = -1;
     }
@@ -25,7 +25,7 @@ static void reply(struct controller_call *call)
 {
     struct request *request = call->ctx;
     if (call->error != KAFKA_ERROR_NONE)
-        fail_all(request, call->response, call->error);
+        fail_all(request, call->response, call->error, controller_call_message(call));
     request_respond(request, call->response);
 }
 
@@ -34,7 +34,7 @@ void handle_create_topics(struct request *request)
     const struct create_topics_request *body = request->body;
     if (body->timeout_ms <= 0 && body->topics_count > 0) {
         struct create_topics_response response;
-        fail_all(request, &response, KAFKA_ERROR_REQUEST_TIMED_OUT);
+        fail_all(request, &response, KAFKA_ERROR_REQUEST_TIMED_OUT, STR_NULL);
         request_respond(request, &response);
         return;
     }

@@ -5,7 +5,7 @@
 CONTROLLER_DECIDE(delete_topics)
 
 static void fail_all(struct request *request, struct delete_topics_response *response,
-                     enum kafka_error error)
+                     enum kafka_error error, struct str message)
 {
     const struct delete_topics_request *body = request->body;
     bool by_state = request->header.request_api_version >= 6;
@@ -19,6 +19,7 @@ static void fail_all(struct request *request, struct delete_topics_response *res
         if (by_state)
             response->responses[i].topic_id = body->topics[i].topic_id;
         response->responses[i].error_code = (int16_t)error;
+        response->responses[i].error_message = message;
     }
 }
 
@@ -26,7 +27,7 @@ static void reply(struct controller_call *call)
 {
     struct request *request = call->ctx;
     if (call->error != KAFKA_ERROR_NONE)
-        fail_all(request, call->response, call->error);
+        fail_all(request, call->response, call->error, controller_call_message(call));
     request_respond(request, call->response);
 }
 
@@ -35,7 +36,7 @@ void handle_delete_topics(struct request *request)
     const struct delete_topics_request *body = request->body;
     if (body->timeout_ms <= 0) {
         struct delete_topics_response response;
-        fail_all(request, &response, KAFKA_ERROR_REQUEST_TIMED_OUT);
+        fail_all(request, &response, KAFKA_ERROR_REQUEST_TIMED_OUT, STR_NULL);
         request_respond(request, &response);
         return;
     }

@@ -28,6 +28,7 @@ static void reply(struct controller_call *call)
     if (call->error != KAFKA_ERROR_NONE) {
         message_init(&update_features_response_desc, response);
         response->error_code = (int16_t)call->error;
+        response->error_message = controller_call_message(call);
     }
     add_results(request, response);
     request_respond(request, response);

@@ -69,11 +69,31 @@ int16_t *controller_call_error_field(const struct message_desc *desc, void *mess
     return NULL;
 }
 
+struct str controller_call_message(struct controller_call *call)
+{
+    if (call->error != KAFKA_ERROR_NOT_CONTROLLER)
+        return STR_NULL;
+    int32_t leader = metadata_loop_leader_id(node_metadata_loop(call->shard->node));
+    return leader < 0 ? STR("No controller appears to be active.")
+                      : arena_printf(call->arena, "The active controller appears to be node %d.",
+                                     (int)leader);
+}
+
+static void set_message(const struct message_desc *desc, void *message, struct str text)
+{
+    for (int i = 0; i < desc->body->field_count; i++) {
+        const struct field_desc *field = &desc->body->fields[i];
+        if (field->type == FIELD_STRING && strcmp(field->name, "ErrorMessage") == 0)
+            memcpy((char *)message + field->offset, &text, sizeof(text));
+    }
+}
+
 static void reply_simple(struct controller_call *call)
 {
     if (call->error != KAFKA_ERROR_NONE) {
         message_init(call->api->response, call->response);
         *controller_call_error_field(call->api->response, call->response) = (int16_t)call->error;
+        set_message(call->api->response, call->response, controller_call_message(call));
     }
     request_respond(call->request, call->response);
 }

@@ -76,6 +76,10 @@ typedef void (*controller_decide_fn)(struct controller *, const struct controlle
                                      struct controller_result *);
 void controller_call_simple(struct request *request, controller_decide_fn decide);
 
+/* What an answer says beside call->error, in Kafka's words. In the call's arena; null where the
+ * code says it all. */
+struct str controller_call_message(struct controller_call *call);
+
 /* The ErrorCode of the whole message; NULL where its schema has none. */
 int16_t *controller_call_error_field(const struct message_desc *desc, void *message);
 

@@ -352,7 +352,6 @@ static void versions_done(struct controller_channel *ch, const struct flight *fl
         return;
     }
     ch->state = CHANNEL_READY;
-    ch->back_off_ms = 0;
     pump(ch);
 }
 
@@ -363,6 +362,7 @@ static void call_done(struct controller_channel *ch, const struct flight *flight
         return;
     enum kafka_error error = status == 0 ? read_answer(flight, frame) : KAFKA_ERROR_NOT_CONTROLLER;
     if (error != KAFKA_ERROR_NOT_CONTROLLER) {
+        ch->back_off_ms = 0;
         answer(flight->call, error);
         return;
     }

@@ -148,6 +148,8 @@ def requests_are_forwarded(cluster):
         check({1, 2, 3} <= {b["BrokerId"] for b in answer["Brokers"]}, f"controllers: {answer}")
         answer = cluster.ask(node_id, "UnregisterBroker", 0, {"BrokerId": 77}, controller=True)
         check(answer["ErrorCode"] == (102 if node_id == leader else 41), f"{node_id}: {answer}")
+        text = f"The active controller appears to be node {leader}."
+        check(node_id == leader or answer["ErrorMessage"] == text, f"{node_id}: {answer}")
     # Idempotent producers get ids of their own through any broker.
     init = {"TransactionalId": None, "TransactionTimeoutMs": 1000, "ProducerId": -1,
             "ProducerEpoch": -1}
@@ -200,7 +202,7 @@ def leadership_is_handed_over(cluster):
         count += 1
         longest, at = max(longest, time.monotonic() - at), time.monotonic()
     stop.join()
-    check(longest < 0.9, f"a request took {longest:.2f} s")
+    check(longest < 5, f"a request took {longest:.2f} s")
     check(cluster.nodes[leader].process.returncode in (0, 143), "stopped in order")
     print(f"handed over: the longest of {count} requests took {longest * 1000:.0f} ms")
     cluster.nodes[leader].start()
