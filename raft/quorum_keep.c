@@ -194,6 +194,8 @@ int quorum_node_snapshot(struct quorum_node *node, struct quorum_snapshot *snaps
         return -EPERM;
     if (node->snapshot)
         return -EBUSY;
+    if (node->promoting)
+        return -ESTALE;
     uint64_t index = quorum_index_of(end_offset - 1);
     if (end_offset <= 0 || index <= newest_index(node))
         return -ESTALE;

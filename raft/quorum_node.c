@@ -137,6 +137,7 @@ static void pump(struct task *task)
         return;
     if (node->observer) {
         observer_pump(node->observer);
+        promote_go_on(node);
     } else {
         install_pump(node);
         run_actions(node);
@@ -308,8 +309,12 @@ int64_t quorum_node_next_offset(const struct quorum_node *node)
 
 void quorum_node_receive(struct quorum_node *node, const struct quorum_message *message)
 {
-    if (!node_alive(node) || !node->core)
+    if (!node_alive(node))
         return;
+    if (node->observer) {
+        promote_if_asked(node, message);
+        return;
+    }
     quorum_core_receive(node->core, message, env_now_ms(node->env));
     node_schedule(node);
 }

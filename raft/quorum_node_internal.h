@@ -36,6 +36,7 @@ struct quorum_node {
     struct quorum_opening *opening;
     struct quorum_core *core;         /* or */
     struct quorum_observer *observer; /* in its place, where we are no voter */
+    bool promoting;                   /* a core is to take the observer's place */
     struct quorum_follow_config follow;
     struct quorum_installation *install; /* a checkpoint that is on its way; NULL */
     struct log *log;
@@ -128,11 +129,15 @@ bool job_was_done(struct quorum_node *node);
 /* A worker has the log. */
 static inline bool node_log_is_taken(const struct quorum_node *node)
 {
-    return install_reloads(node->install) ||
+    return install_reloads(node->install) || (node->promoting && node->opening) ||
            (node->job.in_flight &&
             (node->job.kind == QUORUM_JOB_TRUNCATE || node->job.kind == QUORUM_JOB_INSTALL));
 }
 void mark_is_due(struct timer *timer);
+
+/* quorum_promote.c */
+void promote_if_asked(struct quorum_node *node, const struct quorum_message *message);
+void promote_go_on(struct quorum_node *node);
 
 /* quorum_serve.c: ends the waits where there is something to say. */
 void serve_wake(struct quorum_node *node);

@@ -44,6 +44,7 @@ static void client_closed(void *owner)
 {
     struct quorum_observer *o = owner;
     o->closing--;
+    node_schedule(o->node);
     node_close_if_idle(o->node);
 }
 
@@ -227,6 +228,7 @@ static void on_versions(struct client_request *request, int status, struct buf *
     if (status != 0) {
         if (status != -ECANCELED)
             observer_give_up(o, "broke the connection: %s", strerror(-status));
+        node_schedule(o->node);
         node_close_if_idle(o->node);
         return;
     }
@@ -372,6 +374,13 @@ void observer_free(struct quorum_observer *o)
     free(o);
 }
 
+void observer_hand_over(const struct quorum_observer *o, struct quorum_opening *to)
+{
+    for (size_t i = 0; i < o->voters_count; i++)
+        VEC_PUSH(to->named, to->named_count, to->named_capacity) = (struct quorum_named_voters){
+            o->voters[i].offset, quorum_voters_ref(o->voters[i].voters)};
+}
+
 void observer_start(struct quorum_observer *o)
 {
     connect_next(o);
@@ -382,6 +391,11 @@ void observer_halt(struct quorum_observer *o)
     o->state = OBSERVER_HALTED;
     timer_stop(&o->timer);
     drop_client(o);
+}
+
+bool observer_may_halt(const struct quorum_observer *o)
+{
+    return !o->job_mine && o->state != OBSERVER_INSTALLING && o->state != OBSERVER_TRUNCATING;
 }
 
 bool observer_in_flight(const struct quorum_observer *o)
@@ -419,7 +433,7 @@ void observer_pump(struct quorum_observer *o)
             observer_fetch(o);
         }
     }
-    if (o->job_mine)
+    if (o->job_mine || o->state == OBSERVER_HALTED)
         return;
     if (o->state == OBSERVER_TRUNCATING && !log_busy(node->log)) {
         node->job.offset = o->cut_offset;

@@ -30,11 +30,15 @@ void observer_start(struct quorum_observer *observer);
 void observer_pump(struct quorum_observer *observer);
 /* No more questions; what is in flight ends, and the node is told (node_close_if_idle). */
 void observer_halt(struct quorum_observer *observer);
+/* The log is not about to be replaced: what is in flight may end unseen. */
+bool observer_may_halt(const struct quorum_observer *observer);
 bool observer_in_flight(const struct quorum_observer *observer);
 
 /* False: not known where it is. */
 bool observer_leader_endpoint(const struct quorum_observer *observer,
                               struct endpoint *ret_endpoint);
+/* What it knows of the voters, for the core that takes its place. */
+void observer_hand_over(const struct quorum_observer *observer, struct quorum_opening *to);
 /* As of an offset; NULL: the log names none. Borrowed. */
 struct quorum_voters *observer_voters_at(const struct quorum_observer *observer,
                                          int64_t end_offset);

@@ -56,6 +56,7 @@ static void write_done(struct work *work)
     buf_unref(o->piece_frame);
     o->piece_frame = NULL;
     if (o->state != OBSERVER_SNAPSHOT) {
+        node_schedule(o->node);
         node_close_if_idle(o->node);
     } else if (o->snapshot_rv == -EBADMSG) {
         observer_give_up(o, "sent a damaged checkpoint of offset %" PRId64,
@@ -171,6 +172,7 @@ static void piece_came(struct client_request *request, int status, struct buf *f
     if (status != 0) {
         if (status != -ECANCELED)
             observer_give_up(o, "broke the connection: %s", strerror(-status));
+        node_schedule(o->node);
         node_close_if_idle(o->node);
         return;
     }

@@ -334,6 +334,7 @@ void observer_fetched(struct client_request *request, int status, struct buf *fr
     if (status != 0) {
         if (status != -ECANCELED)
             observer_give_up(o, "broke the connection: %s", strerror(-status));
+        node_schedule(o->node);
         node_close_if_idle(o->node);
         return;
     }

@@ -226,6 +226,10 @@ static int load_core(struct quorum_opening *o)
     /* Formatted with --no-initial-controllers: the cluster it is to join has the voters. */
     if (!first && o->bootstrap_kraft_version == 0)
         first = o->config->voters;
+    /* It has followed the quorum from outside, and never saw how it began: the voters in the log
+     * take the place of these. */
+    if (!first && o->named_count > 0)
+        first = o->named[0].voters;
     int64_t start = log_start_offset(o->log), end = log_end_offset(o->log);
     o->last_epoch = o->kept.count > 0 || first ? 0 : -1;
     if (snapshot) {

@@ -129,7 +129,7 @@ void node_quorum_start(struct node *node, void (*started)(void *ctx, int status)
         .retention_bytes = integer(node, CONFIG_BROKER_METADATA_MAX_RETENTION_BYTES),
         .retention_ms = integer(node, CONFIG_BROKER_METADATA_MAX_RETENTION_MS),
         .voters = config->is_alone ? self : node->disk.record.voters,
-        .follow = config->is_controller ? NULL : &follow,
+        .follow = config->is_alone ? NULL : &follow,
         .transport = node->peers ? quorum_peers_transport(node->peers) : NULL,
     };
     metadata_loop_start(node->metadata, &quorum, started, ctx);
