@@ -171,6 +171,11 @@ static void stand_in(const struct node *node, const struct quorum_voters *self,
 void node_formation_start(struct node *node, void (*formed)(struct node *node, int status))
 {
     const struct server_config *config = node->config;
+    if (!config->is_controller && node->disk.cluster_id[0]) {
+        /* A broker is asked by nobody, and has nothing to ask. */
+        formed(node, 0);
+        return;
+    }
     struct node_formation *nf = mem_calloc(1, sizeof(*nf));
     struct endpoint listed[FORMATION_LISTED_MAX];
     int self_index, count = list(config, listed, &self_index);

@@ -157,7 +157,7 @@ def who_lags_takes_a_checkpoint(cluster):
 
     wait_for("the controller to trim its log", trimmed)
     second.start()
-    took = "Took the leader's checkpoint" in second.log()
+    took = "Took the leader's checkpoint" in second.log(last=10000)
     check(took, "no checkpoint was taken\n" + second.log())
     check(topics_of(second) == topics_of(first), "the brokers differ")
     checkpoints = glob.glob(os.path.join(metadata_dir(second), "*.checkpoint"))
