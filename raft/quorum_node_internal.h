@@ -135,10 +135,6 @@ static inline bool node_log_is_taken(const struct quorum_node *node)
 }
 void mark_is_due(struct timer *timer);
 
-/* quorum_promote.c */
-void promote_if_asked(struct quorum_node *node, const struct quorum_message *message);
-void promote_go_on(struct quorum_node *node);
-
 /* quorum_serve.c: ends the waits where there is something to say. */
 void serve_wake(struct quorum_node *node);
 

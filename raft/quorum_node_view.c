@@ -9,6 +9,18 @@ const struct quorum_core *quorum_node_core(const struct quorum_node *node)
     return node->core;
 }
 
+struct quorum_voters *quorum_node_voters(const struct quorum_node *node)
+{
+    if (node->observer)
+        return observer_voters_at(node->observer, INT64_MAX);
+    return node->core ? quorum_core_voters(node->core) : NULL;
+}
+
+bool quorum_node_is_open(const struct quorum_node *node)
+{
+    return node->core || node->observer;
+}
+
 bool quorum_node_is_active(const struct quorum_node *node)
 {
     return node->active;

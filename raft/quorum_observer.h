@@ -43,4 +43,10 @@ void observer_hand_over(const struct quorum_observer *observer, struct quorum_op
 struct quorum_voters *observer_voters_at(const struct quorum_observer *observer,
                                          int64_t end_offset);
 
+/* quorum_promote.c: a message that came while the node observes; and, in the node's turn, the core
+ * that takes the observer's place. */
+struct quorum_message;
+void promote_if_asked(struct quorum_node *node, const struct quorum_message *message);
+void promote_go_on(struct quorum_node *node);
+
 #endif

@@ -325,10 +325,9 @@ static void drop_unwanted(struct quorum_peers *peers)
 
 static void refresh(struct quorum_peers *peers)
 {
-    const struct quorum_core *core = peers->node ? quorum_node_core(peers->node) : NULL;
-    if (!core)
+    if (!peers->node || !quorum_node_is_open(peers->node))
         return;
-    const struct quorum_voters *voters = quorum_core_voters(core);
+    const struct quorum_voters *voters = quorum_node_voters(peers->node);
     if (!voters)
         voters = peers->config.first;
     for (size_t i = 0; i < peers->count; i++)
