@@ -33,7 +33,7 @@ int quorum_node_change(struct quorum_node *node, struct quorum_voters *voters)
 
 int quorum_node_catch_up(struct quorum_node *node, uint64_t raft_id)
 {
-    if (!node_alive(node))
+    if (!node_alive(node) || !node->core)
         return -EPERM;
     int rv = quorum_core_catch_up(node->core, raft_id, env_now_ms(node->env));
     node_schedule(node);
@@ -42,7 +42,7 @@ int quorum_node_catch_up(struct quorum_node *node, uint64_t raft_id)
 
 int quorum_node_transfer(struct quorum_node *node)
 {
-    if (!node_alive(node) || !quorum_core_is_leader(node->core))
+    if (!node_alive(node) || !node->core || !quorum_core_is_leader(node->core))
         return -EPERM;
     int rv = quorum_core_transfer(node->core, 0, env_now_ms(node->env));
     node_schedule(node);

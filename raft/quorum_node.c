@@ -65,6 +65,7 @@ struct quorum_node *quorum_node_new(struct loop *loop, const struct quorum_node_
     list_init(&node->waits);
     node->served_epoch = node->served_leader = -1;
     node->served_high_watermark = -1;
+    node->leaderless_ms = -1;
     job_init(node);
     return node;
 }
@@ -80,6 +81,7 @@ void quorum_node_free(struct quorum_node *node)
         quorum_action_release(&node->action);
     quorum_core_free(node->core);
     observer_free(node->observer);
+    observer_free(node->scout);
     install_free(node->install);
     release_follow(node);
     quorum_voters_unref(node->config.voters);
@@ -88,6 +90,14 @@ void quorum_node_free(struct quorum_node *node)
     free(node->chunk);
     free(node->directory);
     free(node);
+}
+
+static void halt_observers(struct quorum_node *node)
+{
+    if (node->observer)
+        observer_halt(node->observer);
+    if (node->scout)
+        observer_halt(node->scout);
 }
 
 void node_fail(struct quorum_node *node, const char *format, ...)
@@ -102,8 +112,7 @@ void node_fail(struct quorum_node *node, const char *format, ...)
     node->active = false;
     timer_stop(&node->timer);
     timer_stop(&node->mark_timer);
-    if (node->observer)
-        observer_halt(node->observer);
+    halt_observers(node);
     node_end_proposals(node, INT64_MAX, -ECANCELED);
     quorum_node_end_waits(node);
     if (node->phase != QUORUM_STOPPING)
@@ -135,6 +144,8 @@ static void pump(struct task *task)
         node_close_if_idle(node);
     if (!node_alive(node))
         return;
+    if (node->core)
+        step_back_pump(node);
     if (node->observer) {
         observer_pump(node->observer);
         promote_go_on(node);
@@ -223,7 +234,7 @@ bool node_in_flight(const struct quorum_node *node)
     return node->opening || node->job.in_flight || node->flushing || node->load_work.run ||
            node->warm || node->snapshot || node->cleaning || node->pump_posted ||
            (node->observer && observer_in_flight(node->observer)) ||
-           install_in_flight(node->install);
+           (node->scout && observer_in_flight(node->scout)) || install_in_flight(node->install);
 }
 
 void node_close_if_idle(struct quorum_node *node)
@@ -250,8 +261,7 @@ void quorum_node_stop(struct quorum_node *node, void (*stopped)(void *ctx), void
     timer_stop(&node->timer);
     timer_stop(&node->mark_timer);
     node_end_proposals(node, INT64_MAX, -ECANCELED);
-    if (node->observer)
-        observer_halt(node->observer);
+    halt_observers(node);
     quorum_node_end_waits(node);
     if (!started) {
         node->phase = QUORUM_STOPPED;

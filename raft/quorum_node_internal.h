@@ -37,6 +37,8 @@ struct quorum_node {
     struct quorum_core *core;         /* or */
     struct quorum_observer *observer; /* in its place, where we are no voter */
     bool promoting;                   /* a core is to take the observer's place */
+    struct quorum_observer *scout;    /* beside a core that has known no leader since then: */
+    int64_t leaderless_ms;            /* -1: it knows one (quorum_step_back.c) */
     struct quorum_follow_config follow;
     struct quorum_installation *install; /* a checkpoint that is on its way; NULL */
     struct log *log;
@@ -134,9 +136,6 @@ static inline bool node_log_is_taken(const struct quorum_node *node)
             (node->job.kind == QUORUM_JOB_TRUNCATE || node->job.kind == QUORUM_JOB_INSTALL));
 }
 void mark_is_due(struct timer *timer);
-
-/* quorum_serve.c: ends the waits where there is something to say. */
-void serve_wake(struct quorum_node *node);
 
 /* quorum_give.c */
 void give_start(struct quorum_node *node, struct quorum_opening *opening);

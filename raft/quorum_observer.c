@@ -20,6 +20,8 @@
 #define DECODE_MAX_BYTES   ((size_t)1 << 20)
 #define PAUSE_MAX_MS       1000
 #define SAY_AGAIN_MS       60000
+/* Election timeouts without an answer of a leader. */
+#define MISSED_TIMEOUTS 3
 
 static void connect_next(struct quorum_observer *o);
 
@@ -31,6 +33,9 @@ void observer_say(struct quorum_observer *o, const char *format, ...)
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     int64_t now_ms = env_now_ms(o->node->env);
+    /* What a scout meets, the core's own connections have told already. */
+    if (o->scouting)
+        return;
     if (strcmp(text, o->said) == 0 && now_ms - o->said_ms < SAY_AGAIN_MS)
         return;
     memcpy(o->said, text, sizeof(text));
@@ -142,8 +147,25 @@ static bool choose(struct quorum_observer *o)
     return false;
 }
 
+/* The log calls this node a voter, and nobody leads: it may be needed. */
+static bool is_missed(const struct quorum_observer *o)
+{
+    const struct quorum_voters *voters =
+        o->voters_count > 0 ? o->voters[o->voters_count - 1].voters : NULL;
+    const struct quorum_node_config *config = &o->node->config;
+    int64_t silent_ms = env_now_ms(o->node->env) - o->heard_ms;
+    return !o->scouting && !o->config->never_votes && voters &&
+           quorum_voters_is_voter(voters, quorum_raft_id(config->directory_id)) &&
+           silent_ms > MISSED_TIMEOUTS * (int64_t)config->election_timeout_ms;
+}
+
 static void connect_next(struct quorum_observer *o)
 {
+    if (node_alive(o->node) && is_missed(o)) {
+        o->node->promoting = true;
+        node_schedule(o->node);
+        return;
+    }
     if (!node_alive(o->node) || !choose(o)) {
         timer_start_in_ms(&o->timer, PAUSE_MAX_MS);
         return;
@@ -307,10 +329,11 @@ bool observer_learn(struct quorum_observer *o, int32_t epoch, int32_t leader_id,
     }
     bool same = epoch == node->epoch && (leader_id < 0 || leader_id == node->leader_id);
     if (!same) {
+        /* Of an epoch in which this node may have voted the file says more than it could now. */
+        o->state_dirty |= o->config->never_votes || epoch > node->epoch;
         node->epoch = epoch;
         node->leader_id = leader_id;
         o->known_endpoint = false;
-        o->state_dirty = true;
     }
     bool had_endpoint = o->known_endpoint;
     if (leader_id >= 0 && endpoint) {
@@ -355,11 +378,64 @@ struct quorum_observer *observer_new(struct quorum_node *node, struct quorum_ope
     o->node = node;
     o->config = node->config.follow;
     o->last_epoch = MAX(opening->last_epoch, 0);
+    o->heard_ms = env_now_ms(node->env);
     node->epoch = MAX(opening->state_epoch, o->last_epoch);
     timer_init(&o->timer, node->loop, on_timer);
     for (size_t i = 0; i < opening->named_count; i++)
         observer_note_voters(o, opening->named[i].offset, opening->named[i].voters);
     return o;
+}
+
+struct quorum_observer *observer_scout_new(struct quorum_node *node)
+{
+    struct quorum_observer *o = mem_calloc(1, sizeof(*o));
+    struct quorum_voters *voters = quorum_core_voters(node->core);
+    o->node = node;
+    o->config = node->config.follow;
+    o->scouting = true;
+    o->scout_epoch = node->epoch;
+    o->last_epoch = MAX(log_latest_epoch(node->log), 0);
+    timer_init(&o->timer, node->loop, on_timer);
+    if (voters)
+        observer_note_voters(o, -1, voters);
+    return o;
+}
+
+bool observer_found(const struct quorum_observer *o)
+{
+    return o->found;
+}
+
+int32_t observer_found_id(const struct quorum_observer *o)
+{
+    return o->scout_leader;
+}
+
+void observer_take_over(struct quorum_observer *o)
+{
+    struct quorum_node *node = o->node;
+    const struct quorum_core *core = node->core;
+    uint64_t committed = quorum_index_of(node->high_watermark - 1);
+    struct quorum_voters *voters = quorum_core_voters_at(core, committed);
+    struct quorum_checkpoint_id newest;
+    observer_forget_voters(o, INT64_MIN);
+    if (voters && node->voters_offset < node->high_watermark)
+        observer_note_voters(o, -1, voters);
+    if (quorum_core_change_index(core) > committed)
+        observer_note_voters(o, quorum_offset_of(quorum_core_change_index(core)),
+                             quorum_core_voters(core));
+    bool has_checkpoint = quorum_node_newest_snapshot(node, &newest);
+    o->last_epoch = MAX(log_latest_epoch(node->log), has_checkpoint ? newest.epoch : 0);
+    o->scouting = false;
+}
+
+void observer_follow(struct quorum_observer *o)
+{
+    o->attempts = 0;
+    o->heard_ms = env_now_ms(o->node->env);
+    if (observer_learn(o, o->scout_epoch, o->scout_leader,
+                       o->known_endpoint ? &o->leader_endpoint : NULL))
+        observer_retry(o, 1);
 }
 
 void observer_free(struct quorum_observer *o)

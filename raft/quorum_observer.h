@@ -43,6 +43,17 @@ void observer_hand_over(const struct quorum_observer *observer, struct quorum_op
 struct quorum_voters *observer_voters_at(const struct quorum_observer *observer,
                                          int64_t end_offset);
 
+/* One that only looks for a leader, beside a core. Then: who it is, and it turns into an observer:
+ * what the core knows is taken over, and, when the core is gone, it follows. */
+struct quorum_observer *observer_scout_new(struct quorum_node *node);
+bool observer_found(const struct quorum_observer *scout);
+int32_t observer_found_id(const struct quorum_observer *scout);
+void observer_take_over(struct quorum_observer *scout);
+void observer_follow(struct quorum_observer *scout);
+
+/* quorum_step_back.c: in the turn of a node with a core. */
+void step_back_pump(struct quorum_node *node);
+
 /* quorum_promote.c: a message that came while the node observes; and, in the node's turn, the core
  * that takes the observer's place. */
 struct quorum_message;

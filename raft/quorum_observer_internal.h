@@ -53,6 +53,7 @@ struct quorum_observer {
     int16_t fetch_version, snapshot_version;
     unsigned attempts; /* since the last good answer */
     int64_t asked_ms;
+    int64_t heard_ms; /* when a leader last answered as one */
     bool known_endpoint;
     struct endpoint leader_endpoint;
     int32_t last_epoch; /* of the last batch of the log, or the checkpoint's */
@@ -72,6 +73,9 @@ struct quorum_observer {
     struct buf *piece_frame; /* holds the bytes of the piece */
     struct bytes piece;
     int snapshot_rv;
+
+    bool scouting, found;
+    int32_t scout_epoch, scout_leader;
 
     char said[QUORUM_SENTENCE_MAX];
     int64_t said_ms;

@@ -49,7 +49,7 @@ void observer_fetch(struct quorum_observer *o)
     message_init(&fetch_request_desc, &request);
     message_struct_init(&fetch_request_fetch_topic_struct, &topic, 1);
     message_struct_init(&fetch_request_fetch_partition_struct, &partition, 1);
-    partition.current_leader_epoch = node->epoch;
+    partition.current_leader_epoch = o->scouting ? MAX(node->epoch, o->scout_epoch) : node->epoch;
     partition.fetch_offset = log_end_offset(node->log);
     partition.last_fetched_epoch = last_epoch(o);
     partition.log_start_offset = log_start_offset(node->log);
@@ -59,11 +59,13 @@ void observer_fetch(struct quorum_observer *o)
     topic.partitions = &partition;
     topic.partitions_count = 1;
     request.cluster_id = str_of(o->config->cluster_id);
+    /* A scout takes nothing: nobody is to remember it. */
+    int32_t replica_id = o->scouting ? -1 : node->config.node_id;
     if (o->fetch_version >= 15)
-        request.replica_state.replica_id = node->config.node_id;
+        request.replica_state.replica_id = replica_id;
     else
-        request.replica_id = node->config.node_id;
-    request.max_wait_ms = OBSERVER_MAX_WAIT_MS;
+        request.replica_id = replica_id;
+    request.max_wait_ms = o->scouting ? 0 : OBSERVER_MAX_WAIT_MS;
     request.max_bytes = o->config->fetch_max_bytes;
     request.session_epoch = -1;
     request.topics = &topic;
@@ -290,6 +292,7 @@ static void take_partition(struct quorum_observer *o,
         observer_give_up(o, "refuses the metadata log: %s", kafka_error_name(data->error_code));
         return;
     }
+    o->heard_ms = env_now_ms(o->node->env);
     if (o->node->leader_id < 0)
         observer_give_up(o, "answers as a leader and names none");
     else if (data->diverging_epoch.epoch >= 0 || data->diverging_epoch.end_offset >= 0)
@@ -301,8 +304,40 @@ static void take_partition(struct quorum_observer *o,
         take_records(o, data);
 }
 
+/* Somebody who answers as the leader is all that a scout looks for. */
+static void look_for_leader(struct quorum_observer *o, const struct fetch_response *response)
+{
+    struct quorum_node *node = o->node;
+    const struct fetch_response_partition_data *data = partition_of(response);
+    struct endpoint room;
+    if (response->error_code != KAFKA_ERROR_NONE || !data || data->current_leader.leader_id < 0 ||
+        data->current_leader.leader_id == node->config.node_id ||
+        data->current_leader.leader_epoch < MAX(node->epoch, o->scout_epoch)) {
+        observer_go_to_leader(o);
+        return;
+    }
+    const struct endpoint *endpoint = endpoint_of(response, data->current_leader.leader_id, &room);
+    o->scout_epoch = data->current_leader.leader_epoch;
+    o->scout_leader = data->current_leader.leader_id;
+    if (endpoint) {
+        o->leader_endpoint = *endpoint;
+        o->known_endpoint = true;
+    }
+    if (data->error_code != KAFKA_ERROR_NONE) {
+        observer_go_to_leader(o);
+        return;
+    }
+    o->found = true;
+    o->state = OBSERVER_PAUSED;
+    node_schedule(node);
+}
+
 static void take_response(struct quorum_observer *o, const struct fetch_response *response)
 {
+    if (o->scouting) {
+        look_for_leader(o, response);
+        return;
+    }
     if (response->error_code == KAFKA_ERROR_INCONSISTENT_CLUSTER_ID) {
         observer_give_up(o,
                          "is of another cluster than this node, whose cluster.id is %s: correct "

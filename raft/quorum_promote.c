@@ -41,7 +41,7 @@ static void make_core_done(struct work *work)
 static bool is_idle(const struct quorum_node *node)
 {
     return !observer_in_flight(node->observer) && !node->opening && !node->job.in_flight &&
-           !node->flush && !node->warm && !node->loading && !node->load_work.run &&
+           !node->flushing && !node->warm && !node->loading && !node->load_work.run &&
            !node->snapshot && !node->cleaning && !log_busy(node->log);
 }
 
@@ -65,8 +65,12 @@ void promote_go_on(struct quorum_node *node)
 
 void promote_if_asked(struct quorum_node *node, const struct quorum_message *message)
 {
-    bool from_leader = message->type == QUORUM_APPEND || message->type == QUORUM_INSTALL;
-    if (!from_leader || node->promoting || node->config.follow->never_votes)
+    /* A leader sends to members only; a candidate needs those that it takes for voters. */
+    const struct quorum_voters *voters = observer_voters_at(node->observer, INT64_MAX);
+    uint64_t self = quorum_raft_id(node->config.directory_id);
+    bool wanted = message->type == QUORUM_APPEND || message->type == QUORUM_INSTALL ||
+                  (message->type == QUORUM_VOTE && voters && quorum_voters_is_voter(voters, self));
+    if (!wanted || node->promoting || node->config.follow->never_votes)
         return;
     node->promoting = true;
     node_schedule(node);

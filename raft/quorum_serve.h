@@ -67,6 +67,8 @@ struct quorum_wait {
 /* False: the node ends, nobody waits any more. */
 bool quorum_node_wait(struct quorum_node *node, struct quorum_wait *wait);
 void quorum_wait_end(struct quorum_wait *wait);
+/* The node's own, in its turn: ends the waits where there is something to say. */
+void serve_wake(struct quorum_node *node);
 /* Ends all waits, and lets nobody wait from now on: the listeners are to be closed. */
 void quorum_node_end_waits(struct quorum_node *node);
 
