@@ -182,18 +182,6 @@ static int run(struct tool *tool)
 int broker_api_versions_main(int argc, char **argv)
 {
     struct tool tool;
-    int code = 0;
-    switch (tool_begin(&tool, "Shows which versions of Kafka's requests each broker takes.", specs,
-                       argc, argv)) {
-    case TOOL_GO_ON:
-        code = run(&tool);
-        break;
-    case TOOL_REFUSED:
-        code = tool_fail_options(&tool);
-        break;
-    case TOOL_DONE:
-        break;
-    }
-    tool_release(&tool);
-    return code;
+    return tool_main(&tool, "Shows which versions of Kafka's requests each broker takes.", specs, 0,
+                     argc, argv, run);
 }

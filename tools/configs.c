@@ -367,8 +367,9 @@ static int run_command(struct configs_command *command)
     return 0;
 }
 
-static int run(struct configs_command *command)
+static int run(struct tool *tool)
 {
+    struct configs_command *command = CONTAINER_OF(tool, struct configs_command, tool);
     arena_init(&command->arena, 0);
     client_config_init(&command->config, "adminclient-1");
     int code = run_command(command);
@@ -382,20 +383,8 @@ static int run(struct configs_command *command)
 int configs_main(int argc, char **argv)
 {
     struct configs_command command = {.argc = argc, .argv = argv};
-    int code = 0;
-    switch (tool_begin(&command.tool,
-                       "Shows and changes configurations of topics, brokers, users, clients, "
-                       "addresses, groups and client metrics.",
-                       specs, argc, argv)) {
-    case TOOL_GO_ON:
-        code = argc == 0 ? tool_usage(&command.tool, "%s", command.tool.purpose) : run(&command);
-        break;
-    case TOOL_REFUSED:
-        code = tool_fail_options(&command.tool);
-        break;
-    case TOOL_DONE:
-        break;
-    }
-    tool_release(&command.tool);
-    return code;
+    return tool_main(&command.tool,
+                     "Shows and changes configurations of topics, brokers, users, clients, "
+                     "addresses, groups and client metrics.",
+                     specs, TOOL_NEEDS_WORDS, argc, argv, run);
 }

@@ -410,8 +410,9 @@ static int run_consumer(struct command *command)
     return stopped_by ? 128 + stopped_by : code;
 }
 
-static int run(struct command *command)
+static int run(struct tool *tool)
 {
+    struct command *command = CONTAINER_OF(tool, struct command, tool);
     if (!check_options(&command->tool))
         return 1;
     client_config_init(&command->config, "console-consumer");
@@ -430,18 +431,6 @@ static int run(struct command *command)
 int console_consumer_main(int argc, char **argv)
 {
     struct command command = {0};
-    int code = 0;
-    switch (tool_begin(&command.tool, "Reads records of topics of Kafka and prints them.", specs,
-                       argc, argv)) {
-    case TOOL_GO_ON:
-        code = argc == 0 ? tool_usage(&command.tool, "%s", command.tool.purpose) : run(&command);
-        break;
-    case TOOL_REFUSED:
-        code = tool_usage(&command.tool, "%s", command.tool.options.error);
-        break;
-    case TOOL_DONE:
-        break;
-    }
-    tool_release(&command.tool);
-    return code;
+    return tool_main(&command.tool, "Reads records of topics of Kafka and prints them.", specs,
+                     TOOL_NEEDS_WORDS | TOOL_REFUSES_AT_LENGTH, argc, argv, run);
 }

@@ -343,8 +343,9 @@ static int run_producer(struct command *command, const char *bootstrap)
     return stopped_by ? 128 + stopped_by : code;
 }
 
-static int run(struct command *command)
+static int run(struct tool *tool)
 {
+    struct command *command = CONTAINER_OF(tool, struct command, tool);
     const char *bootstrap;
     if (!check_options(&command->tool) ||
         options_value(&command->tool.options, "bootstrap-server", &bootstrap) != 0)
@@ -366,19 +367,7 @@ static int run(struct command *command)
 int console_producer_main(int argc, char **argv)
 {
     struct command command = {0};
-    int code = 0;
-    switch (tool_begin(&command.tool,
-                       "Reads lines from standard input and writes them to a topic of Kafka.",
-                       specs, argc, argv)) {
-    case TOOL_GO_ON:
-        code = argc == 0 ? tool_usage(&command.tool, "%s", command.tool.purpose) : run(&command);
-        break;
-    case TOOL_REFUSED:
-        code = tool_usage(&command.tool, "%s", command.tool.options.error);
-        break;
-    case TOOL_DONE:
-        break;
-    }
-    tool_release(&command.tool);
-    return code;
+    return tool_main(&command.tool,
+                     "Reads lines from standard input and writes them to a topic of Kafka.", specs,
+                     TOOL_NEEDS_WORDS | TOOL_REFUSES_AT_LENGTH, argc, argv, run);
 }

@@ -2,6 +2,7 @@
  * kafka-delete-records: moves the start of partitions up to the offsets that a file names:
  * {"partitions": [{"topic": "t", "partition": 0, "offset": 10}, ...], "version": 1}
  */
+#include "common/base/check.h"
 #include "common/base/mem.h"
 #include "tools/leader_call.h"
 #include "tools/tool.h"
@@ -213,8 +214,9 @@ static bool delete_records(struct command *command, const char *bootstrap, const
     return ok;
 }
 
-static int run(struct command *command)
+static int run(struct tool *tool)
 {
+    struct command *command = CONTAINER_OF(tool, struct command, tool);
     struct options *options = &command->tool.options;
     const char *bootstrap, *path, *config_path;
     struct failure failure;
@@ -238,18 +240,6 @@ static int run(struct command *command)
 int delete_records_main(int argc, char **argv)
 {
     struct command command = {0};
-    int code = 0;
-    switch (tool_begin(&command.tool, "Deletes records of partitions up to given offsets.", specs,
-                       argc, argv)) {
-    case TOOL_GO_ON:
-        code = argc == 0 ? tool_usage(&command.tool, "%s", command.tool.purpose) : run(&command);
-        break;
-    case TOOL_REFUSED:
-        code = tool_fail_options(&command.tool);
-        break;
-    case TOOL_DONE:
-        break;
-    }
-    tool_release(&command.tool);
-    return code;
+    return tool_main(&command.tool, "Deletes records of partitions up to given offsets.", specs,
+                     TOOL_NEEDS_WORDS, argc, argv, run);
 }

@@ -229,8 +229,9 @@ static int read_options(struct dump *dump)
     return read_class(dump, "key-decoder-class", &dump->key_class);
 }
 
-static int run(struct dump *dump)
+static int run(struct tool *tool)
 {
+    struct dump *dump = CONTAINER_OF(tool, struct dump, tool);
     struct options *options = &dump->tool.options;
     const char *files;
     struct failure failure;
@@ -264,25 +265,14 @@ static int run(struct dump *dump)
 int dump_log_main(int argc, char **argv)
 {
     struct dump dump = {0};
-    int code = 0;
     arena_init(&dump.arena, 0);
     bytebuf_init(&dump.line);
     record_scratch_init(&dump.scratch);
-    switch (
-        tool_begin(&dump.tool, "Shows what the files of a partition hold.", specs, argc, argv)) {
-    case TOOL_GO_ON:
-        code = argc == 0 ? tool_usage(&dump.tool, "%s", dump.tool.purpose) : run(&dump);
-        break;
-    case TOOL_REFUSED:
-        code = tool_fail_options(&dump.tool);
-        break;
-    case TOOL_DONE:
-        break;
-    }
+    int code = tool_main(&dump.tool, "Shows what the files of a partition hold.", specs,
+                         TOOL_NEEDS_WORDS, argc, argv, run);
     record_scratch_release(&dump.scratch);
     bytebuf_release(&dump.line);
     arena_release(&dump.arena);
     free(dump.notes);
-    tool_release(&dump.tool);
     return code;
 }

@@ -160,6 +160,21 @@ void leader_call_run(const struct leader_call *call, struct client *client,
     arena_release(&arena);
 }
 
+/* Takes in what a leader says of a partition. */
+static void settle(struct leader_item **items, size_t count, struct str topic, int32_t partition,
+                   int16_t error, int64_t output)
+{
+    for (size_t i = 0; i < count; i++)
+        if (items[i]->partition == partition && str_eq(items[i]->topic, topic))
+            leader_item_settle(items[i], error, output);
+}
+
+/* Items are in order: where those of a topic begin. */
+static bool begins_topic(struct leader_item *const *items, size_t at)
+{
+    return at == 0 || !str_eq(items[at]->topic, items[at - 1]->topic);
+}
+
 static bool ask_offsets(struct client_op *op, int32_t leader, struct leader_item **items,
                         size_t count, const void *argument, struct failure *failure)
 {
@@ -175,7 +190,7 @@ static bool ask_offsets(struct client_op *op, int32_t leader, struct leader_item
     struct list_offsets_request_list_offsets_partition *partitions =
         MESSAGE_ARRAY(op->arena, list_offsets_request_list_offsets_partition, (int32_t)count);
     for (size_t i = 0; i < count; i++) {
-        if (i == 0 || !str_eq(items[i]->topic, items[i - 1]->topic)) {
+        if (begins_topic(items, i)) {
             request.topics[request.topics_count].name = items[i]->topic;
             request.topics[request.topics_count++].partitions = &partitions[i];
         }
@@ -190,10 +205,8 @@ static bool ask_offsets(struct client_op *op, int32_t leader, struct leader_item
         for (int32_t k = 0; k < response.topics[t].partitions_count; k++) {
             const struct list_offsets_response_list_offsets_partition_response *from =
                 &response.topics[t].partitions[k];
-            for (size_t i = 0; i < count; i++)
-                if (items[i]->partition == from->partition_index &&
-                    str_eq(items[i]->topic, response.topics[t].name))
-                    leader_item_settle(items[i], from->error_code, from->offset);
+            settle(items, count, response.topics[t].name, from->partition_index, from->error_code,
+                   from->offset);
         }
     return true;
 }
@@ -212,7 +225,7 @@ static bool ask_deletion(struct client_op *op, int32_t leader, struct leader_ite
     struct delete_records_request_delete_records_partition *partitions =
         MESSAGE_ARRAY(op->arena, delete_records_request_delete_records_partition, (int32_t)count);
     for (size_t i = 0; i < count; i++) {
-        if (i == 0 || !str_eq(items[i]->topic, items[i - 1]->topic)) {
+        if (begins_topic(items, i)) {
             request.topics[request.topics_count].name = items[i]->topic;
             request.topics[request.topics_count++].partitions = &partitions[i];
         }
@@ -226,10 +239,8 @@ static bool ask_deletion(struct client_op *op, int32_t leader, struct leader_ite
         for (int32_t k = 0; k < response.topics[t].partitions_count; k++) {
             const struct delete_records_response_delete_records_partition_result *from =
                 &response.topics[t].partitions[k];
-            for (size_t i = 0; i < count; i++)
-                if (items[i]->partition == from->partition_index &&
-                    str_eq(items[i]->topic, response.topics[t].name))
-                    leader_item_settle(items[i], from->error_code, from->low_watermark);
+            settle(items, count, response.topics[t].name, from->partition_index, from->error_code,
+                   from->low_watermark);
         }
     return true;
 }

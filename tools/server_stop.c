@@ -162,8 +162,9 @@ static int fail(const struct stopping *s, const char *sentence)
     return tool_fail(&s->tool, &failure);
 }
 
-static int run(struct stopping *s)
+static int run(struct tool *tool)
 {
+    struct stopping *s = CONTAINER_OF(tool, struct stopping, tool);
     s->node_id = -1;
     if (options_value(&s->tool.options, "process-role", &s->role) != 0 ||
         options_int(&s->tool.options, "node-id", &s->node_id) != 0)
@@ -197,19 +198,9 @@ static int run(struct stopping *s)
 int server_stop_main(int argc, char **argv)
 {
     struct stopping s = {.server = beside_path("kraftd"), .stopped = json_array()};
-    int code = 0;
-    switch (tool_begin(&s.tool, "Stops the servers that run on this machine.", specs, argc, argv)) {
-    case TOOL_GO_ON:
-        code = run(&s);
-        break;
-    case TOOL_REFUSED:
-        code = tool_fail_options(&s.tool);
-        break;
-    case TOOL_DONE:
-        break;
-    }
+    int code = tool_main(&s.tool, "Stops the servers that run on this machine.", specs, 0, argc,
+                         argv, run);
     json_decref(s.stopped);
     free(s.server);
-    tool_release(&s.tool);
     return code;
 }

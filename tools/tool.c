@@ -140,3 +140,23 @@ json_t *tool_json_of_failure(const struct failure *failure)
     json_object_set_new(document, "error", error);
     return document;
 }
+
+int tool_main(struct tool *tool, const char *purpose, const struct option_spec *specs, int habits,
+              int argc, char **argv, int (*run)(struct tool *tool))
+{
+    int code = 0;
+    switch (tool_begin(tool, purpose, specs, argc, argv)) {
+    case TOOL_GO_ON:
+        code = argc == 0 && (habits & TOOL_NEEDS_WORDS) ? tool_usage(tool, "%s", tool->purpose)
+                                                        : run(tool);
+        break;
+    case TOOL_REFUSED:
+        code = habits & TOOL_REFUSES_AT_LENGTH ? tool_usage(tool, "%s", tool->options.error)
+                                               : tool_fail_options(tool);
+        break;
+    case TOOL_DONE:
+        break;
+    }
+    tool_release(tool);
+    return code;
+}

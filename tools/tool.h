@@ -44,6 +44,16 @@ enum tool_begin tool_begin(struct tool *tool, const char *purpose, const struct 
                            int argc, char **argv);
 void tool_release(struct tool *tool);
 
+enum tool_habit {
+    TOOL_NEEDS_WORDS = 1,      /* called without any: the purpose and the table of options */
+    TOOL_REFUSES_AT_LENGTH = 2 /* an option that is wrong: with the table */
+};
+
+/* A whole tool: begins, calls run where there is something to do, releases. `habits` are of enum
+ * tool_habit. The exit code. */
+int tool_main(struct tool *tool, const char *purpose, const struct option_spec *specs, int habits,
+              int argc, char **argv, int (*run)(struct tool *tool));
+
 /* A sentence and the table of options, on standard error. The exit code, 1. */
 __attribute__((format(printf, 2, 3))) int tool_usage(const struct tool *tool, const char *format,
                                                      ...);

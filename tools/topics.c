@@ -514,8 +514,9 @@ static int run_action(struct topics_command *command)
     return 0;
 }
 
-static int run(struct topics_command *command)
+static int run(struct tool *tool)
 {
+    struct topics_command *command = CONTAINER_OF(tool, struct topics_command, tool);
     struct options *options = &command->tool.options;
     const char *bootstrap, *config_path;
     struct failure failure;
@@ -541,18 +542,6 @@ static int run(struct topics_command *command)
 int topics_main(int argc, char **argv)
 {
     struct topics_command command = {0};
-    int code = 0;
-    switch (tool_begin(&command.tool, "Creates, deletes, describes and changes topics.", specs,
-                       argc, argv)) {
-    case TOOL_GO_ON:
-        code = argc == 0 ? tool_usage(&command.tool, "%s", command.tool.purpose) : run(&command);
-        break;
-    case TOOL_REFUSED:
-        code = tool_fail_options(&command.tool);
-        break;
-    case TOOL_DONE:
-        break;
-    }
-    tool_release(&command.tool);
-    return code;
+    return tool_main(&command.tool, "Creates, deletes, describes and changes topics.", specs,
+                     TOOL_NEEDS_WORDS, argc, argv, run);
 }
