@@ -98,10 +98,7 @@ static void broker_text(const struct shell_node *node, struct bytebuf *out)
                    bool_text(b->migrating_zk));
     shell_put_uuids(out, b->directories, b->directory_count);
     bytebuf_printf(out, ", cordonedDirectories=");
-    if (b->cordoned_count < 0)
-        bytebuf_printf(out, "null");
-    else
-        shell_put_uuids(out, b->cordoned, b->cordoned_count);
+    shell_put_uuids(out, b->cordoned, MAX(b->cordoned_count, 0));
     bytebuf_printf(out, ")");
 }
 

@@ -11,6 +11,7 @@ and {PURPOSE} for the sentence above it.
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -103,18 +104,17 @@ def split_log(text):
     return "\n".join(line for line in lines if not LOG_LINE.match(line)), log
 
 
-def free_base(taken):
-    """The first of 60 ports that nobody uses and no fixture has."""
-    for base in range(20000 + os.getpid() % 97 * 60, 31940, 60):
-        if base in taken:
-            continue
+def free_base():
+    """The first of 60 ports that nobody uses."""
+    bases = list(range(20000, 31940, 60))
+    random.shuffle(bases)
+    for base in bases:
         try:
             for port in [base + i for i in (1, 2, 3, 11, 12, 13, 21, 49, 51, 52, 53)]:
                 with socket.socket() as s:
                     s.bind(("127.0.0.1", port))
         except OSError:
             continue
-        taken.add(base)
         return base
     raise RuntimeError("no 60 free ports")
 
@@ -274,3 +274,17 @@ class Fixture:
                 with open(self.node_path(i, "log"), encoding="utf-8", errors="replace") as log:
                     bad.append((i, code, log.read()[-4000:]))
         return bad
+
+
+def start(make):
+    """A fixture that is up and what its preparation gave. `make` takes the ports' base; somebody
+    else may have taken a port in between, so this is tried three times."""
+    for attempt in (1, 2, 3):
+        fixture = make(base=free_base())
+        try:
+            return fixture, fixture.start()
+        except RuntimeError:
+            fixture.stop()
+            if attempt == 3:
+                raise
+    raise AssertionError("not reached")

@@ -21,6 +21,7 @@ a fixture fails.
 """
 import argparse
 import concurrent.futures
+import functools
 import json
 import os
 import re
@@ -197,10 +198,11 @@ class Run:
         elif known and not rc:
             self.fail(f"STEP of fixture {name} works: take it off left_out.tsv: {step}")
 
-    def fixture(self, name, fixture, cases):
+    def fixture(self, name, make, cases):
         """Runs the cases of one tool in one fixture."""
+        fixture, steps = cli_cases.start(make)
         try:
-            for step, rc in fixture.start():
+            for step, rc in steps:
                 self.judge_step(name, step, rc)
             for case in sorted(cases, key=lambda c: c["order"]):
                 began = time.monotonic()
@@ -225,14 +227,13 @@ def run_all(run, groups, specs, args, scratch):
     tools = os.path.dirname(os.path.abspath(args.kraftd))
     environment = dict(os.environ, LC_ALL="C.UTF-8", TZ="UTC",
                        PATH=tools + ":" + os.environ["PATH"])
-    taken = set()
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         futures = []
         for (name, tool), cases in groups:
-            fixture = cli_cases.Fixture(
-                specs[name], os.path.join(args.keep or scratch, tool, name),
-                cli_cases.free_base(taken), environment, os.path.abspath(args.kraftd))
-            futures.append(pool.submit(run.fixture, name, fixture, cases))
+            make = functools.partial(
+                cli_cases.Fixture, specs[name], os.path.join(args.keep or scratch, tool, name),
+                environment=environment, server=os.path.abspath(args.kraftd))
+            futures.append(pool.submit(run.fixture, name, make, cases))
         for future in futures:
             future.result()
 
