@@ -11,8 +11,7 @@ enum { USAGE_WIDTH = 75 };
 
 struct parser {
     struct args *args;
-    const char *tool;
-    const struct args_command *commands;
+    const struct args_tool *tool;
     int argc, at;
     char **argv;
 };
@@ -55,36 +54,65 @@ static bool same_group(const struct args_option *a, const struct args_option *b)
     return a->group != 0 && b->name != NULL && a->group == b->group;
 }
 
+/* One that has to be there, of several that exclude each other. */
+static bool in_required_group(const struct args_option *option)
+{
+    return option->required && option->group != 0;
+}
+
+static void usage_option(struct usage *usage, const struct args_option *options,
+                         const struct args_option *o)
+{
+    char value[64] = "";
+    bool group = in_required_group(o);
+    bool opens = (group || !o->required) && !(o > options && same_group(o, o - 1));
+    bool closes = (group || !o->required) && !same_group(o, o + 1);
+    if (o->takes_value)
+        value_name(o, value);
+    usage_word(usage, "%s--%s%s%s%s%s",
+               !opens  ? ""
+               : group ? "("
+                       : "[",
+               o->name, value[0] ? " " : "", value,
+               !closes ? ""
+               : group ? ")"
+                       : "]",
+               same_group(o, o + 1) ? " |" : "");
+}
+
+static void usage_groups(struct usage *usage, const struct args_option *options)
+{
+    for (const struct args_option *o = options; o != NULL && o->name != NULL; o++)
+        if (in_required_group(o))
+            usage_option(usage, options, o);
+}
+
 static void usage_options(struct usage *usage, const struct args_option *options)
 {
     usage_word(usage, "[-h]");
-    for (const struct args_option *o = options; o->name != NULL; o++) {
-        char value[64] = "";
-        bool opens = !o->required && !(o > options && same_group(o, o - 1));
-        bool closes = !o->required && !same_group(o, o + 1);
-        if (o->takes_value)
-            value_name(o, value);
-        usage_word(usage, "%s--%s%s%s%s%s", opens ? "[" : "", o->name, value[0] ? " " : "", value,
-                   closes ? "]" : "", same_group(o, o + 1) ? " |" : "");
-    }
+    for (const struct args_option *o = options; o != NULL && o->name != NULL; o++)
+        if (!in_required_group(o))
+            usage_option(usage, options, o);
+    usage_groups(usage, options);
 }
 
 static void print_usage(const struct parser *p, FILE *out)
 {
     struct usage usage = {.out = out};
-    usage.indent = usage.column = fprintf(out, "usage: %s", p->tool);
+    usage.indent = usage.column = fprintf(out, "usage: %s", p->tool->name);
     usage.indent++;
     if (p->args->command != NULL) {
+        usage_groups(&usage, p->tool->globals);
         usage_word(&usage, "%s", p->args->command->name);
         usage_options(&usage, p->args->command->options);
     } else {
         char names[256] = "";
         size_t len = 0;
-        for (const struct args_command *c = p->commands; c->name != NULL; c++)
+        for (const struct args_command *c = p->tool->commands; c->name != NULL; c++)
             len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
-                                    c == p->commands ? "" : ",", c->name);
+                                    c == p->tool->commands ? "" : ",", c->name);
         CHECK(len < sizeof(names));
-        usage_word(&usage, "[-h]");
+        usage_options(&usage, p->tool->globals);
         usage_word(&usage, "{%s}", names);
         usage_word(&usage, "...");
     }
@@ -105,8 +133,12 @@ __attribute__((format(printf, 2, 3))) static enum tool_begin refuse(const struct
         tool_print_json(tool_json_of_failure(&failure));
         return TOOL_REFUSED;
     }
+    if (p->tool->brief) {
+        fprintf(stderr, "Command line error: %s. Type --help for help.\n", text);
+        return TOOL_REFUSED;
+    }
     print_usage(p, stderr);
-    fprintf(stderr, "%s: error: %s\n", p->tool, text);
+    fprintf(stderr, "%s: error: %s\n", p->tool->name, text);
     return TOOL_REFUSED;
 }
 
@@ -119,15 +151,16 @@ static const char *full_name(const struct args_option *option, char name[80])
     return name;
 }
 
-static void print_help(const struct parser *p, const char *purpose)
+static void print_help(const struct parser *p)
 {
     print_usage(p, stdout);
     const struct args_command *command = p->args->command;
-    printf("\n%s\n\n", command ? command->help : purpose);
+    printf("\n%s\n\n", command ? command->help : p->tool->purpose);
     if (command == NULL)
-        for (const struct args_command *c = p->commands; c->name != NULL; c++)
+        for (const struct args_command *c = p->tool->commands; c->name != NULL; c++)
             printf("  %-24s %s\n", c->name, c->help);
-    for (const struct args_option *o = command ? command->options : NULL; o && o->name; o++) {
+    const struct args_option *options = command ? command->options : p->tool->globals;
+    for (const struct args_option *o = options; o && o->name; o++) {
         char name[80], value[64] = "";
         if (o->takes_value)
             value_name(o, value);
@@ -138,12 +171,12 @@ static void print_help(const struct parser *p, const char *purpose)
 }
 
 /* A long name may be cut where it stays the only one. */
-static const struct args_option *find_long(const struct args_command *command, const char *word,
+static const struct args_option *find_long(const struct args_option *options, const char *word,
                                            const char **ret_value)
 {
     size_t len = strcspn(word, "=");
     const struct args_option *found = NULL;
-    for (const struct args_option *o = command->options; o->name != NULL; o++) {
+    for (const struct args_option *o = options; o != NULL && o->name != NULL; o++) {
         if (len == 0 || strncmp(word, o->name, len) != 0)
             continue;
         bool whole = o->name[len] == '\0';
@@ -157,12 +190,12 @@ static const struct args_option *find_long(const struct args_command *command, c
     return found;
 }
 
-static const struct args_option *find_option(const struct args_command *command, const char *word,
+static const struct args_option *find_option(const struct args_option *options, const char *word,
                                              const char **ret_value)
 {
     if (word[1] == '-')
-        return find_long(command, word + 2, ret_value);
-    for (const struct args_option *o = command->options; o->name != NULL; o++) {
+        return find_long(options, word + 2, ret_value);
+    for (const struct args_option *o = options; o != NULL && o->name != NULL; o++) {
         if (word[1] != o->letter)
             continue;
         *ret_value = word[2] ? word + 2 : NULL;
@@ -229,11 +262,9 @@ static enum tool_begin find_command(struct parser *p)
     if (p->at == p->argc)
         return refuse(p, "too few arguments");
     const char *word = p->argv[p->at++];
-    if (word[0] == '-')
-        return refuse(p, "unrecognized arguments: '%s'", word);
     const struct args_command *found = NULL;
     size_t matches = 0;
-    for (const struct args_command *c = p->commands; c->name != NULL; c++) {
+    for (const struct args_command *c = p->tool->commands; c->name != NULL; c++) {
         if (strncmp(c->name, word, strlen(word)) == 0) {
             found = c;
             matches++;
@@ -250,45 +281,85 @@ static enum tool_begin find_command(struct parser *p)
     return refuse(p, "invalid choice: '%s' (choose from %s)", word, choices);
 }
 
-static enum tool_begin read_options(struct parser *p, const char *purpose)
+/* An option that stands at p->at, which moves on. */
+static enum tool_begin read_option(struct parser *p, const struct args_option *options)
 {
-    while (p->at < p->argc) {
-        const char *word = p->argv[p->at++], *value;
-        if (is_help(word)) {
-            print_help(p, purpose);
-            return TOOL_DONE;
-        }
-        const struct args_option *option = NULL;
-        if (word[0] == '-' && word[1] != '\0')
-            option = find_option(p->args->command, word, &value);
-        if (option == NULL)
-            return refuse(p, "unrecognized arguments: '%s'", word);
-        enum tool_begin begin = add_use(p, option, value);
-        if (begin != TOOL_GO_ON)
-            return begin;
+    const char *word = p->argv[p->at++], *value;
+    if (is_help(word)) {
+        print_help(p);
+        return TOOL_DONE;
     }
-    char name[80];
+    const struct args_option *option = NULL;
+    if (word[0] == '-' && word[1] != '\0')
+        option = find_option(options, word, &value);
+    if (option == NULL)
+        return refuse(p, "unrecognized arguments: '%s'", word);
+    return add_use(p, option, value);
+}
+
+static bool group_is_used(const struct args *args, const struct args_option *option)
+{
+    for (size_t i = 0; i < args->count; i++)
+        if (args->uses[i].option->group == option->group)
+            return true;
+    return false;
+}
+
+static enum tool_begin check_required(const struct parser *p, const struct args_option *options)
+{
+    char name[80], names[256] = "";
     const struct args_option *missing = NULL;
-    for (const struct args_option *o = p->args->command->options; o->name != NULL; o++)
-        if (o->required && !args_has(p->args, o->name))
+    for (const struct args_option *o = options; o != NULL && o->name != NULL; o++)
+        if (o->required && o->group == 0 && !args_has(p->args, o->name))
             missing = o;
-    return missing ? refuse(p, "argument %s is required", full_name(missing, name)) : TOOL_GO_ON;
+    if (missing != NULL)
+        return refuse(p, "argument %s is required", full_name(missing, name));
+    for (const struct args_option *o = options; o != NULL && o->name != NULL; o++) {
+        if (!in_required_group(o) || group_is_used(p->args, o))
+            continue;
+        size_t len = strlen(names);
+        snprintf(names + len, sizeof(names) - len, "%s%s", len ? " " : "", full_name(o, name));
+    }
+    if (names[0] != '\0')
+        return refuse(p, "one of the arguments %s is required", names);
+    return TOOL_GO_ON;
+}
+
+static enum tool_begin read_line(struct parser *p)
+{
+    enum tool_begin begin = TOOL_GO_ON;
+    while (begin == TOOL_GO_ON && p->at < p->argc && p->argv[p->at][0] == '-')
+        begin = read_option(p, p->tool->globals);
+    if (begin == TOOL_GO_ON)
+        begin = find_command(p);
+    const struct args_command *command = p->args->command;
+    while (begin == TOOL_GO_ON && p->at < p->argc)
+        begin = read_option(p, command->options);
+    if (begin == TOOL_GO_ON)
+        begin = check_required(p, command->options);
+    if (begin != TOOL_GO_ON)
+        return begin;
+    /* What is missing in front of the command is not the command's fault. */
+    p->args->command = NULL;
+    begin = check_required(p, p->tool->globals);
+    p->args->command = command;
+    return begin;
+}
+
+enum tool_begin args_parse_tool(struct args *args, const struct args_tool *tool, int argc,
+                                char **argv)
+{
+    struct parser p = {.args = args, .tool = tool, .argc = argc, .argv = argv};
+    *args = (struct args){0};
+    enum tool_begin begin = take_format(&p);
+    return begin == TOOL_GO_ON ? read_line(&p) : begin;
 }
 
 enum tool_begin args_parse(struct args *args, const char *tool, const char *purpose,
                            const struct args_command *commands, int argc, char **argv)
 {
-    struct parser p = {
-        .args = args, .tool = tool, .commands = commands, .argc = argc, .argv = argv};
-    *args = (struct args){0};
-    enum tool_begin begin = take_format(&p);
-    if (begin == TOOL_GO_ON && p.argc > 0 && is_help(p.argv[0])) {
-        print_help(&p, purpose);
-        return TOOL_DONE;
-    }
-    if (begin == TOOL_GO_ON)
-        begin = find_command(&p);
-    return begin == TOOL_GO_ON ? read_options(&p, purpose) : begin;
+    struct args_tool description = {.name = tool, .purpose = purpose, .commands = commands};
+    return args_parse_tool(args, &description, argc, argv);
 }
 
 void args_release(struct args *args)

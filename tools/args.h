@@ -15,7 +15,8 @@ struct args_option {
     char letter;      /* 0: none */
     bool takes_value;
     bool required;
-    int group; /* options of one group (not 0) exclude each other; they stand side by side */
+    int group; /* options of one group (not 0) exclude each other; they stand side by side. Where
+                  they are required, one of them has to be there. */
     const char *help;
 };
 
@@ -23,6 +24,13 @@ struct args_command {
     const char *name;
     const char *help;
     const struct args_option *options; /* ends with name NULL */
+};
+
+struct args_tool {
+    const char *name, *purpose;
+    const struct args_option *globals;   /* in front of the command; NULL: none */
+    const struct args_command *commands; /* ends with name NULL */
+    bool brief; /* errors are one line, "Command line error: ... Type --help for help." */
 };
 
 struct args_use {
@@ -38,9 +46,11 @@ struct args {
 };
 
 /*
- * Finds the command and reads its options; -h and --help are answered. `commands` ends with name
- * NULL. Always followed by args_release. TOOL_REFUSED: it was said why; the exit code is 1.
+ * Finds the command and reads its options; -h and --help are answered. Always followed by
+ * args_release. TOOL_REFUSED: it was said why; the exit code is 1.
  */
+enum tool_begin args_parse_tool(struct args *args, const struct args_tool *tool, int argc,
+                                char **argv);
 enum tool_begin args_parse(struct args *args, const char *tool, const char *purpose,
                            const struct args_command *commands, int argc, char **argv);
 void args_release(struct args *args);

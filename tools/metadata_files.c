@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <jansson.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -310,6 +311,26 @@ static bool files_read(struct metadata_source *source, int64_t offset, int wait_
     }
 }
 
+/* The node's own file says who leads; a log that begins with a snapshot may not. */
+static bool files_leader(const struct metadata_source *source, int32_t *ret_id, int32_t *ret_epoch)
+{
+    const struct files_source *f = (const struct files_source *)source;
+    json_int_t id = -1, epoch = -1;
+    if (f->directory == NULL || !source->live)
+        return false;
+    char *path = mem_printf("%s/quorum-state", f->directory);
+    json_t *state = json_load_file(path, 0, NULL);
+    bool found = state != NULL &&
+                 json_unpack(state, "{s:I,s:I}", "leaderId", &id, "leaderEpoch", &epoch) == 0;
+    json_decref(state);
+    free(path);
+    if (!found || id < 0 || id > INT32_MAX || epoch < 0 || epoch > INT32_MAX)
+        return false;
+    *ret_id = (int32_t)id;
+    *ret_epoch = (int32_t)epoch;
+    return true;
+}
+
 static const char *files_warning(const struct metadata_source *source)
 {
     struct files_source *f = (struct files_source *)(uintptr_t)source;
@@ -348,6 +369,7 @@ static const struct metadata_source_ops files_ops = {
     .start = files_start,
     .snapshot = files_snapshot,
     .read = files_read,
+    .leader = files_leader,
     .warning = files_warning,
     .free = files_free,
 };

@@ -123,10 +123,8 @@ static void set_view(struct metadata_replay *r)
     r->view.last_offset = r->loader.next_offset - 1;
     int32_t leader, epoch;
     if (r->source->ops->leader != NULL && r->source->ops->leader(r->source, &leader, &epoch) &&
-        epoch >= r->view.leader_epoch) {
+        epoch == r->view.leader_epoch)
         r->view.leader = leader;
-        r->view.leader_epoch = epoch;
-    }
 }
 
 static bool load_snapshot(struct metadata_replay *r, int64_t offset, struct failure *failure)

@@ -36,7 +36,7 @@ struct metadata_source_ops {
      */
     bool (*read)(struct metadata_source *source, int64_t offset, int wait_ms,
                  struct bytes *ret_batches, struct failure *failure);
-    /* Who leads now, as far as the source knows beside the log; NULL: not at all. */
+    /* Who leads in which epoch, as far as the source knows beside the log; NULL: not at all. */
     bool (*leader)(const struct metadata_source *source, int32_t *ret_id, int32_t *ret_epoch);
     /* What to say of the end of what is there, such as a torn tail; NULL: nothing. */
     const char *(*warning)(const struct metadata_source *source);

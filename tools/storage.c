@@ -160,7 +160,7 @@ static bool random_uuid(const struct args *args, struct failure *failure)
     return true;
 }
 
-static bool version_mapping(const struct args *args, struct failure *failure)
+bool storage_version_mapping(const struct args *args, struct failure *failure)
 {
     /* In Kafka's order. */
     static const char *const features[] = {
@@ -233,7 +233,7 @@ static bool show_dependencies(const char *text, json_t *list, struct failure *fa
     return true;
 }
 
-static bool feature_dependencies(const struct args *args, struct failure *failure)
+bool storage_feature_dependencies(const struct args *args, struct failure *failure)
 {
     json_t *list = args->json ? json_array() : NULL;
     const char *text;
@@ -253,8 +253,8 @@ static int run(const struct args *args)
         bool (*run)(const struct args *, struct failure *);
     } runs[] = {
         {"format", storage_format},
-        {"version-mapping", version_mapping},
-        {"feature-dependencies", feature_dependencies},
+        {"version-mapping", storage_version_mapping},
+        {"feature-dependencies", storage_feature_dependencies},
         {"random-uuid", random_uuid},
     };
     struct failure failure;

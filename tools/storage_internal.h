@@ -37,5 +37,8 @@ bool storage_add_scram(const char *text, struct arena *arena, struct metadata_re
 /* The exit code. */
 int storage_info(const struct args *args);
 bool storage_format(const struct args *args, struct failure *failure);
+/* kafka-features has these too. */
+bool storage_version_mapping(const struct args *args, struct failure *failure);
+bool storage_feature_dependencies(const struct args *args, struct failure *failure);
 
 #endif
