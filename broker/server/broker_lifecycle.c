@@ -223,6 +223,7 @@ static void send_heartbeat(struct broker_lifecycle *l)
     h->want_shut_down = l->state == BROKER_PENDING_SHUTDOWN;
     h->offline_log_dirs = l->offline_dirs;
     h->offline_log_dirs_count = (int32_t)l->offline_count;
+    h->cordoned_log_dirs_count = 0; /* none, which is not the same as not saying so */
     send_call(l, API_BROKER_HEARTBEAT, h, &l->heard, decide_broker_heartbeat, heard);
 }
 
