@@ -335,6 +335,27 @@ int formation_disk_has_data(struct disk *disk, const char *log_path, bool *ret_h
     return rv == -ENOENT ? 0 : rv;
 }
 
+int formation_disk_is_dynamic(struct disk *disk, const char *log_path, bool *ret_is_dynamic)
+{
+    struct quorum_checkpoint_id *ids;
+    size_t count;
+    int rv = quorum_checkpoint_list(disk, log_path, false, &ids, &count);
+    if (rv != 0)
+        return rv == -ENOENT ? 0 : rv;
+    for (size_t i = count; i-- > 0;) {
+        struct quorum_checkpoint_info info;
+        rv = quorum_checkpoint_read(disk, log_path, ids[i], NULL, NULL, &info);
+        if (rv == 0) {
+            *ret_is_dynamic = info.kraft_version > 0;
+            quorum_voters_unref(info.voters);
+        }
+        if (rv != -EBADMSG)
+            break;
+    }
+    free(ids);
+    return rv == -EBADMSG ? 0 : rv;
+}
+
 int formation_disk_reset(struct env *env, const char *const *paths, size_t count,
                          const char *metadata_path)
 {

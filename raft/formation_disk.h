@@ -50,6 +50,9 @@ int formation_disk_join(const struct formation_disk_args *args, struct formation
 /* The metadata log holds a batch (whole or not), or a checkpoint beyond the bootstrap one: known
  * before it is opened. */
 int formation_disk_has_data(struct disk *disk, const char *log_path, bool *ret_has_data);
+/* Its newest whole checkpoint says that the voters stand in the log (kraft.version 1): it is of no
+ * static quorum. */
+int formation_disk_is_dynamic(struct disk *disk, const char *log_path, bool *ret_is_dynamic);
 /* FORMATION_RESET: takes meta.properties out of all directories and record and metadata log out of
  * the metadata directory, which gets a new directory id. Cut short, the record is
  * there still, and the next start comes to the same end. -EEXIST: there is data, nothing was

@@ -147,6 +147,9 @@ static void learn(struct peer *peer, const struct peer_hello_answer *answer)
     struct peer *known = peers_find(peers, raft_id);
     if (known)
         known->found_at = peer->endpoint;
+    /* It called first, and nobody but this end point says where to answer it. */
+    if (known && !known->link)
+        known->endpoint = peer->endpoint;
     if (known || raft_id == quorum_raft_id(peers->config.directory_id)) {
         peer->is_known = true;
         return;
@@ -298,7 +301,7 @@ static void want_contacts(struct quorum_peers *peers)
         const struct endpoint *endpoint = &peers->config.contacts[i];
         struct peer *found = NULL;
         for (size_t k = 0; k < peers->count; k++) {
-            if (same_endpoint(&peers->items[k]->endpoint, endpoint))
+            if (same_endpoint(&peers->items[k]->endpoint, endpoint) && (!found || found->is_known))
                 found = peers->items[k];
         }
         if (!found && peers->count < QUORUM_PEERS_MAX)

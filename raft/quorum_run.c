@@ -5,6 +5,7 @@
  */
 #include "raft/quorum_node_internal.h"
 
+#include "common/base/mutation.h"
 #include "common/protocol/record_batch_fields.h"
 #include "common/storage/log_truncate.h"
 
@@ -110,7 +111,7 @@ bool job_was_done(struct quorum_node *node)
 /* False: the action waits. */
 static bool store_state(struct quorum_node *node, const struct quorum_action *action)
 {
-    if (job_was_done(node))
+    if (job_was_done(node) || MUTATED(node->disk, VOTE_NOT_DURABLE))
         return true;
     if (node->job.in_flight)
         return false;

@@ -1,5 +1,6 @@
 #include "raft/quorum_serve.h"
 
+#include "common/base/mutation.h"
 #include "common/storage/log_epochs.h"
 #include "raft/quorum_node_internal.h"
 
@@ -85,7 +86,8 @@ void quorum_node_fetch(struct quorum_node *node, const struct quorum_fetch *fetc
         return;
     /* What an earlier leader had committed is known to be committed with our own LeaderChange. */
     if (node->active)
-        ret->high_watermark = node->high_watermark;
+        ret->high_watermark = MUTATED(node->disk, FETCH_PAST_COMMIT) ? log_end_offset(node->log)
+                                                                     : node->high_watermark;
     compare(node, fetch, ret);
     if (ret->kind != QUORUM_FETCH_BATCHES)
         return;
@@ -95,7 +97,7 @@ void quorum_node_fetch(struct quorum_node *node, const struct quorum_fetch *fetc
     if (fetch->offset >= ret->high_watermark)
         return;
     int32_t max_bytes = MAX(MIN(fetch->max_bytes, QUORUM_SERVE_MAX_BYTES), 0);
-    if (quorum_node_read(node, fetch->offset, max_bytes, &ret->read) != 0)
+    if (quorum_node_read_log(node, fetch->offset, ret->high_watermark, max_bytes, &ret->read) != 0)
         ret->error = KAFKA_ERROR_UNKNOWN_SERVER_ERROR;
 }
 

@@ -234,6 +234,8 @@ int node_disk_open(struct env *env, const struct server_config *config, struct n
     if (rv != 0 || d->cluster_id[0] == '\0')
         return rv;
     rv = formation_disk_has_data(env->disk, d->metadata_path, &d->has_data);
+    if (rv == 0 && !d->record.cluster_id[0])
+        rv = formation_disk_is_dynamic(env->disk, d->metadata_path, &d->is_dynamic);
     if (rv != 0)
         return fail(d, rv, "%s cannot be listed: %s", d->metadata_path, strerror(-rv));
     return log_manager_begin(d->logs);

@@ -25,6 +25,7 @@ struct node_disk {
     bool alone;                     /* no other node is listed */
     bool formed;                    /* just now */
     bool has_data;                  /* in the metadata log, as it was found */
+    bool is_dynamic;                /* it says itself who votes */
     char error[LOG_MANAGER_ERROR_LEN];
 };
 

@@ -199,7 +199,9 @@ void node_formation_start(struct node *node, void (*formed)(struct node *node, i
         .listed = listed,
         .directory_id = node->disk.metadata_directory_id,
         .record = &record,
-        .collects = by_hand && config->voters_count > 1 && config->is_controller,
+        /* A disk that took the place of another has no record either, and needs none. */
+        .collects =
+            by_hand && !node->disk.is_dynamic && config->voters_count > 1 && config->is_controller,
         .request_timeout_ms =
             (int)server_config_integer(config, CONFIG_BROKER_CONTROLLER_QUORUM_REQUEST_TIMEOUT_MS),
         .backoff_ms =

@@ -17,7 +17,9 @@
     X(ACK_BEFORE_FSYNC, "ack-before-fsync", "the durable end advances when the fsync begins")      \
     X(SKIP_TORN_TAIL_CHECK, "skip-torn-tail-check", "recovery believes the end of the last file")  \
     X(FORGET_PRODUCER_SNAPSHOT, "forget-producer-snapshot", "producers start empty at open")       \
-    X(RENAME_WITHOUT_DIR_FSYNC, "rename-without-dir-fsync", "a replaced file keeps its old name")
+    X(RENAME_WITHOUT_DIR_FSYNC, "rename-without-dir-fsync", "a replaced file keeps its old name")  \
+    X(VOTE_NOT_DURABLE, "vote-not-durable", "messages leave before term and vote are written")     \
+    X(FETCH_PAST_COMMIT, "fetch-past-commit", "who follows by Fetch gets all that is in the log")
 
 enum mutation {
 #define MUTATION_ENUM(id, name, effect) MUTATION_##id,

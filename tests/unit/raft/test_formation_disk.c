@@ -279,6 +279,26 @@ static void test_metadata_that_is_gone(void **state)
     env_release(&e);
 }
 
+/* A disk that joined knows from its log who votes; nobody is asked as for a static quorum. */
+static void test_joined_is_dynamic(void **state)
+{
+    struct small_env e;
+    struct formation_disk d;
+    bool dynamic = false;
+    env_init(&e, 10);
+    struct formation_disk_args args = args_of(&e);
+    assert_int_equal(formation_disk_is_dynamic(e.env.disk, "/d1/" FORMAT_METADATA_NAME, &dynamic),
+                     0);
+    assert_false(dynamic);
+    assert_int_equal(formation_disk_look(&args, &d), 0);
+    assert_int_equal(formation_disk_join(&args, &d, "5L6g3nShT-eMCtK--X86sw"), 0);
+    formation_disk_release(&d);
+    assert_int_equal(formation_disk_is_dynamic(e.env.disk, "/d1/" FORMAT_METADATA_NAME, &dynamic),
+                     0);
+    assert_true(dynamic);
+    env_release(&e);
+}
+
 /* Whatever a formation says: what holds batches is never emptied. */
 static void test_no_reset_of_data(void **state)
 {
@@ -429,6 +449,7 @@ int main(void)
         cmocka_unit_test(test_settles_before_contact),
         cmocka_unit_test(test_refusals_change_nothing),
         cmocka_unit_test(test_metadata_that_is_gone),
+        cmocka_unit_test(test_joined_is_dynamic),
         cmocka_unit_test(test_no_reset_of_data),
         cmocka_unit_test(test_new_directory_joins),
         cmocka_unit_test(test_kafkas_directory),
