@@ -2,11 +2,10 @@
 
 #include "broker/server/node.h"
 #include "broker/server/shard.h"
-#include "common/base/buf.h"
 #include "common/base/check.h"
 #include "common/base/mem.h"
 #include "metadata/image.h"
-#include "metadata/record_codec.h"
+#include "tests/sim/image_hash.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -16,32 +15,6 @@ struct digest {
     int32_t epoch;
     int incarnation;
 };
-
-struct hashing {
-    struct bytebuf record;
-    uint64_t hash;
-};
-
-static int add_record(void *ctx, const struct metadata_record *record)
-{
-    struct hashing *h = ctx;
-    h->record.len = 0;
-    int rv = record_codec_encode(record, &h->record);
-    if (rv == 0)
-        h->hash = hash_u64(h->hash ^ hash_bytes(h->record.data, h->record.len));
-    return rv;
-}
-
-static uint64_t hash_image(struct image_watch *w, const struct image *image)
-{
-    struct hashing h = {.hash = 0};
-    bytebuf_init(&h.record);
-    if (image_write(image, add_record, &h) != 0)
-        sim_fail(sim_node_sim(w->node), "the image at offset %" PRId64 " cannot be written",
-                 image->offset);
-    bytebuf_release(&h.record);
-    return h.hash;
-}
 
 static void compare(struct image_watch *w, const struct image *image, uint64_t hash)
 {
@@ -79,7 +52,7 @@ static void look(void *ctx)
     w->version = image->version;
     w->highest = MAX(w->highest, image->offset);
     w->images++;
-    compare(w, image, hash_image(w, image));
+    compare(w, image, image_hash(image));
 }
 
 void image_watch_begin(struct image_watch *w, struct sim_node *node,

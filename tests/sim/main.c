@@ -19,6 +19,7 @@
 
 static const struct subject *const subjects[] = {
     &subject_node,
+    &subject_cluster,
     &subject_log,
 };
 
@@ -31,7 +32,7 @@ static void usage(FILE *to)
     fprintf(to, "  --seeds A-B        which worlds (1-100)\n"
                 "  --seed N           one world, in this process\n"
                 "  --trace            with --seed: every event, on standard error\n"
-                "  --seconds S        virtual seconds of a seed (60)\n"
+                "  --seconds S        virtual seconds of a seed (60; cluster 30)\n"
                 "  --jobs J           processes at a time (one per core)\n"
                 "  --twice            run each seed twice and compare\n"
                 "  --hashes           print what each seed's events hash to\n"
@@ -170,7 +171,6 @@ int main(int argc, char **argv)
     struct runner runner = {
         .first = 1,
         .last = 100,
-        .seconds = 60,
         .jobs = sysconf(_SC_NPROCESSORS_ONLN),
     };
     int option, at;

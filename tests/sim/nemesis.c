@@ -52,13 +52,24 @@ static void heal_volume(struct nemesis *n, const char *volume)
     sim_disk_set_capacity(sim_node_disk(n->node), volume, 0);
 }
 
+static void heal_links(struct nemesis *n)
+{
+    for (size_t i = 0; i < n->sim->node_count; i++) {
+        struct sim_node *other = n->sim->nodes[i];
+        if (other == n->node)
+            continue;
+        sim_net_cut(n->node, other, false);
+        sim_net_cut(other, n->node, false);
+    }
+}
+
 static void heal(struct nemesis *n)
 {
     heal_volume(n, "/");
     for (size_t i = 0; i < ARRAY_LEN(n->volumes) && n->volumes[i]; i++)
         heal_volume(n, n->volumes[i]);
     sim_disk_crash_at(sim_node_disk(n->node), 0);
-    sim_net_heal(n->sim);
+    heal_links(n);
     sim_net_set_delay_spikes(n->sim, 0);
 }
 
@@ -92,7 +103,7 @@ static void start_node(struct nemesis *n)
     if (n->before_start)
         n->before_start(n->ctx);
     if (n->fault == NEMESIS_UNHEARD)
-        sim_net_heal(n->sim);
+        heal_links(n);
     sim_node_start(n->node);
 }
 

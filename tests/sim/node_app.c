@@ -1,6 +1,6 @@
 #include "tests/sim/node_app.h"
 
-#include "broker/server/node.h"
+#include "broker/server/node_internal.h"
 #include "common/base/check.h"
 #include "common/base/mem.h"
 #include "metadata/config/server_config.h"
@@ -39,9 +39,14 @@ static void started(void *ctx, int status)
         app->world->gave_up(app->world->ctx, status);
 }
 
+/* Also where a formation is given up: that takes a stop in order, and a start. */
 static void on_fatal(void *ctx)
 {
-    started(ctx, -EIO);
+    struct node_app *app = ctx;
+    if (app->node->reset_wanted)
+        timer_start_in_ms(&app->stop, 0);
+    else
+        started(ctx, -EIO);
 }
 
 void *node_app_boot(struct env *env, void *ctx)
@@ -70,6 +75,12 @@ const struct node *node_app_node(struct sim_node *node)
 {
     const struct node_app *app = sim_node_program(node);
     return app && !app->stopping ? app->node : NULL;
+}
+
+const struct node *node_app_node_to_the_end(struct sim_node *node)
+{
+    const struct node_app *app = sim_node_program(node);
+    return app ? app->node : NULL;
 }
 
 void node_app_stop(struct sim_node *node)

@@ -25,6 +25,8 @@ struct node_app_world {
 
 /* NULL while there is none. */
 const struct node *node_app_node(struct sim_node *node);
+/* Also while it stops: its quorum goes on for a while. */
+const struct node *node_app_node_to_the_end(struct sim_node *node);
 
 void *node_app_boot(struct env *env, void *world);
 /* Stops in order; from outside of the process. `stopped` follows. */

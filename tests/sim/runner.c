@@ -48,10 +48,15 @@ static struct {
     uint64_t seed;
 } now;
 
+static int64_t seconds_of_seed(const struct runner *r)
+{
+    return r->seconds != 0 ? r->seconds : r->subject->seconds;
+}
+
 static void how_to_replay(const struct runner *r, uint64_t seed)
 {
     fprintf(stderr, "replay: kraftd-sim --subject %s --seed %" PRIu64, r->subject->name, seed);
-    if (r->seconds != 60)
+    if (r->seconds != 0)
         fprintf(stderr, " --seconds %" PRId64, r->seconds);
     static const char *const names[] = {
 #define MUTATION_NAME(id, name, effect) name,
@@ -114,7 +119,8 @@ static void catch_signals(void)
 static struct verdict run_once(const struct runner *r, uint64_t seed, bool print)
 {
     struct sim *sim = sim_new(seed, r->trace);
-    struct subject_run run = {.sim = sim, .mutations = &r->mutations, .seconds = r->seconds};
+    struct subject_run run = {
+        .sim = sim, .mutations = &r->mutations, .seconds = seconds_of_seed(r)};
     now.seed = seed;
     now.sim = sim;
     alarm(SECONDS_PER_SEED);
@@ -322,8 +328,8 @@ int runner_run(struct runner *r)
     printf("%s: %" PRIu64 " seeds, %" PRIu64 " failed, %" PRIu64 " refused a disk, %" PRId64
            " virtual seconds each, %" PRId64 " faults, %" PRId64 " steps, %" PRId64
            " events, hash %016" PRIx64 ", %.1f s\n",
-           r->subject->name, t.done, t.failed, t.refused, r->seconds, t.faults, t.steps, t.events,
-           t.hash, seconds_since(&t.began));
+           r->subject->name, t.done, t.failed, t.refused, seconds_of_seed(r), t.faults, t.steps,
+           t.events, t.hash, seconds_since(&t.began));
     if (r->expect_failure && t.failed == 0)
         fprintf(stderr, "kraftd-sim: no seed failed, though one should have\n");
     return (t.failed > 0) != r->expect_failure;

@@ -126,6 +126,9 @@ int64_t sim_disk_count(const struct sim_disk *d, enum sim_disk_op op);
  * gone. Fresh memory, the caller frees. */
 int sim_disk_read_durable(struct sim_disk *d, const char *path, uint8_t **ret_data,
                           size_t *ret_len);
+/* What a program would read: bytes from the page cache, fewer at the end; -ENOENT. */
+ssize_t sim_disk_peek(struct sim_disk *d, const char *path, void *ret_data, size_t len,
+                      int64_t position);
 /* Inverts `len` bytes of a file, in cache and on the platter. -ENOENT, -EINVAL beyond the end. */
 int sim_disk_corrupt(struct sim_disk *d, const char *path, int64_t position, int64_t len);
 /* Copies a tree from the real file system in (durable), or out to it. Negative errno. */

@@ -254,6 +254,18 @@ int sim_disk_read_durable(struct sim_disk *d, const char *path, uint8_t **ret_da
     return rv;
 }
 
+ssize_t sim_disk_peek(struct sim_disk *d, const char *path, void *ret_data, size_t len,
+                      int64_t position)
+{
+    struct sim_inode *inode;
+    pthread_mutex_lock(&d->mutex);
+    ssize_t rv = find_file(d, path, false, &inode);
+    if (rv == 0)
+        rv = (ssize_t)sim_pages_read(&inode->cache, ret_data, len, position);
+    pthread_mutex_unlock(&d->mutex);
+    return rv;
+}
+
 static void invert(struct sim_pages *pages, int64_t position, int64_t len)
 {
     for (int64_t at = position; at < position + len; at++) {

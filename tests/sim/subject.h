@@ -20,9 +20,10 @@ struct subject_run {
 
 struct subject {
     const char *name, *about;
+    int64_t seconds; /* virtual ones of a seed, unless others are asked for */
     void (*run)(struct subject_run *run);
 };
 
-extern const struct subject subject_log, subject_node;
+extern const struct subject subject_log, subject_node, subject_cluster;
 
 #endif

@@ -164,5 +164,6 @@ static void run(struct subject_run *run)
 const struct subject subject_log = {
     .name = "log",
     .about = "the logs of common/storage, without network and quorum",
+    .seconds = 60,
     .run = run,
 };

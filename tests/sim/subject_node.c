@@ -192,5 +192,6 @@ static void run(struct subject_run *run)
 const struct subject subject_node = {
     .name = "node",
     .about = "a whole node with clients, faults of process, disk, clock and network",
+    .seconds = 60,
     .run = run,
 };

@@ -1,0 +1,473 @@
+/*
+ * Whole nodes in numbers: they form a cluster from nothing, elect, replicate their metadata and
+ * serve clients that change it, while processes die, disks lie and are wiped, clocks jump and links
+ * are cut one way or both. What has to hold at any moment is quorum_watch.h's to say; once faults
+ * end the cluster answers, on every node, with all that was acknowledged.
+ */
+#include "tests/sim/cluster_load.h"
+#include "tests/sim/nemesis.h"
+#include "tests/sim/node_app.h"
+#include "tests/sim/quorum_watch.h"
+#include "tests/sim/sim_net.h"
+#include "tests/sim/subject.h"
+
+#include "broker/server/node_internal.h"
+#include "common/base/mem.h"
+#include "metadata/image.h"
+#include "raft/quorum_node_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NODES_MAX    5
+#define LOOPS        2
+#define ANSWER_BOUND 60 /* seconds */
+
+enum shape { THREE_COMBINED, FIVE_COMBINED, THREE_AND_TWO, SHAPE_COUNT };
+
+static const struct {
+    int nodes, voters;
+    bool split; /* controllers and brokers are different nodes */
+} shapes[SHAPE_COUNT] = {
+    [THREE_COMBINED] = {.nodes = 3, .voters = 3},
+    [FIVE_COMBINED] = {.nodes = 5, .voters = 5},
+    [THREE_AND_TWO] = {.nodes = 5, .voters = 3, .split = true},
+};
+
+struct cluster_world;
+
+struct member {
+    struct cluster_world *world;
+    struct node_app_world app;
+    struct nemesis nemesis;
+    char properties[1024], name[16];
+    bool voter;
+};
+
+struct cluster_world {
+    struct sim *sim;
+    struct member members[NODES_MAX];
+    int count, voters;
+    struct quorum_watch watch;
+    struct cluster_load load;
+    int wipes, partitions, outages;
+    bool ended;
+};
+
+static int64_t draw(struct cluster_world *w, int64_t low, int64_t high)
+{
+    return sim_random_range(sim_random_of(w->sim), low, high);
+}
+
+/* --- A node's life --- */
+
+static bool disk_is_sick(const struct member *m)
+{
+    enum nemesis_fault fault = m->nemesis.fault;
+    return !sim_node_is_up(m->app.node) ||
+           (m->nemesis.busy && (fault == NEMESIS_WRITE_ERRORS || fault == NEMESIS_FSYNC_ERRORS ||
+                                fault == NEMESIS_READ_ERRORS || fault == NEMESIS_DISK_FULL));
+}
+
+static void restart(void *ctx)
+{
+    struct member *m = ctx;
+    nemesis_restart(&m->nemesis);
+}
+
+static void stopped_now(void *ctx)
+{
+    struct member *m = ctx;
+    nemesis_stopped(&m->nemesis);
+}
+
+static void gave_up(void *ctx, int status)
+{
+    struct member *m = ctx;
+    struct sim *sim = m->world->sim;
+    if (!sim_node_is_up(m->app.node))
+        return;
+    sim_log(sim, m->name, "gives up: %d", status);
+    if (!disk_is_sick(m))
+        sim_fail(sim, "%s gives up with %d on a disk without faults", m->name, status);
+    sim_at(sim, sim_now_us(sim) + 100 * SIM_MS, restart, m);
+}
+
+static void stopped(void *ctx)
+{
+    struct member *m = ctx;
+    sim_at(m->world->sim, sim_now_us(m->world->sim), stopped_now, m);
+}
+
+static void stop(void *ctx)
+{
+    struct member *m = ctx;
+    node_app_stop(m->app.node);
+}
+
+static const char common[] = "controller.listener.names=CONTROLLER\n"
+                             "log.dirs=/data\n"
+                             "broker.session.timeout.ms=3000\n"
+                             "broker.heartbeat.interval.ms=500\n"
+                             "metadata.log.max.snapshot.interval.ms=3000\n"
+                             "metadata.log.segment.ms=1000\n"
+                             "metadata.max.retention.bytes=1\n"
+                             "kraftd.admin.listener=\n";
+
+/* The roles of a node and what follows from them; its number for each %d. */
+static const char combined_roles[] =
+    "process.roles=broker,controller\n"
+    "node.id=%d\n"
+    "listeners=PLAINTEXT://:9092,CONTROLLER://:9093\n"
+    "advertised.listeners=PLAINTEXT://n%d:9092,CONTROLLER://n%d:9093\n";
+static const char controller_role[] = "process.roles=controller\n"
+                                      "node.id=%d\n"
+                                      "listeners=CONTROLLER://:9093\n"
+                                      "advertised.listeners=CONTROLLER://n%d:9093\n";
+static const char broker_role[] = "process.roles=broker\n"
+                                  "node.id=%d\n"
+                                  "listeners=PLAINTEXT://:9092\n"
+                                  "advertised.listeners=PLAINTEXT://n%d:9092\n";
+
+static void configure(struct member *m, int number, enum shape shape)
+{
+    char voters[128], roles[256];
+    size_t len = 0;
+    for (int i = 0; i < shapes[shape].voters; i++)
+        len += (size_t)snprintf(voters + len, sizeof(voters) - len, "%s%d@n%d:9093", i ? "," : "",
+                                i + 1, i + 1);
+    if (!shapes[shape].split)
+        snprintf(roles, sizeof(roles), combined_roles, number, number, number);
+    else if (m->voter)
+        snprintf(roles, sizeof(roles), controller_role, number, number);
+    else
+        snprintf(roles, sizeof(roles), broker_role, number, number);
+    snprintf(m->properties, sizeof(m->properties), "%scontroller.quorum.voters=%s\n%s", roles,
+             voters, common);
+}
+
+static void make_member(struct cluster_world *w, int number, enum shape shape,
+                        const struct mutations *mutations)
+{
+    struct member *m = &w->members[number - 1];
+    m->world = w;
+    m->voter = number <= shapes[shape].voters;
+    snprintf(m->name, sizeof(m->name), "n%d", number);
+    configure(m, number, shape);
+    m->app.sim = w->sim;
+    m->app.properties = str_of(m->properties);
+    m->app.gave_up = gave_up;
+    m->app.stopped = stopped;
+    m->app.ctx = m;
+    m->app.node = sim_node_new(w->sim, &(struct sim_node_config){.name = m->name,
+                                                                 .loops = LOOPS,
+                                                                 .log_level = LOG_INFO,
+                                                                 .boot = node_app_boot,
+                                                                 .ctx = &m->app});
+    sim_node_set_mutations(m->app.node, mutations);
+    sim_disk_set_writeback(sim_node_disk(m->app.node), 64);
+    m->nemesis = (struct nemesis){
+        .sim = w->sim,
+        .node = m->app.node,
+        .stop = stop,
+        .ctx = m,
+        .fragile = ".checkpoint.part",
+        .pause_ms = 2500 * w->count,
+    };
+    for (int i = 0; i < NEMESIS_FAULT_COUNT; i++)
+        m->nemesis.wanted[i] = true;
+    quorum_watch_add(&w->watch, m->app.node);
+    if (!shapes[shape].split || !m->voter)
+        w->load.nodes[w->load.node_count++] = m->app.node;
+}
+
+/* --- Faults of the cluster --- */
+
+static void later(struct cluster_world *w, int64_t low_ms, int64_t high_ms, void (*run)(void *ctx))
+{
+    sim_at(w->sim, sim_now_us(w->sim) + draw(w, low_ms, high_ms) * SIM_MS, run, w);
+}
+
+static void strike(void *ctx);
+
+static void heal(void *ctx)
+{
+    struct cluster_world *w = ctx;
+    if (w->ended)
+        return;
+    sim_net_heal(w->sim);
+    later(w, 1000, 8000, strike);
+}
+
+/* Some nodes do not hear the others, or are not heard, or both. */
+static void split(struct cluster_world *w)
+{
+    int64_t side = draw(w, 1, (1 << w->count) - 2), ways = draw(w, 1, 3);
+    w->partitions++;
+    sim_log(w->sim, "nemesis", "splits the cluster, side %d, ways %d", (int)side, (int)ways);
+    for (int i = 0; i < w->count; i++) {
+        for (int j = 0; j < w->count; j++) {
+            if ((side >> i & 1) == 0 || (side >> j & 1) != 0)
+                continue;
+            sim_net_cut(w->members[i].app.node, w->members[j].app.node, ways & 1);
+            sim_net_cut(w->members[j].app.node, w->members[i].app.node, ways & 2);
+        }
+    }
+    later(w, 500, 6000, heal);
+}
+
+static void revive(void *ctx)
+{
+    struct cluster_world *w = ctx;
+    for (int i = 0; i < w->count; i++)
+        if (!sim_node_is_up(w->members[i].app.node))
+            sim_node_start(w->members[i].app.node);
+    if (!w->ended)
+        later(w, 1000, 8000, strike);
+}
+
+static void cut_all_power(void *ctx)
+{
+    struct cluster_world *w = ctx;
+    if (w->ended)
+        return;
+    sim_log(w->sim, "nemesis", "cuts the power of all");
+    for (int i = 0; i < w->count; i++) {
+        sim_node_power_cut(w->members[i].app.node);
+        sim_disk_set_faults(sim_node_disk(w->members[i].app.node), "/",
+                            &(struct sim_disk_faults){.latency_us = 20, .fsync_latency_us = 500});
+    }
+    later(w, 0, 1000, revive);
+}
+
+/* The power goes while all disks take their time: much is on its way to them then. */
+static void begin_outage(struct cluster_world *w)
+{
+    w->outages++;
+    for (int i = 0; i < w->count; i++)
+        sim_disk_set_faults(sim_node_disk(w->members[i].app.node), "/",
+                            &(struct sim_disk_faults){
+                                .latency_us = 20, .fsync_latency_us = draw(w, 1, 200) * SIM_MS});
+    later(w, 100, 1500, cut_all_power);
+}
+
+/* Whose disk may be wiped now: with all voters in the committed set, whole and heard of, one may
+ * be lost. -1: nobody's. */
+static int whose_disk(struct cluster_world *w)
+{
+    const struct quorum_node *leader = NULL;
+    for (int i = 0; i < w->count; i++) {
+        const struct quorum_node *quorum = quorum_watch_quorum(&w->watch, i);
+        if (!quorum || w->members[i].nemesis.busy)
+            return -1;
+        if (quorum->core && quorum->active)
+            leader = quorum;
+    }
+    if (!leader || quorum_core_change_open(leader->core))
+        return -1;
+    const struct quorum_voters *voters = quorum_core_voters(leader->core);
+    for (int i = 0; i < w->voters; i++) {
+        const struct node *node = node_app_node(w->members[i].app.node);
+        uint64_t raft_id = quorum_raft_id(node->disk.metadata_directory_id);
+        const struct quorum_server *server = quorum_voters_find(voters, raft_id);
+        if (!server || server->role != QUORUM_VOTER)
+            return -1;
+    }
+    return quorum_voters_count(voters) == w->voters ? (int)draw(w, 0, w->count - 1) : -1;
+}
+
+static void wipe(struct cluster_world *w)
+{
+    int at = whose_disk(w);
+    if (at < 0) {
+        later(w, 100, 1000, strike);
+        return;
+    }
+    w->wipes++;
+    sim_log(w->sim, "nemesis", "wipes the disk of %s", w->members[at].name);
+    sim_node_power_cut(w->members[at].app.node);
+    sim_disk_wipe(sim_node_disk(w->members[at].app.node), "/");
+    later(w, 0, 3000, revive);
+}
+
+static void strike(void *ctx)
+{
+    struct cluster_world *w = ctx;
+    if (w->ended)
+        return;
+    int64_t dice = draw(w, 0, 9);
+    if (dice < 5)
+        split(w);
+    else if (dice < 8)
+        begin_outage(w);
+    else
+        wipe(w);
+}
+
+/* --- The run --- */
+
+static void begin(struct cluster_world *w, const struct mutations *mutations)
+{
+    static const enum shape drawn[] = {THREE_COMBINED, THREE_COMBINED, FIVE_COMBINED,
+                                       THREE_AND_TWO};
+    enum shape shape = drawn[draw(w, 0, 3)];
+    w->count = shapes[shape].nodes;
+    w->voters = shapes[shape].voters;
+    quorum_watch_begin(&w->watch, w->sim, node_app_node_to_the_end);
+    w->load.sim = w->sim;
+    for (int i = 1; i <= w->count; i++)
+        make_member(w, i, shape, mutations);
+    w->load.replicas = w->load.node_count;
+    for (int i = 0; i < w->count; i++)
+        sim_node_start(w->members[i].app.node);
+    cluster_load_start(&w->load);
+    for (int i = 0; i < w->count; i++)
+        nemesis_begin(&w->members[i].nemesis);
+    later(w, 500, 8000, strike);
+}
+
+static int faults(const struct cluster_world *w)
+{
+    int sum = w->partitions + w->wipes + w->outages;
+    for (int i = 0; i < w->count; i++)
+        sum += w->members[i].nemesis.faults;
+    return sum;
+}
+
+/* What keeps node `at` from being done; NULL: nothing. */
+static const char *not_ready(const struct cluster_world *w, int at, int64_t committed)
+{
+    const struct image *image = quorum_watch_image(&w->watch, at);
+    if (!sim_node_is_up(w->members[at].app.node) || !w->members[at].app.started)
+        return "has not started";
+    if (!image || image->offset + 1 < committed)
+        return "lags";
+    for (int i = 0; i < w->count; i++) {
+        bool is_broker = w->load.node_count == w->count || !w->members[i].voter;
+        const struct broker_image *broker = cluster_image_broker(&image->cluster, i + 1);
+        if (is_broker && (!broker || broker->fenced))
+            return broker ? "sees a fenced broker" : "misses a broker";
+    }
+    return NULL;
+}
+
+/* For whoever looks into a failure. */
+static void log_state(struct cluster_world *w, int at)
+{
+    const struct quorum_node *quorum = quorum_watch_quorum(&w->watch, at);
+    const struct image *image = quorum_watch_image(&w->watch, at);
+    const char *name = w->members[at].name;
+    const struct node *node = node_app_node(w->members[at].app.node);
+    if (node)
+        sim_log(w->sim, name,
+                "node state %d, metadata loaded %d, unfenced %d, opening %lld, epoch %lld",
+                node->state, node->metadata_loaded, node->unfenced,
+                (long long)node->opening_partitions, (long long)node_broker_epoch(node));
+    for (int i = 0; image && i < w->count; i++) {
+        const struct broker_image *broker = cluster_image_broker(&image->cluster, i + 1);
+        if (broker)
+            sim_log(w->sim, name, "  sees broker %d, epoch %lld, fenced %d", i + 1,
+                    (long long)broker->epoch, broker->fenced);
+    }
+    if (!quorum) {
+        sim_log(w->sim, name, "has no quorum");
+        return;
+    }
+    sim_log(
+        w->sim, name,
+        "role %d of epoch %d, observes %d, active %d, leader %d, log %lld..%lld, committed %lld, "
+        "given out %lld, image at %lld",
+        quorum->role, quorum->epoch, quorum->observer != NULL, quorum->active, quorum->leader_id,
+        (long long)log_start_offset(quorum->log), (long long)log_end_offset(quorum->log),
+        (long long)quorum->high_watermark, (long long)quorum->given_out,
+        image ? (long long)image->offset : -1);
+    const struct quorum_voters *voters = quorum->core ? quorum_core_voters(quorum->core) : NULL;
+    for (int i = 0; voters && i < voters->count; i++)
+        sim_log(w->sim, name, "  knows node %d, id %llx, role %d", voters->servers[i].node_id,
+                (unsigned long long)voters->servers[i].raft_id, voters->servers[i].role);
+}
+
+/* All nodes are there and have what was committed when this began; with `clients`, all that was
+ * asked for has been answered. */
+static void wait_for_answers(struct cluster_world *w, const char *when, bool clients)
+{
+    struct sim *sim = w->sim;
+    int64_t committed = quorum_watch_committed_end(&w->watch);
+    const char *why = NULL;
+    int at = 0;
+    for (int i = 0; i < ANSWER_BOUND * 20 && !sim_failure(sim); i++) {
+        why = NULL;
+        for (at = 0; at < w->count && !why; at++)
+            why = not_ready(w, at, committed);
+        if (!why && (!clients || w->load.resting == CLUSTER_LOAD_CLIENTS))
+            return;
+        sim_run_until(sim, sim_now_us(sim) + 50 * SIM_MS);
+    }
+    for (int i = 0; i < w->count && !sim_failure(sim); i++)
+        log_state(w, i);
+    if (!sim_failure(sim))
+        sim_fail(sim, "%s: no answer within %d s: %s %s", when, ANSWER_BOUND,
+                 why ? w->members[at - 1].name : "a client", why ? why : "waits");
+}
+
+static void check_acknowledged(struct cluster_world *w, const char *when)
+{
+    char text[128];
+    for (int i = 0; i < w->count && !sim_failure(w->sim); i++)
+        if (!cluster_load_check(&w->load, quorum_watch_image(&w->watch, i), text, sizeof(text)))
+            sim_fail(w->sim, "%s: on %s, %s", when, w->members[i].name, text);
+}
+
+static void finish(struct cluster_world *w)
+{
+    w->ended = true;
+    sim_net_heal(w->sim);
+    for (int i = 0; i < w->count; i++)
+        nemesis_end(&w->members[i].nemesis);
+    sim_at(w->sim, sim_now_us(w->sim) + 10 * SIM_MS, revive, w);
+    w->load.quiet = true;
+    wait_for_answers(w, "at the end", true);
+    if (sim_failure(w->sim))
+        return;
+    wait_for_answers(w, "at rest", true);
+    check_acknowledged(w, "at rest");
+    if (sim_failure(w->sim))
+        return;
+    for (int i = 0; i < w->count; i++)
+        sim_node_power_cut(w->members[i].app.node);
+    revive(w);
+    wait_for_answers(w, "after the last power cut", false);
+    check_acknowledged(w, "after the last power cut");
+}
+
+static void run(struct subject_run *run)
+{
+    struct cluster_world *w = mem_calloc(1, sizeof(*w));
+    w->sim = run->sim;
+    begin(w, run->mutations);
+    sim_run_until(run->sim, run->seconds * SIM_SECOND);
+    while (!sim_failure(run->sim) && faults(w) < 10)
+        sim_run_until(run->sim, sim_now_us(run->sim) + SIM_SECOND);
+    if (!sim_failure(run->sim))
+        finish(w);
+    run->faults = faults(w);
+    run->steps = w->load.operations;
+    sim_log(run->sim, "cluster",
+            "%d nodes, %lld elections, %lld operations, %lld uncertain, %d wipes, %d splits, %d "
+            "outages, %lld images, %lld compared, committed up to %lld",
+            w->count, (long long)w->watch.elections, (long long)w->load.operations,
+            (long long)w->load.uncertain, w->wipes, w->partitions, w->outages,
+            (long long)w->watch.image_count, (long long)w->watch.images_compared,
+            (long long)quorum_watch_committed_end(&w->watch));
+    sim_kill_all(run->sim);
+    quorum_watch_release(&w->watch);
+    free(w);
+}
+
+const struct subject subject_cluster = {
+    .name = "cluster",
+    .about = "three or five whole nodes that form a quorum, with clients that change metadata",
+    .seconds = 30,
+    .run = run,
+};
