@@ -5,6 +5,7 @@
 #include "common/storage/log_epochs.h"
 
 #include "common/protocol/messages/api_versions.h"
+#include "common/protocol/messages/describe_cluster.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,6 +16,7 @@
 #define FETCH_VERSION_MIN    13 /* the metadata log has an id and no name on the wire */
 #define FETCH_VERSION_MAX    18
 #define SNAPSHOT_VERSION_MAX 1
+#define CLUSTER_VERSION      1 /* the first one that controllers answer */
 /* Above what fetch.max.bytes asks for: a single batch may be larger. */
 #define RESPONSE_MAX_BYTES (64 << 20)
 #define DECODE_MAX_BYTES   ((size_t)1 << 20)
@@ -260,6 +262,7 @@ static void on_versions(struct client_request *request, int status, struct buf *
     if (observer_decode(o, API_API_VERSIONS, 3, frame, &arena, &response)) {
         o->fetch_version = version_of(&response, API_FETCH, FETCH_VERSION_MAX);
         o->snapshot_version = version_of(&response, API_FETCH_SNAPSHOT, SNAPSHOT_VERSION_MAX);
+        o->cluster_version = version_of(&response, API_DESCRIBE_CLUSTER, CLUSTER_VERSION);
         if (response.error_code == KAFKA_ERROR_NONE && o->fetch_version >= FETCH_VERSION_MIN &&
             o->snapshot_version >= 0)
             observer_fetch(o);
@@ -285,6 +288,47 @@ static void on_connected(void *owner, int status)
     request.client_software_version = STR("1");
     o->state = OBSERVER_VERSIONS;
     observer_ask(o, API_API_VERSIONS, 3, &request, on_versions);
+}
+
+static void refuse_cluster(struct quorum_observer *o, struct str theirs)
+{
+    observer_give_up(o,
+                     "is of another cluster, %.*s, than this node, whose cluster.id is %s: correct "
+                     "controller.quorum.bootstrap.servers (or controller.quorum.voters), or use "
+                     "the log.dirs of that cluster",
+                     STR_FMT(theirs), o->config->cluster_id);
+}
+
+static void on_cluster(struct client_request *request, int status, struct buf *frame)
+{
+    struct quorum_observer *o = observer_of(request);
+    o->asking = false;
+    if (status != 0) {
+        if (status != -ECANCELED)
+            observer_give_up(o, "broke the connection: %s", strerror(-status));
+        node_schedule(o->node);
+        node_close_if_idle(o->node);
+        return;
+    }
+    struct arena arena;
+    struct describe_cluster_response response;
+    arena_init(&arena, 0);
+    if (observer_decode(o, API_DESCRIBE_CLUSTER, CLUSTER_VERSION, frame, &arena, &response))
+        refuse_cluster(o, response.error_code == KAFKA_ERROR_NONE ? response.cluster_id
+                                                                  : STR("which it does not name"));
+    arena_release(&arena);
+    buf_unref(frame);
+}
+
+void observer_ask_cluster(struct quorum_observer *o)
+{
+    struct describe_cluster_request request;
+    message_init(&describe_cluster_request_desc, &request);
+    request.endpoint_type = 2; /* controllers */
+    if (o->cluster_version == CLUSTER_VERSION)
+        observer_ask(o, API_DESCRIBE_CLUSTER, CLUSTER_VERSION, &request, on_cluster);
+    else
+        refuse_cluster(o, STR("which it cannot name"));
 }
 
 /* --- who leads ----------------------------------------------------------------------------- */

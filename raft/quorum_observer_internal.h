@@ -50,7 +50,7 @@ struct quorum_observer {
     struct endpoint target;
     struct client_request request;
     bool asking;
-    int16_t fetch_version, snapshot_version;
+    int16_t fetch_version, snapshot_version, cluster_version;
     unsigned attempts; /* since the last good answer */
     int64_t asked_ms;
     int64_t heard_ms; /* when a leader last answered as one */
@@ -96,6 +96,9 @@ __attribute__((format(printf, 2, 3))) void observer_give_up(struct quorum_observ
 __attribute__((format(printf, 2, 3))) void observer_say(struct quorum_observer *o,
                                                         const char *format, ...);
 void observer_fetch(struct quorum_observer *o);
+/* The controller is of another cluster: asks which one, and gives it up with a sentence that names
+ * both. */
+void observer_ask_cluster(struct quorum_observer *o);
 /* Fetches again on this connection, after a pause. */
 void observer_pause(struct quorum_observer *o, int64_t pause_ms);
 /* What an answer says about the leader. False: it is a contradiction, or older than what we know;

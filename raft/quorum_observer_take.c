@@ -339,11 +339,7 @@ static void take_response(struct quorum_observer *o, const struct fetch_response
         return;
     }
     if (response->error_code == KAFKA_ERROR_INCONSISTENT_CLUSTER_ID) {
-        observer_give_up(o,
-                         "is of another cluster than this node, whose cluster.id is %s: correct "
-                         "controller.quorum.bootstrap.servers (or controller.quorum.voters), or "
-                         "use the log.dirs of that cluster",
-                         o->config->cluster_id);
+        observer_ask_cluster(o);
         return;
     }
     if (response->error_code != KAFKA_ERROR_NONE) {

@@ -8,6 +8,7 @@
 #include "common/base/logger.h"
 #include "common/base/mem.h"
 #include "metadata/config/server_config.h"
+#include "raft/cluster_lookup.h"
 #include "raft/formation_driver.h"
 #include "raft/quorum_node.h"
 
@@ -16,7 +17,8 @@
 
 struct node_formation {
     struct node *node;
-    struct formation_driver *driver;
+    struct formation_driver *driver; /* of a controller */
+    struct cluster_lookup *lookup;   /* of a broker alone */
     void (*formed)(struct node *node, int status);
     bool observing;                 /* what is being written is another's cluster */
     struct formation_record record; /* being written */
@@ -58,7 +60,9 @@ static void write_done(struct work *work)
         report(nf, nf->status);
         return;
     }
-    if (nf->observing)
+    if (nf->lookup)
+        report(nf, 0);
+    else if (nf->observing)
         formation_driver_observing(nf->driver, &nf->record);
     else
         formation_driver_written(nf->driver);
@@ -87,6 +91,39 @@ static void on_observe(void *ctx, const struct formation_record *record)
     struct node_formation *nf = ctx;
     nf->observing = true;
     begin_write(nf, record);
+}
+
+static void on_cluster(void *ctx, struct str cluster_id)
+{
+    struct node_formation *nf = ctx;
+    struct formation_record record = {.directory_id = nf->node->disk.metadata_directory_id,
+                                      .voters = quorum_voters_new()};
+    memcpy(record.cluster_id, cluster_id.data, (size_t)cluster_id.len);
+    log_info(logger_of(nf), "The controllers are of cluster %s: this broker joins it",
+             record.cluster_id);
+    begin_write(nf, &record);
+    formation_record_release(&record);
+}
+
+/* A broker forms nothing, and Apache Kafka's controllers know nothing of a formation. */
+static void look_up(struct node_formation *nf, const struct endpoint *listed, int count)
+{
+    const struct server_config *config = nf->node->config;
+    struct cluster_lookup_config lookup = {
+        .loop = nf->node->env->loops[0],
+        .controllers = listed,
+        .count = (size_t)count,
+        .timeout_ms =
+            (int)server_config_integer(config, CONFIG_BROKER_CONTROLLER_QUORUM_REQUEST_TIMEOUT_MS),
+        .backoff_ms =
+            server_config_integer(config, CONFIG_BROKER_CONTROLLER_QUORUM_RETRY_BACKOFF_MS),
+        .found = on_cluster,
+        .ctx = nf,
+    };
+    log_info(logger_of(nf),
+             "The log directories are empty: asking %d listed controllers which cluster it is",
+             count);
+    nf->lookup = cluster_lookup_new(&lookup);
 }
 
 static void on_start(void *ctx, const struct formation_record *record)
@@ -179,6 +216,13 @@ void node_formation_start(struct node *node, void (*formed)(struct node *node, i
     struct node_formation *nf = mem_calloc(1, sizeof(*nf));
     struct endpoint listed[FORMATION_LISTED_MAX];
     int self_index, count = list(config, listed, &self_index);
+    nf->node = node;
+    nf->formed = formed;
+    node->formation = nf;
+    if (!config->is_controller) {
+        look_up(nf, listed, count);
+        return;
+    }
     struct quorum_voters *self = node_disk_self(config, node->disk.metadata_directory_id);
     bool by_hand = node->disk.cluster_id[0] && !node->disk.record.cluster_id[0];
     struct formation_record record = {0};
@@ -186,9 +230,6 @@ void node_formation_start(struct node *node, void (*formed)(struct node *node, i
         stand_in(node, self, &record);
     else
         formation_record_copy(&record, &node->disk.record);
-    nf->node = node;
-    nf->formed = formed;
-    node->formation = nf;
     struct formation_driver_config driver = {
         .loop = node->env->loops[0],
         .formation = {.node_id = config->node_id,
@@ -221,7 +262,7 @@ void node_formation_start(struct node *node, void (*formed)(struct node *node, i
 void node_formation_receive(struct node *node, const struct peer_formation *message,
                             struct peer_formation *ret_answer)
 {
-    if (node->formation)
+    if (node->formation && node->formation->driver)
         formation_driver_receive(node->formation->driver, message, ret_answer);
     else
         message_init(&peer_formation_desc, ret_answer);
@@ -231,7 +272,10 @@ void node_formation_stop(struct node *node, void (*stopped)(void *ctx), void *ct
 {
     if (node->formation) {
         node->formation->formed = NULL;
-        formation_driver_stop(node->formation->driver, stopped, ctx);
+        if (node->formation->lookup)
+            cluster_lookup_stop(node->formation->lookup, stopped, ctx);
+        else
+            formation_driver_stop(node->formation->driver, stopped, ctx);
     } else {
         stopped(ctx);
     }
@@ -242,6 +286,7 @@ void node_formation_free(struct node *node)
     if (!node->formation)
         return;
     formation_driver_free(node->formation->driver);
+    cluster_lookup_free(node->formation->lookup);
     formation_record_release(&node->formation->record);
     free(node->formation);
     node->formation = NULL;

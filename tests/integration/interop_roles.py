@@ -140,12 +140,7 @@ def kafka_controller(kafka, kraftd):
     as_broker(broker, controller)
     properties = for_kafka(controller)
     kafka.run("kafka-storage", "format", "--standalone", "-t", CLUSTER_ID, "-c", properties)
-    storage = os.path.join(os.path.dirname(kraftd), "kafka-storage")
-    subprocess.run(
-        [storage, "format", "-t", CLUSTER_ID, "-c", broker.properties],
-        check=True,
-        capture_output=True,
-    )
+    # The broker's directories are empty: it asks the controller which cluster it is.
     process = kafka.serve(properties, os.path.join(controller.folder, "kafka.log"))
     try:
         broker.start(wait_s=90)

@@ -105,6 +105,19 @@ def write_to(node, topic, count=100):
     check(producer.flush(30) == 0 and not failed, f"writing failed: {failed[:3]}")
 
 
+def a_blank_broker_stops_while_it_looks(cluster):
+    alone = cluster.broker(8)
+    try:
+        alone.start(wait_s=1)
+        check(False, "ready without a controller")
+    except RuntimeError:
+        pass
+    check("asking 1 listed controllers" in alone.log(), alone.log())
+    check(alone.stop() in (0, 143), "it does not stop")
+    shutil.rmtree(alone.folder)
+    print("a blank broker stops while it looks: ok")
+
+
 def blank_brokers_join(cluster):
     """Nothing is formatted: the controller forms a cluster, the brokers learn which one it is."""
     for node in [cluster.controller, *cluster.brokers]:
@@ -201,11 +214,13 @@ def another_cluster_is_refused(cluster):
         check(False, "a broker of another cluster became ready")
     except RuntimeError:
         pass
-    check(
-        "is of another cluster than this node, whose cluster.id is 5L6g3nShT-eMCtK--X86sw"
-        in stranger.log(),
-        "it does not say so\n" + stranger.log(),
+    with open(os.path.join(cluster.controller.data, "meta.properties"), encoding="ascii") as f:
+        theirs = next(line[11:].strip() for line in f if line.startswith("cluster.id="))
+    said = (
+        f"is of another cluster, {theirs}, than this node, whose cluster.id is "
+        "5L6g3nShT-eMCtK--X86sw"
     )
+    check(said in stranger.log(), "it does not say so\n" + stranger.log())
     check(stranger.stop() in (0, 143), "it does not stop")
     shutil.rmtree(stranger.folder)
     print("another cluster is refused: ok")
@@ -214,6 +229,7 @@ def another_cluster_is_refused(cluster):
 def main():
     cluster = Cluster(os.path.abspath(sys.argv[1]))
     try:
+        a_blank_broker_stops_while_it_looks(cluster)
         blank_brokers_join(cluster)
         a_restart_goes_on(cluster)
         who_lags_takes_a_checkpoint(cluster)
