@@ -258,10 +258,25 @@ static void feed_vote(struct quorum_core *core, struct raft_message *raft_messag
     raft->configuration = before;
 }
 
+/*
+ * libraft refuses votes as long as it has a leader, and forgets a silent one only when its own
+ * election timer fires: the followers of a dead leader would all wait for the latest of their
+ * timers. After the shortest election timeout (less what heartbeats arrive apart) it has none.
+ */
+static void forget_silent_leader(struct quorum_core *core)
+{
+    int64_t patience_ms =
+        (int64_t)core->config.election_timeout_ms - (int64_t)core->config.heartbeat_ms;
+    if (raft_state(&core->raft) == RAFT_FOLLOWER && core->leader_contact_ms != INT64_MIN &&
+        core->now_ms - core->leader_contact_ms >= patience_ms)
+        core->raft.follower_state.current_leader.id = 0;
+}
+
 static void receive_vote(struct quorum_core *core, const struct quorum_message *message)
 {
     if (amnesiac(core))
         return;
+    forget_silent_leader(core);
     struct raft_message raft_message = {.type = RAFT_REQUEST_VOTE};
     raft_message.request_vote.version = VOTE_MESSAGE_VERSION;
     raft_message.request_vote.term = message->term;
