@@ -235,8 +235,8 @@ static bool open_segment(struct files_source *f, size_t at, struct failure *fail
     return ok;
 }
 
-/* Opens the segment that holds the offset, or would. */
-static bool find_segment(struct files_source *f, int64_t offset, struct failure *failure)
+/* Opens the segment that holds the offset, or would, as far as the last look tells. */
+static bool try_segment(struct files_source *f, int64_t offset, struct failure *failure)
 {
     size_t at = f->segments.count;
     while (at > 0 && f->segments.items[at - 1].offset > offset)
@@ -247,6 +247,18 @@ static bool find_segment(struct files_source *f, int64_t offset, struct failure 
                            (long long)offset, f->directory,
                            f->segments.count ? (long long)f->segments.items[0].offset : -1LL);
     return open_segment(f, at - 1, failure);
+}
+
+static bool find_segment(struct files_source *f, int64_t offset, struct failure *failure)
+{
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        if (try_segment(f, offset, failure))
+            return true;
+        /* A running node may have deleted what the last look saw. */
+        if (failure->error != KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION || !scan(f, failure))
+            return false;
+    }
+    return false;
 }
 
 /* From the batch that holds the offset on. */
@@ -283,7 +295,12 @@ static bool read_now(struct files_source *f, int64_t offset, struct bytes *ret_b
             continue;
         if (f->at + 1 >= f->segments.count && !scan(f, failure))
             return false;
-        if (!f->is_open || f->at + 1 >= f->segments.count)
+        if (!f->is_open) {
+            if (!find_segment(f, offset, failure))
+                return false;
+            continue;
+        }
+        if (f->at + 1 >= f->segments.count)
             return true;
         if (f->segments.items[f->at + 1].offset != f->next_offset)
             return failure_set(failure, KAFKA_ERROR_CORRUPT_MESSAGE,

@@ -178,20 +178,43 @@ static bool commit(struct metadata_replay *r, struct bytes run, struct failure *
     return true;
 }
 
+/*
+ * The next run. Where the log has moved on, past what is asked for, the newest snapshot takes the
+ * place of what was applied: *ret_jumped.
+ */
+static bool read_on(struct metadata_replay *r, int wait_ms, struct bytes *ret_run, bool *ret_jumped,
+                    struct failure *failure)
+{
+    struct failure problem = {0};
+    int64_t next = r->loader.next_offset;
+    *ret_jumped = false;
+    if (r->source->ops->read(r->source, next, wait_ms, ret_run, failure))
+        return true;
+    if (failure->error != KAFKA_ERROR_OFFSET_OUT_OF_RANGE || !r->source->live ||
+        !load_snapshot(r, METADATA_REPLAY_NEWEST, &problem) || r->loader.next_offset <= next)
+        return false;
+    *ret_run = (struct bytes){NULL, 0};
+    *ret_jumped = true;
+    image_chain_reclaim(r->chain);
+    set_view(r);
+    return true;
+}
+
 /* Up to the batch that holds the offset, or to the end. */
 static bool apply_to(struct metadata_replay *r, int64_t offset, struct failure *failure)
 {
     struct bytes run;
+    bool jumped;
     do {
         if (r->loader.next_offset > offset)
             return true;
-        if (!r->source->ops->read(r->source, r->loader.next_offset, 0, &run, failure))
+        if (!read_on(r, 0, &run, &jumped, failure))
             return false;
         if (offset != METADATA_REPLAY_NEWEST)
             run = cut_behind(run, offset);
         if (run.len > 0 && !commit(r, run, failure))
             return false;
-    } while (run.len > 0);
+    } while (run.len > 0 || jumped);
     return true;
 }
 
@@ -278,7 +301,7 @@ bool metadata_replay_step(struct metadata_replay *r, int wait_ms, bool *ret_appl
     *ret_applied = false;
     if (r->pending_at == r->pending.len) {
         struct bytes run;
-        if (!r->source->ops->read(r->source, r->loader.next_offset, wait_ms, &run, failure))
+        if (!read_on(r, wait_ms, &run, ret_applied, failure))
             return false;
         r->pending_at = r->pending.len = 0;
         if (run.len == 0)

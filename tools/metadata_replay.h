@@ -27,7 +27,8 @@ const struct shell_view *metadata_replay_view(const struct metadata_replay *repl
 /* The offset behind the last one that was applied. */
 int64_t metadata_replay_next_offset(const struct metadata_replay *replay);
 
-/* Applies all that there is by now. */
+/* Applies all that there is by now; from the newest snapshot on where the log has moved past what
+ * was applied. */
 bool metadata_replay_catch_up(struct metadata_replay *replay, struct failure *failure);
 
 /*

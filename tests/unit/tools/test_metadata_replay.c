@@ -207,6 +207,34 @@ static void a_growing_log_is_followed(void **state)
     opened_release(&o);
 }
 
+/* The node took a snapshot and deleted the log before it, while nobody looked. */
+static void a_log_that_moved_on_is_caught_up_with(void **state)
+{
+    struct scratch *s = *state;
+    struct opened o;
+    struct failure failure;
+    struct bytebuf later = {0};
+    bool applied;
+    char *first = write_file(s, SEGMENT, s->segment.data, s->segment.len);
+    assert_true(try_open(&o, s->path, METADATA_REPLAY_NEWEST, &failure));
+    assert_int_equal(metadata_replay_next_offset(o.replay), 218);
+    const struct shell_view *before = metadata_replay_hold(o.replay);
+    assert_int_equal(unlink(first), 0);
+    free(write_file(s, CHECKPOINT, s->checkpoint.data, s->checkpoint.len));
+    assert_true(read_file(SINGLE "/00000000000000000662.log", &later));
+    free(write_file(s, "00000000000000000662.log", later.data, later.len));
+    assert_true(metadata_replay_step(o.replay, 0, &applied, &failure));
+    assert_true(applied);
+    assert_int_equal(metadata_replay_next_offset(o.replay), 706);
+    assert_int_equal(before->last_offset, 217);
+    assert_false(image_equal(before->image, metadata_replay_view(o.replay)->image));
+    assert_true(metadata_replay_catch_up(o.replay, &failure));
+    assert_int_equal(metadata_replay_next_offset(o.replay), LOG_END);
+    bytebuf_release(&later);
+    opened_release(&o);
+    free(first);
+}
+
 static void a_preallocated_end_is_the_end(void **state)
 {
     struct scratch *s = *state;
@@ -315,6 +343,7 @@ int main(void)
         cmocka_unit_test(steps_are_commits),
         WITH_FILES(offsets_that_are_not_there_are_refused),
         WITH_FILES(a_growing_log_is_followed),
+        WITH_FILES(a_log_that_moved_on_is_caught_up_with),
         WITH_FILES(a_preallocated_end_is_the_end),
         WITH_FILES(damage_is_named),
         WITH_FILES(a_truncated_snapshot_is_refused),
