@@ -74,6 +74,13 @@ int64_t quorum_node_log_end(const struct quorum_node *node)
     return log_end_offset(node->log);
 }
 
+int32_t quorum_node_log_end_epoch(const struct quorum_node *node)
+{
+    if (node->observer)
+        return observer_last_epoch(node->observer);
+    return quorum_epoch_of(quorum_core_term_of(node->core, quorum_core_last_index(node->core)));
+}
+
 int64_t quorum_node_high_watermark(const struct quorum_node *node)
 {
     return node->high_watermark;

@@ -33,6 +33,8 @@ bool quorum_node_leader(const struct quorum_node *node, struct quorum_leader *re
 
 int64_t quorum_node_log_start(const struct quorum_node *node);
 int64_t quorum_node_log_end(const struct quorum_node *node);
+/* Of the last batch, or the checkpoint that the log begins with; after `opened`. */
+int32_t quorum_node_log_end_epoch(const struct quorum_node *node);
 /* Behind the last committed batch, and behind the last that was given out. */
 int64_t quorum_node_high_watermark(const struct quorum_node *node);
 int64_t quorum_node_given_out(const struct quorum_node *node);

@@ -406,6 +406,11 @@ void observer_go_to_leader(struct quorum_observer *o)
     observer_retry(o, o->known_endpoint && !here && o->attempts == 0 ? 1 : pause_of(o));
 }
 
+int32_t observer_last_epoch(const struct quorum_observer *o)
+{
+    return o->last_epoch;
+}
+
 bool observer_leader_endpoint(const struct quorum_observer *o, struct endpoint *ret_endpoint)
 {
     if (!o->known_endpoint || o->node->leader_id < 0)

@@ -39,6 +39,7 @@ bool observer_leader_endpoint(const struct quorum_observer *observer,
                               struct endpoint *ret_endpoint);
 /* What it knows of the voters, for the core that takes its place. */
 void observer_hand_over(const struct quorum_observer *observer, struct quorum_opening *to);
+int32_t observer_last_epoch(const struct quorum_observer *observer); /* of its log's end */
 /* As of an offset; NULL: the log names none. Borrowed. */
 struct quorum_voters *observer_voters_at(const struct quorum_observer *observer,
                                          int64_t end_offset);

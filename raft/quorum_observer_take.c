@@ -35,11 +35,6 @@ struct quorum_voters *observer_voters_at(const struct quorum_observer *o, int64_
     return NULL;
 }
 
-static int32_t last_epoch(const struct quorum_observer *o)
-{
-    return o->last_epoch;
-}
-
 void observer_fetch(struct quorum_observer *o)
 {
     struct quorum_node *node = o->node;
@@ -51,7 +46,7 @@ void observer_fetch(struct quorum_observer *o)
     message_struct_init(&fetch_request_fetch_partition_struct, &partition, 1);
     partition.current_leader_epoch = o->scouting ? MAX(node->epoch, o->scout_epoch) : node->epoch;
     partition.fetch_offset = log_end_offset(node->log);
-    partition.last_fetched_epoch = last_epoch(o);
+    partition.last_fetched_epoch = o->last_epoch;
     partition.log_start_offset = log_start_offset(node->log);
     partition.replica_directory_id = node->config.directory_id;
     partition.high_watermark = node->high_watermark;

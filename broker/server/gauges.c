@@ -106,7 +106,7 @@ int64_t gauge_sum(const struct gauges *gauges, enum gauge gauge)
 /* The exporter turns a text into a label. */
 static void write_raft_state(const struct gauges *gauges, struct metrics_writer *writer)
 {
-    static const char *const names[] = {"leader", "follower", "unattached"};
+    static const char *const names[] = {"leader", "follower", "observer", "unattached"};
     struct metric_label label = {"current_state",
                                  str_of(names[gauge_sum(gauges, GAUGE_RAFT_STATE)])};
     metrics_write_plain(writer, METRIC_GAUGE, "kafka_server_raftmetrics", &label, 1, 1);

@@ -55,7 +55,12 @@ enum gauge {
     GAUGE_COUNT,
 };
 
-enum raft_state { RAFT_STATE_LEADER, RAFT_STATE_FOLLOWER, RAFT_STATE_UNATTACHED };
+enum raft_state {
+    RAFT_STATE_LEADER,
+    RAFT_STATE_FOLLOWER,
+    RAFT_STATE_OBSERVER,
+    RAFT_STATE_UNATTACHED
+};
 
 struct gauges;
 

@@ -23,31 +23,32 @@ static void turn_windows(struct quorum_gauges *q, int64_t now_us, int64_t end_of
         q->before.start_us = now_us, q->before.start_offset = end_offset;
 }
 
-static int32_t log_end_epoch(const struct quorum_core *core)
+/* core NULL: the node follows from outside. */
+static enum raft_state state_of(const struct quorum_core *core, int32_t leader)
 {
-    uint64_t term = quorum_core_term_of(core, quorum_core_last_index(core));
-    return (int32_t)term - 1;
+    if (core != NULL && quorum_core_is_leader(core))
+        return RAFT_STATE_LEADER;
+    if (leader < 0)
+        return RAFT_STATE_UNATTACHED;
+    return core != NULL ? RAFT_STATE_FOLLOWER : RAFT_STATE_OBSERVER;
 }
 
 void quorum_gauges_refresh(struct quorum_gauges *q, const struct quorum_node *quorum,
                            int64_t now_us, struct gauges *to)
 {
-    const struct quorum_core *core = quorum == NULL ? NULL : quorum_node_core(quorum);
-    if (core == NULL)
+    if (quorum == NULL || !quorum_node_is_open(quorum))
         return;
+    const struct quorum_core *core = quorum_node_core(quorum);
     int64_t end = quorum_node_log_end(quorum);
     turn_windows(q, now_us, end);
     int32_t leader = quorum_node_leader_id(quorum);
-    gauge_set(to, GAUGE_RAFT_STATE, 0,
-              quorum_core_is_leader(core) ? RAFT_STATE_LEADER
-              : leader >= 0               ? RAFT_STATE_FOLLOWER
-                                          : RAFT_STATE_UNATTACHED);
+    gauge_set(to, GAUGE_RAFT_STATE, 0, state_of(core, leader));
     gauge_set(to, GAUGE_RAFT_EPOCH, 0, quorum_node_epoch(quorum));
     gauge_set(to, GAUGE_RAFT_LEADER, 0, leader);
     gauge_set(to, GAUGE_RAFT_HIGH_WATERMARK, 0, quorum_node_high_watermark(quorum));
     gauge_set(to, GAUGE_RAFT_LOG_END_OFFSET, 0, end);
-    gauge_set(to, GAUGE_RAFT_LOG_END_EPOCH, 0, log_end_epoch(core));
-    const struct quorum_voters *voters = quorum_core_voters(core);
+    gauge_set(to, GAUGE_RAFT_LOG_END_EPOCH, 0, quorum_node_log_end_epoch(quorum));
+    const struct quorum_voters *voters = quorum_node_voters(quorum);
     gauge_set(to, GAUGE_RAFT_VOTERS, 0, voters == NULL ? 0 : quorum_voters_count(voters));
     int64_t span_us = now_us - q->before.start_us;
     gauge_set(to, GAUGE_RAFT_APPEND_RATE, 0,

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -126,6 +127,13 @@ def blank_brokers_join(cluster):
     create(first, [f"t{i}" for i in range(10)], 4)
     wait_for("the topics on the other broker", lambda: len(topics_of(second)) == 10)
     write_to(second, "t3")
+    url = f"http://127.0.0.1:{second.admin_port}/metrics"
+
+    def observes():
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return 'current_state="observer"' in answer.read().decode()
+
+    wait_for("the metric says observer", observes)
     owners = {
         p.leader for t in admin(first).list_topics(timeout=10).topics.values()
         for p in t.partitions.values()
