@@ -151,6 +151,8 @@ class Fixture:
         """(stdout, stderr, exit code or "timeout")"""
         for pattern, shorter in WAITS:
             command = pattern.sub(shorter, command)
+        if self.spec["nodes"] > 1:  # the next tool may ask a broker that has not heard of it yet
+            command = command.replace(" && kafka-", " && sleep 1 && kafka-")
         process = subprocess.Popen(["bash", "-c", self.fill(command)], cwd=self.folder,
                                    env=self.environment, stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -221,7 +223,19 @@ class Fixture:
                 f.write(str(self.nodes[-1].pid))
         for i in nodes:
             self.wait_ready(i)
+        if self.spec["nodes"] > 1:
+            self.wait_all_known()
         return [(step, self.prepare(step)) for step in self.spec.get("prep") or []]
+
+    def wait_all_known(self):
+        """Every node has heard of every broker."""
+        deadline = time.monotonic() + 60
+        for i in range(1, self.spec["nodes"] + 1):
+            command = "kafka-broker-api-versions.sh --bootstrap-server 127.0.0.1:{PORT%d}" % i
+            while self.shell(command)[0].count("(id: ") < self.spec["nodes"]:
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"node {i} does not hear of all brokers")
+                time.sleep(0.1)
 
     def wait_ready(self, i):
         deadline = time.monotonic() + 60
