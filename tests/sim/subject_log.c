@@ -55,14 +55,18 @@ static void stop(void *ctx)
     log_app_stop(w->app.node);
 }
 
-/* A truncation that did not succeed may be undone until it is synced. So that a restart sees either
- * the one or the other for good, the page cache goes, too. */
+/* A truncation that did not succeed may be undone until it is synced; so may that of an append that
+ * failed, and was taken back. So that a restart sees either the one or the other for good, the page
+ * cache goes, too. */
 static void before_start(void *ctx)
 {
     struct log_world *w = ctx;
     bool truncating = false;
-    for (int i = 0; i < LOG_APP_PARTITIONS; i++)
-        truncating |= w->app.models[i].truncating;
+    for (int i = 0; i < LOG_APP_PARTITIONS; i++) {
+        const struct log_model *m = &w->app.models[i];
+        truncating |= m->truncating ||
+                      (w->nemesis.fault == NEMESIS_WRITE_ERRORS && m->confirmed_end < m->end);
+    }
     if (truncating)
         sim_node_power_cut(w->app.node);
 }
