@@ -125,13 +125,16 @@ static bool read_numbers(struct command *command, struct failure *failure)
     command->partition = -1;
     command->max_messages = -1;
     command->timeout_ms = INT64_MAX;
-    return (options_value(options, "bootstrap-server", &command->bootstrap) == 0 &&
-            options_value(options, "topic", &command->topic) == 0 &&
-            options_value(options, "include", &command->include) == 0 &&
-            options_int(options, "partition", &command->partition) == 0 &&
-            options_int(options, "max-messages", &command->max_messages) == 0 &&
-            options_long(options, "timeout-ms", &command->timeout_ms) == 0) ||
-           bad_option(command, failure);
+    bool ok = (options_value(options, "bootstrap-server", &command->bootstrap) == 0 &&
+               options_value(options, "topic", &command->topic) == 0 &&
+               options_value(options, "include", &command->include) == 0 &&
+               options_int(options, "partition", &command->partition) == 0 &&
+               options_int(options, "max-messages", &command->max_messages) == 0 &&
+               options_long(options, "timeout-ms", &command->timeout_ms) == 0);
+    /* Less than nothing is no limit. */
+    if (ok && command->timeout_ms < 0)
+        command->timeout_ms = INT64_MAX;
+    return ok || bad_option(command, failure);
 }
 
 /* -1: refused with the usage; 0: read; 1: the failure. */
