@@ -144,7 +144,7 @@ static bool choose(struct quorum_observer *o)
     }
     size_t count = candidate_count(o);
     for (size_t i = 0; i < count; i++)
-        if (candidate(o, (attempt / (o->known_endpoint ? 2 : 1) + i) % count, &o->target))
+        if (candidate(o, o->rotation++ % count, &o->target))
             return true;
     return false;
 }
@@ -389,6 +389,7 @@ bool observer_learn(struct quorum_observer *o, int32_t epoch, int32_t leader_id,
         o->known_endpoint = find_endpoint(o, leader_id, &o->leader_endpoint);
         same &= !o->known_endpoint;
     }
+    o->news |= !same;
     if (!same) {
         node->handler->on_follower(node->ctx, node->epoch, node->leader_id);
         node_schedule(node);
@@ -400,10 +401,12 @@ void observer_go_to_leader(struct quorum_observer *o)
 {
     bool here = o->known_endpoint && o->target.port == o->leader_endpoint.port &&
                 strcmp(o->target.host, o->leader_endpoint.host) == 0;
-    if (o->known_endpoint && !here)
-        o->attempts = o->attempts <= 2 ? 0 : o->attempts + o->attempts % 2;
-    /* The first way to a leader is free, a circle of nodes that name each other is not. */
-    observer_retry(o, o->known_endpoint && !here && o->attempts == 0 ? 1 : pause_of(o));
+    /* The way to a new leader is free, a circle of nodes that know no better is not. */
+    bool at_once = o->known_endpoint && !here && o->news;
+    if (at_once)
+        o->attempts += o->attempts % 2;
+    o->news = false;
+    observer_retry(o, at_once ? 1 : pause_of(o));
 }
 
 int32_t observer_last_epoch(const struct quorum_observer *o)

@@ -52,6 +52,8 @@ struct quorum_observer {
     bool asking;
     int16_t fetch_version, snapshot_version, cluster_version;
     unsigned attempts; /* since the last good answer */
+    size_t rotation;   /* whom to ask next beside the leader */
+    bool news;         /* the last answer told of another leader */
     int64_t asked_ms;
     int64_t heard_ms; /* when a leader last answered as one */
     bool known_endpoint;

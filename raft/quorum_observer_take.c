@@ -312,6 +312,8 @@ static void look_for_leader(struct quorum_observer *o, const struct fetch_respon
         return;
     }
     const struct endpoint *endpoint = endpoint_of(response, data->current_leader.leader_id, &room);
+    o->news |= o->scout_epoch != data->current_leader.leader_epoch ||
+               o->scout_leader != data->current_leader.leader_id;
     o->scout_epoch = data->current_leader.leader_epoch;
     o->scout_leader = data->current_leader.leader_id;
     if (endpoint) {
