@@ -252,6 +252,28 @@ static void set_linked(struct formation_driver *d, bool linked)
     }
 }
 
+/* Formations with data have nothing to ask for: the voters of a static quorum are asked here, until
+ * all have answered. */
+static void ask_uncounted(struct formation_driver *d)
+{
+    const struct formation_config *f = &d->config.formation;
+    struct formation_message ask = {
+        .ask = true,
+        .node_id = f->node_id,
+        .directory_id = d->config.directory_id,
+        .listed_hash = f->listed_hash,
+        .has_data = true,
+        .voters = d->collected.voters,
+        .self = f->self,
+    };
+    memcpy(ask.cluster_id, d->collected.cluster_id, sizeof(ask.cluster_id));
+    for (int i = 0; i < f->listed_count; i++) {
+        struct contact *contact = &d->contacts[i];
+        if (i != f->self_index && !d->collect.answers[i])
+            say_to(contact, &ask);
+    }
+}
+
 static void carry_out(struct formation_driver *d, const struct formation_action *action)
 {
     switch (action->type) {
@@ -294,7 +316,8 @@ static void run(struct formation_driver *d)
     if (d->stopping || d->observing)
         return;
     int64_t deadline_ms = formation_deadline_ms(d->formation);
-    if (formation_state(d->formation) == FORMATION_BOUND && deadline_ms != INT64_MAX)
+    if (d->collecting ||
+        (formation_state(d->formation) == FORMATION_BOUND && deadline_ms != INT64_MAX))
         deadline_ms = MIN(deadline_ms, env_now_ms(d->loop->env) + LOOK_MS);
     /* With nothing left to settle nobody is asked any more. */
     set_linked(d, deadline_ms != INT64_MAX || formation_state(d->formation) != FORMATION_BOUND);
@@ -316,6 +339,8 @@ static void tick(struct timer *timer)
     struct formation_driver *d = CONTAINER_OF(timer, struct formation_driver, timer);
     look(d);
     formation_tick(d->formation, env_now_ms(d->loop->env));
+    if (d->collecting && !d->observing)
+        ask_uncounted(d);
     run(d);
 }
 
