@@ -91,7 +91,8 @@ static uint64_t trim(struct quorum_node *node)
 {
     if (!node->cleaning)
         choose_doomed(node);
-    int64_t start = node->kept.items[0].id.end_offset;
+    /* What is to be given out once more stays: the next checkpoint takes it along. */
+    int64_t start = MIN(node->kept.items[0].id.end_offset, node->given_out);
     if (start > log_start_offset(node->log))
         (void)log_increment_start_offset(node->log, start);
     if (!node->cleaning) {

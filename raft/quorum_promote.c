@@ -32,6 +32,11 @@ static void make_core_done(struct work *work)
         o->kept = (struct quorum_kept_list){0};
         observer_free(node->observer);
         node->observer = NULL;
+        /* A checkpoint that had been fetched, and not been installed yet, took the log's place. */
+        if (log_start_offset(node->log) > node->given_out) {
+            node->voters_offset = o->voters_offset;
+            give_checkpoint(node, node->kept.items[node->kept.count - 1].id);
+        }
     }
     opening_free(o);
     node_schedule(node);
