@@ -136,7 +136,7 @@ static bool take_run(struct batch_file *file, size_t len, size_t *ret_run, size_
 
 bool batch_file_next(struct batch_file *file, struct bytes *ret_run, struct failure *failure)
 {
-    size_t want = RUN_BYTES, len, run, need;
+    size_t want = RUN_BYTES, len = 0, run, need;
     struct stat st;
     if (fstat(file->fd, &st) != 0 || !S_ISREG(st.st_mode))
         return failure_set(failure, KAFKA_ERROR_KAFKA_STORAGE_ERROR, "%s is no regular file",

@@ -427,7 +427,7 @@ static bool open_file(struct files_source *f, const char *path, struct failure *
     const char *slash = strrchr(path, '/');
     struct log_file_name name = log_file_parse(slash ? slash + 1 : path);
     bool snapshot;
-    int64_t base;
+    int64_t base = 0;
     if (!is_snapshot(path, &snapshot, &base, failure))
         return false;
     if (snapshot) {
