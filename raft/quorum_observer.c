@@ -245,17 +245,23 @@ static int16_t version_of(const struct api_versions_response *response, int16_t 
     return -1;
 }
 
+bool observer_was_answered(struct quorum_observer *o, int status)
+{
+    o->asking = false;
+    if (status == 0)
+        return true;
+    if (status != -ECANCELED)
+        observer_give_up(o, "broke the connection: %s", strerror(-status));
+    node_schedule(o->node);
+    node_close_if_idle(o->node);
+    return false;
+}
+
 static void on_versions(struct client_request *request, int status, struct buf *frame)
 {
     struct quorum_observer *o = observer_of(request);
-    o->asking = false;
-    if (status != 0) {
-        if (status != -ECANCELED)
-            observer_give_up(o, "broke the connection: %s", strerror(-status));
-        node_schedule(o->node);
-        node_close_if_idle(o->node);
+    if (!observer_was_answered(o, status))
         return;
-    }
     struct arena arena;
     struct api_versions_response response;
     arena_init(&arena, 0);
@@ -302,14 +308,8 @@ static void refuse_cluster(struct quorum_observer *o, struct str theirs)
 static void on_cluster(struct client_request *request, int status, struct buf *frame)
 {
     struct quorum_observer *o = observer_of(request);
-    o->asking = false;
-    if (status != 0) {
-        if (status != -ECANCELED)
-            observer_give_up(o, "broke the connection: %s", strerror(-status));
-        node_schedule(o->node);
-        node_close_if_idle(o->node);
+    if (!observer_was_answered(o, status))
         return;
-    }
     struct arena arena;
     struct describe_cluster_response response;
     arena_init(&arena, 0);

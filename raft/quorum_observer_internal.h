@@ -92,6 +92,8 @@ bool observer_decode(struct quorum_observer *o, int16_t api_key, int16_t version
                      struct arena *arena, void *ret_response);
 /* The connection ends; the next controller is asked after a pause. */
 void observer_retry(struct quorum_observer *o, int64_t pause_ms);
+/* The request under way has ended: false, and the connection is seen to, where nothing came. */
+bool observer_was_answered(struct quorum_observer *o, int status);
 /* The same, and says why; nothing is said twice in a row within a minute. */
 __attribute__((format(printf, 2, 3))) void observer_give_up(struct quorum_observer *o,
                                                             const char *format, ...);

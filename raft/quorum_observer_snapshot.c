@@ -168,14 +168,8 @@ static void take_response(struct quorum_observer *o, struct buf *frame,
 static void piece_came(struct client_request *request, int status, struct buf *frame)
 {
     struct quorum_observer *o = observer_of(request);
-    o->asking = false;
-    if (status != 0) {
-        if (status != -ECANCELED)
-            observer_give_up(o, "broke the connection: %s", strerror(-status));
-        node_schedule(o->node);
-        node_close_if_idle(o->node);
+    if (!observer_was_answered(o, status))
         return;
-    }
     struct arena arena;
     struct fetch_snapshot_response response;
     arena_init(&arena, 0);

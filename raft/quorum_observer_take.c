@@ -358,14 +358,8 @@ static void take_response(struct quorum_observer *o, const struct fetch_response
 void observer_fetched(struct client_request *request, int status, struct buf *frame)
 {
     struct quorum_observer *o = observer_of(request);
-    o->asking = false;
-    if (status != 0) {
-        if (status != -ECANCELED)
-            observer_give_up(o, "broke the connection: %s", strerror(-status));
-        node_schedule(o->node);
-        node_close_if_idle(o->node);
+    if (!observer_was_answered(o, status))
         return;
-    }
     struct arena arena;
     struct fetch_response response;
     arena_init(&arena, 0);
