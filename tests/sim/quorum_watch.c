@@ -44,7 +44,9 @@ const struct quorum_node *quorum_watch_quorum(const struct quorum_watch *w, int 
     const struct metadata_loop *loop = node ? node_metadata_loop(node) : NULL;
     const struct quorum_node *quorum = loop ? metadata_loop_quorum(loop) : NULL;
     /* Also one that failed just now: what it published before counts. */
-    return quorum && quorum->phase == QUORUM_RUNNING && quorum->log ? quorum : NULL;
+    bool open = quorum && quorum->phase == QUORUM_RUNNING && quorum->log;
+    /* A log that failed in the middle of a cut has no shape. */
+    return open && quorum->log->segment_count > 0 ? quorum : NULL;
 }
 
 const struct image *quorum_watch_image(const struct quorum_watch *w, int at)
