@@ -74,12 +74,19 @@ static void peer_free(struct peer *peer)
     free(peer);
 }
 
+static void init(struct peer *peer, struct quorum_peers *peers, const struct quorum_peer_id *id)
+{
+    *peer = (struct peer){.peers = peers,
+                          .id = *id,
+                          .heard_ms = INT64_MIN,
+                          .gone_ms = INT64_MIN,
+                          .asked_ms = INT64_MIN};
+}
+
 static struct peer *add(struct quorum_peers *peers, const struct quorum_peer_id *id)
 {
-    struct peer *peer = mem_calloc(1, sizeof(*peer));
-    peer->peers = peers;
-    peer->id = *id;
-    peer->heard_ms = peer->gone_ms = INT64_MIN;
+    struct peer *peer = mem_alloc(sizeof(*peer));
+    init(peer, peers, id);
     VEC_PUSH(peers->items, peers->count, peers->capacity) = peer;
     return peer;
 }
@@ -94,8 +101,7 @@ struct peer *peers_meet(struct quorum_peers *peers, const struct quorum_peer_id 
         if (peer->wanted || peer->session != 0)
             continue;
         quorum_voters_unref(peer->self);
-        *peer =
-            (struct peer){.peers = peers, .id = *id, .heard_ms = INT64_MIN, .gone_ms = INT64_MIN};
+        init(peer, peers, id);
         return peer;
     }
     return NULL;
@@ -311,6 +317,21 @@ static void want_contacts(struct quorum_peers *peers)
     }
 }
 
+/* A leader or candidate may have become a voter in a part of the log that is not here yet: that
+ * part comes only when its appends are answered. */
+static void want_askers(struct quorum_peers *peers)
+{
+    int64_t now_ms = env_now_ms(peers->env);
+    for (size_t i = 0; i < peers->count; i++) {
+        struct peer *peer = peers->items[i];
+        struct endpoint endpoint;
+        if (!peer->wanted && peer->asked_ms != INT64_MIN &&
+            now_ms - peer->asked_ms < PEER_SILENCE_MS && peer->self &&
+            endpoint_of(peers, &peer->self->servers[0], &endpoint))
+            want(peer, &endpoint);
+    }
+}
+
 static void drop_unwanted(struct quorum_peers *peers)
 {
     size_t kept = 0;
@@ -337,6 +358,7 @@ static void refresh(struct quorum_peers *peers)
         peers->items[i]->wanted = false;
     if (!voters || !want_voters(peers, voters))
         want_contacts(peers);
+    want_askers(peers);
     drop_unwanted(peers);
 }
 

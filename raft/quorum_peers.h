@@ -4,8 +4,10 @@
  * transport of a quorum node.
  *
  * Whom we talk to follows the newest voters in the log; before the log names any, those given at
- * the start, or end points whose nodes are not known yet. End points that change are taken over,
- * host names are resolved at every attempt. Messages to a peer that is not connected are dropped.
+ * the start, or end points whose nodes are not known yet. Besides, whoever sends appends or asks
+ * for votes is answered: it may have become a voter while we were away. End points that change are
+ * taken over, host names are resolved at every attempt. Messages to a peer that is not connected
+ * are dropped.
  *
  * Who may talk to us is decided by the hello: the same cluster, looking for us and nobody else, and
  * not a second living node with a node id or a directory id that is taken. What is refused gets a

@@ -216,6 +216,11 @@ bool quorum_peers_knows(const struct quorum_peers *peers, uint64_t session)
     return peers->running && peer_of(peers, session) != NULL;
 }
 
+static bool wants_answer(enum quorum_message_type type)
+{
+    return type == QUORUM_APPEND || type == QUORUM_VOTE || type == QUORUM_INSTALL;
+}
+
 enum kafka_error quorum_peers_receive(struct quorum_peers *peers, uint64_t session,
                                       const struct quorum_wire_header *header, struct bytes body,
                                       struct buf *frame)
@@ -235,6 +240,8 @@ enum kafka_error quorum_peers_receive(struct quorum_peers *peers, uint64_t sessi
         return KAFKA_ERROR_INVALID_REQUEST;
     }
     message.peer = peer->id;
+    if (wants_answer(message.type))
+        peer->asked_ms = peer->heard_ms;
     if (peers->node)
         quorum_node_receive(peers->node, &message);
     quorum_wire_release(&message);

@@ -34,6 +34,7 @@ struct peer {
     struct uuid incarnation_id;
     char host[HOST_MAX + 1];
     int64_t heard_ms, gone_ms;
+    int64_t asked_ms; /* when it last sent what wants a message for an answer; INT64_MIN: never */
     bool wants_to_vote;
     struct quorum_voters *self;
 };

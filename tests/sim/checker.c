@@ -164,7 +164,8 @@ static void place(struct sent_batch *b, int64_t offset, int power_cuts)
         drop_tail(p, MIN(b->offset, offset), power_cuts);
     }
     if (b->offset == offset) {
-        /* It may have gone with the power and come again: who asked in between saw the end before it. */
+        /* It may have gone with the power and come again: who asked in between saw the end before
+         * it. */
         if (may_be_lost(b, power_cuts))
             b->placed_at = ++p->checker->clock;
         b->power_cuts = MAX(b->power_cuts, power_cuts);

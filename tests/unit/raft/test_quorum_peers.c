@@ -1,5 +1,6 @@
 /* Who may talk to a node of the quorum: hellos of friends, strangers, doubles and liars. */
-#include "raft/quorum_peers.h"
+#include "raft/quorum_node_internal.h"
+#include "raft/quorum_peers_internal.h"
 
 #include "common/base/check.h"
 #include "common/base/logger.h"
@@ -301,6 +302,73 @@ static void test_strangers_do_not_fill_the_memory(void **state)
     teardown_world(&w);
 }
 
+/* Node 1's log says that node 2 has disk 2; it has disk 5 by now, and asks for something. */
+static bool is_answered(struct world *w, const struct quorum_message *message)
+{
+    struct quorum_core *core = quorum_core_new(&(struct quorum_core_config){
+        .node_id = 1,
+        .directory_id = directory(1),
+        .election_timeout_ms = 1000,
+        .heartbeat_ms = 100,
+        .install_timeout_ms = 30000,
+    });
+    struct quorum_voters *voters = quorum_voters_copy(w->self);
+    assert_int_equal(quorum_voters_add(voters, 2, directory(2), QUORUM_VOTER), 0);
+    quorum_voters_add_listener(voters, STR("CONTROLLER"), STR("there"), 9093);
+    assert_int_equal(quorum_core_load_batch(core, 1, 1, 1, voters), 0);
+    struct quorum_node node = {.core = core}; /* not running: it listens to nothing */
+    quorum_peers_bind(w->peers, &node);
+
+    struct peer_hello hello = hello_of(2, 5, 1);
+    uint64_t session = say(w, &hello, "10.0.0.2");
+    assert_true(session != 0);
+    if (message) {
+        struct bytebuf frame;
+        struct quorum_wire_header header = {.key = quorum_wire_key_of(message->type)};
+        bytebuf_init(&frame);
+        quorum_wire_encode(message, BYTES_NULL, NULL, &header, &frame);
+        struct buf *buf = bytebuf_to_buf(&frame);
+        struct bytes body = {buf->data + 4, (int32_t)buf->size_bytes - 4};
+        assert_int_equal(quorum_wire_read_header(&body, &header), 0);
+        assert_int_equal(quorum_peers_receive(w->peers, session, &header, body, buf),
+                         KAFKA_ERROR_NONE);
+        buf_unref(buf);
+    }
+    w->peers->timer.fire(&w->peers->timer);
+    const struct peer *peer = peers_find(w->peers, quorum_raft_id(directory(5)));
+    bool linked = peer->link != NULL;
+    if (linked)
+        assert_string_equal(peer->endpoint.host, "there");
+    w->fake.now_us += 10000000;
+    w->peers->timer.fire(&w->peers->timer);
+    assert_null(peer->link);
+    w->peers->node = NULL;
+    quorum_voters_unref(voters);
+    quorum_core_free(core);
+    return linked;
+}
+
+static void test_an_unknown_leader_is_answered(void **state)
+{
+    (void)state;
+    static const struct {
+        struct quorum_message message;
+        bool answered;
+    } cases[] = {
+        {{.type = QUORUM_APPEND, .term = 5, .append = {.prev_index = 9, .prev_term = 4}}, true},
+        {{.type = QUORUM_VOTE, .term = 5, .vote = {.last_index = 9, .last_term = 4}}, true},
+        {{.type = QUORUM_VOTE_RESULT, .term = 5}, false},
+        {{0}, false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct world w;
+        setup_world(&w);
+        bool any = cases[i].message.type != 0;
+        assert_int_equal(is_answered(&w, any ? &cases[i].message : NULL), cases[i].answered);
+        teardown_world(&w);
+    }
+}
+
 static void test_senseless_hellos(void **state)
 {
     (void)state;
@@ -326,6 +394,7 @@ int main(void)
         cmocka_unit_test(test_doubles),
         cmocka_unit_test(test_a_silent_session_gives_way),
         cmocka_unit_test(test_strangers_do_not_fill_the_memory),
+        cmocka_unit_test(test_an_unknown_leader_is_answered),
         cmocka_unit_test(test_senseless_hellos),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
