@@ -27,6 +27,7 @@ const struct api_handler api_handlers[] = {
     {API_UPDATE_FEATURES, 0, 2, handle_update_features},
     {API_ENVELOPE, 0, 0, handle_envelope},
     {API_FETCH_SNAPSHOT, 0, 1, handle_fetch_snapshot},
+    {API_ALTER_PARTITION, 2, 3, handle_alter_partition},
     {API_DESCRIBE_CLUSTER, 0, 2, handle_describe_cluster},
     {API_DESCRIBE_PRODUCERS, 0, 0, handle_describe_producers},
     {API_BROKER_REGISTRATION, 0, 4, handle_broker_registration},

@@ -10,6 +10,7 @@ struct request;
 void handle_add_raft_voter(struct request *request);
 void handle_allocate_producer_ids(struct request *request);
 void handle_alter_configs(struct request *request);
+void handle_alter_partition(struct request *request);
 void handle_api_versions(struct request *request);
 void handle_broker_heartbeat(struct request *request);
 void handle_broker_registration(struct request *request);

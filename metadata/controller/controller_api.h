@@ -10,6 +10,7 @@
 
 #include "common/protocol/messages/allocate_producer_ids.h"
 #include "common/protocol/messages/alter_configs.h"
+#include "common/protocol/messages/alter_partition.h"
 #include "common/protocol/messages/broker_heartbeat.h"
 #include "common/protocol/messages/broker_registration.h"
 #include "common/protocol/messages/controller_registration.h"
@@ -42,6 +43,9 @@ CONTROLLER_API(incremental_alter_configs);
 CONTROLLER_API(broker_registration);
 CONTROLLER_API(broker_heartbeat);
 CONTROLLER_API(unregister_broker);
+/* alter_partition.c: versions 2 and 3. The member of an ISR whose epoch is -1 is taken as the one
+ * that is registered. */
+CONTROLLER_API(alter_partition);
 /* controllers.c */
 CONTROLLER_API(controller_registration);
 CONTROLLER_API(unregister_controller);

@@ -12,6 +12,7 @@ void partition_change_init(struct partition_change *change, struct uuid topic_id
         .topic_id = topic_id,
         .partition = partition,
         .unclean_node = -1,
+        .moved_node = -1,
         .isr = partition_isr(partition),
         .replicas = partition_replicas(partition),
         .removing = partition_removing(partition),
@@ -20,14 +21,19 @@ void partition_change_init(struct partition_change *change, struct uuid topic_id
     };
 }
 
-struct node_list node_list_without(struct node_list list, int32_t node, struct arena *arena)
+struct node_list node_list_minus(struct node_list list, struct node_list minus, struct arena *arena)
 {
     int32_t *ids = ARENA_ARRAY(arena, int32_t, list.count), count = 0;
     for (int32_t i = 0; i < list.count; i++) {
-        if (list.ids[i] != node)
+        if (!node_list_contains(minus, list.ids[i]))
             ids[count++] = list.ids[i];
     }
     return (struct node_list){ids, count};
+}
+
+struct node_list node_list_without(struct node_list list, int32_t node, struct arena *arena)
+{
+    return node_list_minus(list, (struct node_list){&node, 1}, arena);
 }
 
 static int ascending(const void *a, const void *b)
@@ -50,6 +56,7 @@ static struct node_list wanted_elr(const struct partition_change *change, struct
         for (int32_t i = 0; i < sources[s].count; i++) {
             int32_t node = sources[s].ids[i];
             if (!node_list_contains(change->isr, node) && node != change->unclean_node &&
+                node_list_contains(change->replicas, node) &&
                 !node_list_contains((struct node_list){ids, count}, node))
                 ids[count++] = node;
         }
@@ -69,7 +76,7 @@ static bool may_lead_cleanly(const struct partition_change *change, struct node_
 {
     bool eligible = change->isr.count > 0 ? node_list_contains(change->isr, node)
                                           : node_list_contains(elr, node);
-    return eligible && change->may_lead(change->may_lead_ctx, node);
+    return eligible && change->may_lead(change->ctx, node);
 }
 
 static struct choice choose_leader(const struct partition_change *change, struct node_list elr)
@@ -87,10 +94,10 @@ static struct choice choose_leader(const struct partition_change *change, struct
             return (struct choice){change->replicas.ids[i], false};
     }
     if (change->elr_enabled && change->isr.count == 0 && elr.count == 0 && last_known.count == 1 &&
-        change->may_lead(change->may_lead_ctx, last_known.ids[0]))
+        change->may_lead(change->ctx, last_known.ids[0]))
         return (struct choice){last_known.ids[0], true};
     for (int32_t i = 0; change->election == ELECTION_UNCLEAN && i < change->replicas.count; i++) {
-        if (change->may_lead(change->may_lead_ctx, change->replicas.ids[i]))
+        if (change->may_lead(change->ctx, change->replicas.ids[i]))
             return (struct choice){change->replicas.ids[i], true};
     }
     return (struct choice){PARTITION_NO_LEADER, false};
@@ -161,7 +168,9 @@ static void set_last_known_leader(const struct partition_change *change,
         record->last_known_elr = ARENA_NEW(arena, int32_t);
         record->last_known_elr[0] = p->leader;
         record->last_known_elr_count = 1;
-    } else if (record->leader >= 0 && p->last_known_elr_count > 0) {
+    } else if (p->last_known_elr_count > 0 &&
+               (record->leader >= 0 ||
+                (record->leader == PARTITION_NO_LEADER_CHANGE && p->leader >= 0))) {
         record->last_known_elr_count = 0;
     }
 }
@@ -174,11 +183,51 @@ static bool record_says_nothing(const struct partition_change_record *r)
            r->directories_count < 0 && r->leader_recovery_state == -1;
 }
 
+/* Once every replica that is to stay is in sync, the others go (KIP-455). */
+static void complete_reassignment(struct partition_change *change, struct arena *arena)
+{
+    if (change->removing.count == 0 && change->adding.count == 0)
+        return;
+    struct node_list isr = node_list_minus(change->isr, change->removing, arena);
+    struct node_list replicas = node_list_minus(change->replicas, change->removing, arena);
+    if (isr.count == 0 || replicas.count == 0 || !holds_all(isr, replicas))
+        return;
+    change->isr = isr;
+    change->replicas = replicas;
+    change->removing = change->adding = (struct node_list){NULL, 0};
+}
+
+/* Where the replicas lie, one for each; NULL where nothing is to be said. */
+static void set_directories(const struct partition_change *change,
+                            struct partition_change_record *record, struct arena *arena)
+{
+    const struct partition_image *p = change->partition;
+    if (change->metadata_version < METADATA_VERSION_DIRECTORIES ||
+        (change->moved_node < 0 && record->replicas_count < 0))
+        return;
+    struct uuid *ids = ARENA_ARRAY(arena, struct uuid, change->replicas.count);
+    for (int32_t i = 0; i < change->replicas.count; i++) {
+        int32_t node = change->replicas.ids[i];
+        if (node == change->moved_node)
+            ids[i] = change->moved_directory;
+        else if (node_list_contains(partition_replicas(p), node))
+            ids[i] = partition_directory_of(p, node);
+        else
+            ids[i] = change->default_directory(change->ctx, node);
+    }
+    if (change->replicas.count == p->replica_count &&
+        memcmp(ids, partition_directories(p), p->replica_count * sizeof(*ids)) == 0)
+        return;
+    record->directories = ids;
+    record->directories_count = change->replicas.count;
+}
+
 bool partition_change_make(struct partition_change *change, struct arena *arena,
                            struct partition_change_record *ret_record)
 {
     const struct partition_image *p = change->partition;
     struct partition_change_record record;
+    complete_reassignment(change, arena);
     message_init(&partition_change_record_desc, &record);
     record.topic_id = change->topic_id;
     record.partition_id = p->id;
@@ -200,6 +249,7 @@ bool partition_change_make(struct partition_change *change, struct arena *arena,
         SET_LIST(&record, adding_replicas, change->adding, arena);
     if (change->recovery_state != p->recovery_state)
         record.leader_recovery_state = change->recovery_state;
+    set_directories(change, &record, arena);
     if (record_says_nothing(&record))
         return false;
     *ret_record = record;

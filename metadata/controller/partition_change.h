@@ -25,7 +25,9 @@ struct partition_change {
     const struct partition_image *partition;
     enum election election;
     bool (*may_lead)(void *ctx, int32_t node); /* alive, and not about to go */
-    void *may_lead_ctx;
+    /* Where a new replica on this broker goes; needed when replicas are added. */
+    struct uuid (*default_directory)(void *ctx, int32_t node);
+    void *ctx;
     int32_t min_isr;
     bool elr_enabled;
     int16_t metadata_version;
@@ -34,14 +36,19 @@ struct partition_change {
     /* What is wanted; partition_change_init sets them to what is. */
     struct node_list isr, replicas, removing, adding;
     int8_t recovery_state;
+    int32_t moved_node; /* its replica's directory becomes moved_directory; -1: nobody's */
+    struct uuid moved_directory;
 };
 
 void partition_change_init(struct partition_change *change, struct uuid topic_id,
                            const struct partition_image *partition);
-/* False when nothing would change. Lists of the record lie in the arena. */
+/* False when nothing would change. A reassignment that `isr` completes is completed. Lists of the
+ * record lie in the arena. */
 bool partition_change_make(struct partition_change *change, struct arena *arena,
                            struct partition_change_record *ret_record);
-/* A list without one node, in the arena. */
+/* A list without some nodes, in the arena. */
+struct node_list node_list_minus(struct node_list list, struct node_list minus,
+                                 struct arena *arena);
 struct node_list node_list_without(struct node_list list, int32_t node, struct arena *arena);
 
 #endif

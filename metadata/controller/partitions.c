@@ -1,81 +1,30 @@
 #include "metadata/controller/partitions.h"
 
 #include "metadata/controller/controller_internal.h"
-#include "metadata/controller/effective_configs.h"
-
-struct leaders {
-    const struct cluster_image *cluster;
-    const struct partition_image *partition;
-    int32_t leaving; /* -1: nobody */
-    int32_t coming;  /* unfenced in the image that the records make; -1: nobody */
-};
-
-static bool may_lead(void *ctx, int32_t node)
-{
-    const struct leaders *leaders = ctx;
-    const struct broker_image *broker = cluster_image_broker(leaders->cluster, node);
-    if (!broker || node == leaders->leaving ||
-        !broker_image_has_directory(broker, partition_directory_of(leaders->partition, node)))
-        return false;
-    return node == leaders->coming || (!broker->fenced && !broker->in_controlled_shutdown);
-}
+#include "metadata/controller/partition_decider.h"
 
 /* What one pass over the partitions that a broker hosts does. */
 struct pass {
-    struct controller *controller;
     struct arena *arena;
     struct metadata_records *records;
-    struct leaders leaders;
+    struct partition_decider decider;
     int32_t broker;
     int32_t unclean_broker;
     bool (*concerns)(const struct partition_image *p, int32_t broker);
     const struct uuid *directories; /* NULL: all */
     int32_t directory_count;
     bool leaves_isr;
-
-    /* Of the topic that the pass is at. */
-    const struct topic_image *topic;
-    int64_t min_isr;
-    enum election election;
 };
-
-static void enter_topic(struct pass *pass, const struct topic_image *topic)
-{
-    const struct controller *c = pass->controller;
-    if (pass->topic == topic)
-        return;
-    pass->topic = topic;
-    pass->min_isr = effective_topic_number(c, topic_name(topic), CONFIG_TOPIC_MIN_INSYNC_REPLICAS);
-    pass->election =
-        effective_topic_bool(c, topic_name(topic), CONFIG_TOPIC_UNCLEAN_LEADER_ELECTION_ENABLE)
-            ? ELECTION_UNCLEAN
-            : ELECTION_ONLINE;
-}
 
 static void change_partition(struct pass *pass, const struct topic_image *topic,
                              const struct partition_image *p)
 {
-    struct controller *c = pass->controller;
     struct partition_change change;
-    struct partition_change_record record;
-    enter_topic(pass, topic);
-    partition_change_init(&change, topic->id, p);
-    change.election = pass->election;
-    pass->leaders.partition = p;
-    change.may_lead = may_lead;
-    change.may_lead_ctx = &pass->leaders;
-    change.min_isr = (int32_t)MIN(pass->min_isr, p->replica_count);
-    change.elr_enabled = controller_elr_enabled(c);
-    change.metadata_version = controller_metadata_version(c);
+    partition_decider_begin(&pass->decider, topic, p, &change);
     change.unclean_node = pass->unclean_broker;
     if (pass->leaves_isr)
         change.isr = node_list_without(change.isr, pass->broker, pass->arena);
-    if (!partition_change_make(&change, pass->arena, &record))
-        return;
-    int16_t version = metadata_version_partition_record(change.metadata_version);
-    struct partition_change_record *added = METADATA_RECORD_ADD(
-        pass->records, pass->arena, partition_change_record, PARTITION_CHANGE, version);
-    *added = record;
+    partition_decider_finish(&pass->decider, &change, pass->arena, pass->records);
 }
 
 static void for_each_hosted(const struct controller *c, int32_t broker,
@@ -134,56 +83,54 @@ static bool has_no_leader(const struct partition_image *p, int32_t broker)
     return p->leader < 0;
 }
 
+/* Of a broker that goes. */
+static void pass_init(struct pass *pass, const struct controller *c, int32_t broker,
+                      struct arena *arena, struct metadata_records *records)
+{
+    *pass = (struct pass){
+        .arena = arena,
+        .records = records,
+        .broker = broker,
+        .unclean_broker = -1,
+        .concerns = is_in_isr_or_leads,
+        .leaves_isr = true,
+    };
+    partition_decider_init(&pass->decider, c);
+    pass->decider.leaving = broker;
+}
+
 static void run_pass(struct pass *pass)
 {
-    pass->leaders.cluster = &controller_image(pass->controller)->cluster;
-    for_each_hosted(pass->controller, pass->broker, visit_in_pass, pass);
+    for_each_hosted(pass->decider.controller, pass->broker, visit_in_pass, pass);
 }
 
 void partitions_broker_fenced(struct controller *c, int32_t broker, struct arena *arena,
                               struct metadata_records *records)
 {
-    struct pass pass = {
-        .controller = c,
-        .arena = arena,
-        .records = records,
-        .broker = broker,
-        .unclean_broker = -1,
-        .leaders = {.leaving = broker, .coming = -1},
-        .concerns = is_in_isr_or_leads,
-        .leaves_isr = true,
-    };
+    struct pass pass;
+    pass_init(&pass, c, broker, arena, records);
     run_pass(&pass);
 }
 
 void partitions_broker_unfenced(struct controller *c, int32_t broker, struct arena *arena,
                                 struct metadata_records *records)
 {
-    struct pass pass = {
-        .controller = c,
-        .arena = arena,
-        .records = records,
-        .broker = broker,
-        .unclean_broker = -1,
-        .leaders = {.leaving = -1, .coming = broker},
-        .concerns = has_no_leader,
-    };
+    struct pass pass;
+    pass_init(&pass, c, broker, arena, records);
+    pass.decider.leaving = -1;
+    pass.decider.coming = broker;
+    pass.concerns = has_no_leader;
+    pass.leaves_isr = false;
     run_pass(&pass);
 }
 
 void partitions_broker_lost_data(struct controller *c, int32_t broker, struct arena *arena,
                                  struct metadata_records *records)
 {
-    struct pass pass = {
-        .controller = c,
-        .arena = arena,
-        .records = records,
-        .broker = broker,
-        .unclean_broker = broker,
-        .leaders = {.leaving = broker, .coming = -1},
-        .concerns = is_in_isr_or_elr,
-        .leaves_isr = true,
-    };
+    struct pass pass;
+    pass_init(&pass, c, broker, arena, records);
+    pass.unclean_broker = broker;
+    pass.concerns = is_in_isr_or_elr;
     run_pass(&pass);
 }
 
@@ -191,18 +138,10 @@ void partitions_directories_lost(struct controller *c, int32_t broker,
                                  const struct uuid *directories, int32_t count, struct arena *arena,
                                  struct metadata_records *records)
 {
-    struct pass pass = {
-        .controller = c,
-        .arena = arena,
-        .records = records,
-        .broker = broker,
-        .unclean_broker = -1,
-        .leaders = {.leaving = broker, .coming = -1},
-        .concerns = is_in_isr_or_leads,
-        .directories = directories,
-        .directory_count = count,
-        .leaves_isr = true,
-    };
+    struct pass pass;
+    pass_init(&pass, c, broker, arena, records);
+    pass.directories = directories;
+    pass.directory_count = count;
     run_pass(&pass);
 }
 

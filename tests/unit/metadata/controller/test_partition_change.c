@@ -74,7 +74,7 @@ static void run(const struct scenario *s)
     partition_change_init(&change, UUID_ZERO, p);
     change.election = s->election;
     change.may_lead = is_alive;
-    change.may_lead_ctx = (void *)(uintptr_t)s->alive;
+    change.ctx = (void *)(uintptr_t)s->alive;
     change.min_isr = s->min_isr;
     change.elr_enabled = !s->no_elr;
     change.metadata_version = s->metadata_version ? s->metadata_version : METADATA_VERSION_LATEST;

@@ -1,0 +1,335 @@
+#include "common/protocol/kafka_error.h"
+#include "tests/unit/metadata/controller/controller_cluster.h"
+
+#define BROKERS 4
+
+/* Four brokers and topic "t" of one partition on brokers 1, 2 and 3, led by 1. */
+struct fixture {
+    struct harness h;
+    int64_t epochs[BROKERS + 1];
+    struct alter_partition_response response;
+};
+
+static const struct partition_image *partition(const struct fixture *f)
+{
+    return harness_partition(&f->h, "t", 0);
+}
+
+static void create_on(struct harness *h, const char *name, const int32_t *replicas, int32_t count)
+{
+    struct create_topics_request request;
+    struct create_topics_response response;
+    message_init(&create_topics_request_desc, &request);
+    request.topics_count = 1;
+    request.topics = MESSAGE_ARRAY(&h->arena, create_topics_request_creatable_topic, 1);
+    request.topics[0].name = arena_str(&h->arena, str_of(name));
+    request.topics[0].num_partitions = -1;
+    request.topics[0].replication_factor = -1;
+    request.topics[0].assignments_count = 1;
+    request.topics[0].assignments =
+        MESSAGE_ARRAY(&h->arena, create_topics_request_creatable_replica_assignment, 1);
+    request.topics[0].assignments[0].broker_ids_count = count;
+    request.topics[0].assignments[0].broker_ids = (int32_t *)(uintptr_t)replicas;
+    controller_create_topics(h->c, &h->ctx, &request, &h->arena, &response, &h->result);
+    assert_int_equal(response.topics[0].error_code, 0);
+    harness_commit(h);
+}
+
+static void setup(struct fixture *f)
+{
+    static const int32_t replicas[] = {1, 2, 3};
+    harness_init(&f->h);
+    for (int32_t id = 1; id <= BROKERS; id++)
+        f->epochs[id] = harness_add_broker(&f->h, id, 1, NULL);
+    create_on(&f->h, "t", replicas, 3);
+}
+
+/* What broker 1 would ask for; the ISR is written in digits. */
+static struct alter_partition_request ask(struct fixture *f, const char *isr)
+{
+    const struct partition_image *p = partition(f);
+    struct arena *arena = &f->h.arena;
+    struct alter_partition_request request;
+    message_init(&alter_partition_request_desc, &request);
+    request.broker_id = 1;
+    request.broker_epoch = f->epochs[1];
+    request.topics_count = 1;
+    request.topics = MESSAGE_ARRAY(arena, alter_partition_request_topic_data, 1);
+    request.topics[0].topic_id = topics_image_find(&harness_image(&f->h)->topics, STR("t"))->id;
+    request.topics[0].partitions_count = 1;
+    request.topics[0].partitions = MESSAGE_ARRAY(arena, alter_partition_request_partition_data, 1);
+    struct alter_partition_request_partition_data *data = &request.topics[0].partitions[0];
+    data->leader_epoch = p->leader_epoch;
+    data->partition_epoch = p->partition_epoch;
+    data->leader_recovery_state = p->recovery_state;
+    data->new_isr_with_epochs_count = (int32_t)strlen(isr);
+    data->new_isr_with_epochs =
+        MESSAGE_ARRAY(arena, alter_partition_request_broker_state, data->new_isr_with_epochs_count);
+    for (int32_t i = 0; i < data->new_isr_with_epochs_count; i++) {
+        data->new_isr_with_epochs[i].broker_id = isr[i] - '0';
+        data->new_isr_with_epochs[i].broker_epoch = f->epochs[isr[i] - '0'];
+    }
+    return request;
+}
+
+static struct alter_partition_request_partition_data *
+only(const struct alter_partition_request *request)
+{
+    return &request->topics[0].partitions[0];
+}
+
+/* The error of the only partition, or of the whole. */
+static int16_t alter(struct fixture *f, const struct alter_partition_request *request)
+{
+    controller_alter_partition(f->h.c, &f->h.ctx, request, &f->h.arena, &f->response, &f->h.result);
+    harness_commit(&f->h);
+    return f->response.error_code ? f->response.error_code
+                                  : f->response.topics[0].partitions[0].error_code;
+}
+
+static void assert_isr(const struct fixture *f, const char *digits)
+{
+    struct node_list isr = partition_isr(partition(f));
+    assert_int_equal(isr.count, strlen(digits));
+    for (int32_t i = 0; i < isr.count; i++)
+        assert_int_equal(isr.ids[i], digits[i] - '0');
+}
+
+static void shrinks_and_grows(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    assert_isr(&f, "123");
+    struct alter_partition_request request = ask(&f, "12");
+    assert_int_equal(alter(&f, &request), 0);
+    assert_int_equal(f.h.last.count, 1);
+    const struct partition_change_record *record = f.h.last.items[0].data;
+    assert_int_equal(f.h.last.items[0].key, METADATA_PARTITION_CHANGE_RECORD);
+    assert_int_equal(record->leader, PARTITION_NO_LEADER_CHANGE);
+    assert_int_equal(record->isr_count, 2);
+    assert_int_equal(record->replicas_count, -1);
+    assert_int_equal(record->directories_count, -1);
+    assert_isr(&f, "12");
+    const struct alter_partition_response_partition_data *answer =
+        &f.response.topics[0].partitions[0];
+    assert_int_equal(answer->leader_id, 1);
+    assert_int_equal(answer->leader_epoch, 0);
+    assert_int_equal(answer->partition_epoch, 1);
+    assert_int_equal(answer->isr_count, 2);
+    assert_int_equal(answer->isr[1], 2);
+
+    /* Asked for what is: nothing is written, and the answer says what is. */
+    request = ask(&f, "12");
+    assert_int_equal(alter(&f, &request), 0);
+    assert_int_equal(f.h.last.count, 0);
+    assert_int_equal(f.response.topics[0].partitions[0].partition_epoch, 1);
+    assert_int_equal(f.response.topics[0].partitions[0].isr_count, 2);
+
+    /* Version 2 names brokers only. */
+    request = ask(&f, "");
+    int32_t isr[] = {1, 2, 3};
+    only(&request)->new_isr = isr;
+    only(&request)->new_isr_count = 3;
+    assert_int_equal(alter(&f, &request), 0);
+    assert_isr(&f, "123");
+    assert_int_equal(partition(&f)->leader_epoch, 0);
+    assert_int_equal(partition(&f)->partition_epoch, 2);
+    harness_release(&f.h);
+}
+
+/* KIP-380: what a former incarnation of the leader sent late. */
+static void stale_broker_epoch(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    struct alter_partition_request request = ask(&f, "12");
+    request.broker_epoch--;
+    assert_int_equal(alter(&f, &request), KAFKA_ERROR_STALE_BROKER_EPOCH);
+    assert_int_equal(f.response.topics_count, 0);
+    request.broker_id = 9;
+    assert_int_equal(alter(&f, &request), KAFKA_ERROR_STALE_BROKER_EPOCH);
+    assert_int_equal(f.h.last.count, 0);
+    harness_release(&f.h);
+}
+
+static void epochs_of_the_partition(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    struct alter_partition_request request = ask(&f, "12");
+    assert_int_equal(alter(&f, &request), 0);
+    /* The partition has moved on since. */
+    assert_int_equal(alter(&f, &request), KAFKA_ERROR_INVALID_UPDATE_VERSION);
+    request = ask(&f, "123");
+    only(&request)->partition_epoch++;
+    assert_int_equal(alter(&f, &request), KAFKA_ERROR_NOT_CONTROLLER);
+    request = ask(&f, "123");
+    only(&request)->leader_epoch++;
+    assert_int_equal(alter(&f, &request), KAFKA_ERROR_NOT_CONTROLLER);
+    request = ask(&f, "123");
+    only(&request)->leader_epoch--;
+    assert_int_equal(alter(&f, &request), KAFKA_ERROR_FENCED_LEADER_EPOCH);
+    assert_isr(&f, "12");
+    /* One partition twice in a request: the second is based on what the first changed. */
+    request = ask(&f, "1");
+    struct alter_partition_request_partition_data twice[] = {*only(&request), *only(&request)};
+    request.topics[0].partitions = twice;
+    request.topics[0].partitions_count = 2;
+    assert_int_equal(alter(&f, &request), 0);
+    assert_int_equal(f.response.topics[0].partitions[1].error_code,
+                     KAFKA_ERROR_INVALID_UPDATE_VERSION);
+    assert_int_equal(f.h.last.count, 1);
+    harness_release(&f.h);
+}
+
+/* A forged or confused request changes nothing. */
+static void forged(void **state)
+{
+    static const char *const lists[] = {"", "2", "23", "124", "112"};
+    struct fixture f;
+    setup(&f);
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        struct alter_partition_request request = ask(&f, lists[i]);
+        assert_int_equal(alter(&f, &request), KAFKA_ERROR_INVALID_REQUEST);
+    }
+    struct alter_partition_request request = ask(&f, "2");
+    request.broker_id = 2; /* a live broker that does not lead */
+    request.broker_epoch = f.epochs[2];
+    assert_int_equal(alter(&f, &request), KAFKA_ERROR_INVALID_REQUEST);
+    request = ask(&f, "1");
+    only(&request)->leader_recovery_state = LEADER_RECOVERING;
+    assert_int_equal(alter(&f, &request), KAFKA_ERROR_INVALID_REQUEST);
+    only(&request)->leader_recovery_state = 7;
+    assert_int_equal(alter(&f, &request), KAFKA_ERROR_INVALID_REQUEST);
+    request = ask(&f, "12");
+    only(&request)->partition_index = 5;
+    assert_int_equal(alter(&f, &request), KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION);
+    request = ask(&f, "12");
+    request.topics[0].topic_id.b[3] ^= 1;
+    assert_int_equal(alter(&f, &request), KAFKA_ERROR_UNKNOWN_TOPIC_ID);
+    assert_isr(&f, "123");
+    assert_int_equal(partition(&f)->partition_epoch, 0);
+    harness_release(&f.h);
+}
+
+/* KIP-841: nobody takes a fenced broker into an ISR, nor one that is about to stop. */
+static void fenced_and_stopping_replicas(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    harness_heartbeat(&f.h, 3, true, false); /* fences itself */
+    assert_isr(&f, "12");
+    struct alter_partition_request request = ask(&f, "123");
+    assert_int_equal(alter(&f, &request), KAFKA_ERROR_INELIGIBLE_REPLICA);
+    harness_heartbeat(&f.h, 3, false, false);
+    request = ask(&f, "123");
+    assert_int_equal(alter(&f, &request), 0);
+    assert_isr(&f, "123");
+
+    static const int32_t on_two[] = {2};
+    create_on(&f.h, "keeps-2-busy", on_two, 1);
+    harness_heartbeat(&f.h, 2, false, true);
+    assert_true(cluster_image_broker(&harness_image(&f.h)->cluster, 2)->in_controlled_shutdown);
+    assert_isr(&f, "13");
+    request = ask(&f, "132");
+    assert_int_equal(alter(&f, &request), KAFKA_ERROR_INELIGIBLE_REPLICA);
+    assert_isr(&f, "13");
+    harness_release(&f.h);
+}
+
+/* KIP-903: the leader saw an incarnation in sync that is gone; the new one may have an empty disk.
+ */
+static void another_incarnation(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    struct broker_registration_request registration = harness_registration(&f.h, 3, 1, NULL);
+    struct broker_registration_response registered;
+    controller_broker_registration(f.h.c, &f.h.ctx, &registration, &f.h.arena, &registered,
+                                   &f.h.result);
+    harness_commit(&f.h);
+    assert_int_equal(registered.error_code, 0);
+    harness_heartbeat(&f.h, 3, false, false);
+    assert_isr(&f, "12");
+    struct alter_partition_request request = ask(&f, "123");
+    assert_int_equal(alter(&f, &request), KAFKA_ERROR_INELIGIBLE_REPLICA);
+    assert_isr(&f, "12");
+    f.epochs[3] = registered.broker_epoch;
+    request = ask(&f, "123");
+    assert_int_equal(alter(&f, &request), 0);
+    assert_isr(&f, "123");
+    harness_release(&f.h);
+}
+
+/* After an unclean election the leader says when it is through; until then it is alone. */
+static void recovery(void **state)
+{
+    static const int32_t on_four[] = {4, 1};
+    struct fixture f;
+    setup(&f);
+    create_on(&f.h, "u", on_four, 1);
+    struct broker_registration_request registration = harness_registration(&f.h, 4, 1, NULL);
+    struct broker_registration_response registered;
+    controller_broker_registration(f.h.c, &f.h.ctx, &registration, &f.h.arena, &registered,
+                                   &f.h.result);
+    harness_commit(&f.h);
+    harness_heartbeat(&f.h, 4, false, false);
+    const struct partition_image *p = harness_partition(&f.h, "u", 0);
+    assert_int_equal(p->recovery_state, LEADER_RECOVERING);
+    struct alter_partition_request request = ask(&f, "4");
+    request.broker_id = 4;
+    request.broker_epoch = registered.broker_epoch;
+    request.topics[0].topic_id = topics_image_find(&harness_image(&f.h)->topics, STR("u"))->id;
+    only(&request)->leader_epoch = p->leader_epoch;
+    only(&request)->partition_epoch = p->partition_epoch;
+    only(&request)->new_isr_with_epochs[0].broker_epoch = registered.broker_epoch;
+    only(&request)->leader_recovery_state = LEADER_RECOVERED;
+    assert_int_equal(alter(&f, &request), 0);
+    assert_int_equal(f.h.last.count, 1);
+    const struct partition_change_record *record = f.h.last.items[0].data;
+    assert_int_equal(record->leader_recovery_state, LEADER_RECOVERED);
+    assert_int_equal(record->isr_count, -1);
+    assert_int_equal(harness_partition(&f.h, "u", 0)->recovery_state, LEADER_RECOVERED);
+    assert_int_equal(f.response.topics[0].partitions[0].leader_recovery_state, LEADER_RECOVERED);
+    harness_release(&f.h);
+}
+
+/* KIP-966: who leaves an ISR that is below the minimum stays eligible, until the minimum is back.
+ */
+static void eligible_replicas(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    struct config_record config = {.resource_type = CONFIG_RESOURCE_TOPIC,
+                                   .resource_name = STR("t"),
+                                   .name = STR("min.insync.replicas"),
+                                   .value = STR("2")};
+    struct metadata_record record = {METADATA_CONFIG_RECORD, 0, &config};
+    f.h.result = (struct controller_result){.records = {&record, 1, 1}};
+    harness_commit(&f.h);
+    struct alter_partition_request request = ask(&f, "1");
+    assert_int_equal(alter(&f, &request), 0);
+    struct node_list elr = partition_elr(partition(&f));
+    assert_int_equal(elr.count, 2);
+    assert_int_equal(elr.ids[0], 2);
+    assert_int_equal(elr.ids[1], 3);
+    request = ask(&f, "12");
+    assert_int_equal(alter(&f, &request), 0);
+    assert_int_equal(partition(&f)->elr_count, 0);
+    harness_release(&f.h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(shrinks_and_grows),
+        cmocka_unit_test(stale_broker_epoch),
+        cmocka_unit_test(epochs_of_the_partition),
+        cmocka_unit_test(forged),
+        cmocka_unit_test(fenced_and_stopping_replicas),
+        cmocka_unit_test(another_incarnation),
+        cmocka_unit_test(recovery),
+        cmocka_unit_test(eligible_replicas),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
