@@ -381,12 +381,14 @@ static void tick(struct timer *timer)
     for (size_t i = 0; i < peers->count; i++)
         ping(peers->items[i], now_ms);
     peers_step_members(peers);
+    peers_say_outlook(peers);
     timer_start_in_ms(&peers->timer, TICK_MS);
 }
 
 void quorum_peers_start(struct quorum_peers *peers)
 {
     peers->running = true;
+    peers->leaderless_ms = env_now_ms(peers->env);
     refresh(peers);
     timer_start_in_ms(&peers->timer, TICK_MS);
 }

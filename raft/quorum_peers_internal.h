@@ -1,6 +1,6 @@
 /*
- * Inside of quorum_peers: quorum_peers.c (whom we talk to), quorum_peers_send.c (what goes out) and
- * quorum_peers_hello.c (who talks to us).
+ * Inside of quorum_peers: quorum_peers.c (whom we talk to), quorum_peers_send.c (what goes out),
+ * quorum_peers_hello.c (who talks to us) and quorum_peers_outlook.c (who is missing).
  */
 #ifndef KRAFTD_RAFT_QUORUM_PEERS_INTERNAL_H
 #define KRAFTD_RAFT_QUORUM_PEERS_INTERNAL_H
@@ -8,6 +8,7 @@
 #include "common/base/check.h"
 #include "common/base/logger.h"
 #include "common/base/mem.h"
+#include "raft/quorum_outlook.h"
 #include "raft/quorum_peers.h"
 
 /* Nodes that are remembered; strangers must not fill the memory. */
@@ -53,7 +54,10 @@ struct quorum_peers {
     struct timer timer;
     int32_t leading_epoch; /* in which we lead, since: */
     int64_t leading_ms;
-    uint64_t step_said; /* hash of what was logged last about members */
+    uint64_t step_said;               /* hash of what was logged last about members */
+    int64_t leaderless_ms;            /* since when nobody leads, or when that was last not so */
+    enum quorum_outlook_kind outlook; /* that was logged last, and when */
+    int64_t outlook_ms;
     bool running, stopping;
     int closing_links;
     struct task stop_task;
@@ -72,6 +76,8 @@ struct peer *peers_find(const struct quorum_peers *peers, uint64_t raft_id);
 struct peer *peers_meet(struct quorum_peers *peers, const struct quorum_peer_id *id);
 /* On the leader, from time to time: the next step of quorum_replace.h. */
 void peers_step_members(struct quorum_peers *peers);
+/* From time to time: a sentence where no leader can be elected. */
+void peers_say_outlook(struct quorum_peers *peers);
 int peers_fetch(void *ctx, uint64_t raft_id, struct quorum_checkpoint_id id, int64_t position,
                 void (*fetched)(void *fetch_ctx, int status, int64_t size, struct bytes data,
                                 struct buf *frame),
