@@ -1,0 +1,332 @@
+"""The figures of the quorum, for scripts/bench quorum: three controllers on this machine, brokers
+that are simulated in one process (bench_brokers) where three are too few, clients in C
+(bench_quorum). Each part returns figures by name, with one value for each time that it was taken.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
+from harness import free_ports  # noqa: E402
+
+KRAFTD = os.path.join(ROOT, "build", "bin", "kraftd")
+BENCH = os.path.join(ROOT, "build-simopt", "bin", "bench")
+CLUSTER_ID = "5L6g3nShT-eMCtK--X86sw"
+PARTITIONS = 10  # of each topic
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def bench(*words, timeout=300):
+    """A program of tests/bench; what it printed, in words."""
+    command = [os.path.join(BENCH, words[0]), *map(str, words[1:])]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
+    if result.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} failed: {result.stderr[-2000:]}")
+    return result.stdout.split()
+
+
+class Controller:
+    """A process that is a controller and nothing else."""
+
+    def __init__(self, kind, folder, number, ports):
+        self.kind, self.folder, self.port = kind, os.path.join(folder, str(number)), ports[number]
+        self.data = os.path.join(self.folder, "data")
+        self.properties = os.path.join(self.folder, "server.properties")
+        self.log_path = os.path.join(self.folder, "log")
+        self.process, self.log_from = None, 0
+        os.makedirs(self.folder)
+        voters = ",".join(f"{i + 1}@127.0.0.1:{port}" for i, port in enumerate(ports))
+        with open(self.properties, "w", encoding="utf-8") as f:
+            f.write(f"process.roles=controller\nnode.id={number + 1}\n"
+                    f"listeners=CONTROLLER://127.0.0.1:{self.port}\n"
+                    "controller.listener.names=CONTROLLER\n"
+                    f"controller.quorum.voters={voters}\nlog.dirs={self.data}\n")
+            if not kind.home:
+                f.write("kraftd.admin.listener=\n")
+
+    def prepare(self):
+        if self.kind.home:
+            subprocess.run([os.path.join(self.kind.home, "bin", "kafka-storage.sh"), "format", "-t",
+                            CLUSTER_ID, "-c", self.properties], check=True, capture_output=True)
+
+    def start(self):
+        command = [KRAFTD, self.properties]
+        if self.kind.home:
+            command[0] = os.path.join(self.kind.home, "bin", "kafka-server-start.sh")
+        with open(self.log_path, "ab") as log:
+            self.log_from = log.tell()
+            self.process = subprocess.Popen(command, stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL)
+
+    def wait_ready(self, seconds=60):
+        """It has loaded what it had and follows."""
+        pattern = rb"Kafka Server started" if self.kind.home else rb" INFO Ready "
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with open(self.log_path, "rb") as log:
+                log.seek(self.log_from)
+                if re.search(pattern, log.read()):
+                    return
+            time.sleep(0.01)
+        raise RuntimeError(f"{self.folder} is not ready after {seconds} s")
+
+    def kill(self):
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def cpu(self):
+        """CPU seconds of all its threads so far: Linux names the clock of a process like this."""
+        return time.clock_gettime(~self.process.pid << 3 | 2)
+
+    def memory_bytes(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
+            return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmRSS"))
+
+
+class Quorum:
+    """Three controllers and the brokers that are registered with them."""
+
+    def __init__(self, kind, folder):
+        self.folder = tempfile.mkdtemp(prefix="quorum-", dir=folder)
+        ports = free_ports(3)
+        self.nodes = [Controller(kind, self.folder, i, ports) for i in range(3)]
+        self.addresses = ",".join(f"127.0.0.1:{port}" for port in ports)
+        self.brokers = []
+        self.broker_count = 0
+
+    def __enter__(self):
+        try:
+            for node in self.nodes:
+                node.prepare()
+                node.start()
+            for node in self.nodes:
+                node.wait_ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for process in self.brokers:
+            process.stdin.close()
+            process.wait()
+        for node in self.nodes:
+            node.kill()
+
+    def cluster_id(self):
+        with open(os.path.join(self.nodes[0].data, "meta.properties"), encoding="ascii") as f:
+            return re.search(r"cluster\.id=(\S+)", f.read()).group(1)
+
+    def add_brokers(self, count):
+        command = [os.path.join(BENCH, "bench_brokers"), self.addresses, self.cluster_id(),
+                   str(1000 + self.broker_count), str(count)]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.brokers.append(process)
+        if process.stdout.readline() != b"ready\n":
+            raise RuntimeError(f"{count} brokers could not be registered")
+        self.broker_count += count
+
+    def create(self, prefix, requests, topics, partitions=PARTITIONS, replicas=3):
+        """Milliseconds of each request."""
+        return [float(word) for word in bench("bench_quorum", "create", self.addresses, prefix,
+                                              requests, topics, partitions, replicas)]
+
+    def commit(self, topic):
+        """When it was committed, in seconds, and by whom."""
+        when_us, index = bench("bench_quorum", "commit", self.addresses, topic)
+        return int(when_us) / 1e6, self.nodes[int(index)]
+
+    def cpu(self, but=()):
+        return sum(node.cpu() for node in self.nodes if node not in but)
+
+    def fail_over(self, topic, settle_s):
+        """Seconds from kill -9 of the active controller to the next commit, and the CPU seconds that
+        it costs the others beyond what they need anyway; then all are there again."""
+        _, leader = self.commit(topic)
+        before = self.cpu(but=[leader])
+        time.sleep(settle_s)
+        idle = self.cpu(but=[leader]) - before
+        begin, before = time.monotonic(), self.cpu(but=[leader])
+        leader.kill()
+        when, _ = self.commit(topic)
+        time.sleep(max(0.0, begin + 2 * settle_s - time.monotonic()))
+        took = time.monotonic() - begin
+        spent = self.cpu(but=[leader]) - before - idle * took / settle_s
+        leader.start()
+        leader.wait_ready()
+        time.sleep(0.5)
+        return when - begin, spent
+
+
+def p99(values):
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * 99 // 100) - 1)]
+
+
+def formation(kind, options):
+    """Three blank processes, each controller and broker, to a topic that is committed; then
+    kill -9 of the leader to the next one."""
+    from test_quorum import Cluster
+
+    figures = {}
+    for turn in range(options.runs):
+        cluster = Cluster(KRAFTD)
+        try:
+            begin = time.monotonic()
+            for node in cluster.nodes:
+                node.launch()
+            cluster.commit(patience=0.2)
+            formed = time.monotonic() - begin
+            for node in cluster.nodes:
+                node.wait_ready()
+            cluster.leader().kill()
+            begin = time.monotonic()
+            cluster.commit(patience=0.2)
+            over = time.monotonic() - begin
+        except AssertionError as error:
+            say(f"formation {turn + 1} of {options.runs}: FAILED: {error}")
+            for node in cluster.nodes:
+                say(node.log(200))
+            raise RuntimeError("a cluster did not form") from error
+        finally:
+            for node in cluster.nodes:
+                node.kill()
+                shutil.rmtree(node.folder)
+        figures.setdefault("formation s", []).append(formed)
+        figures.setdefault("combined failover s", []).append(over)
+        say(f"formation {turn + 1} of {options.runs}: {formed:.2f} s, failover {over:.2f} s")
+    return figures
+
+
+def fill(quorum, prefix, requests):
+    """Thousand topics in each request."""
+    begin = time.monotonic()
+    took = quorum.create(prefix, requests, 1000)
+    seconds = time.monotonic() - begin
+    say(f"{requests} requests of 1,000 topics x {PARTITIONS} x 3: "
+        + ", ".join(f"{ms:.0f}" for ms in took) + " ms")
+    return took, requests * 1000 * (PARTITIONS + 1) / seconds
+
+
+def image(kind, options):
+    """Creation in batches, memory and the CPU of single changes."""
+    figures = {}
+    with Quorum(kind, options.dir) as quorum:
+        quorum.add_brokers(3)
+        memory = [node.memory_bytes() for node in quorum.nodes]
+        took, rate = fill(quorum, "t", 10)
+        figures["10,000 x 3 created ms"] = took
+        figures["records/s in batches"] = [rate]
+        time.sleep(1)
+        figures["node's bytes per partition"] = [
+            (node.memory_bytes() - before) / (10000 * PARTITIONS)
+            for node, before in zip(quorum.nodes, memory)]
+        changes = 10000
+        before = [node.cpu() for node in quorum.nodes]
+        seconds = float(bench("bench_quorum", "grow", quorum.addresses, "t", changes, 100)[0])
+        time.sleep(0.2)
+        _, leader = quorum.commit("t0")
+        for node, cpu in zip(quorum.nodes, before):
+            role = "leader" if node is leader else "follower"
+            figures.setdefault(f"one-partition change us, {role}", []).append(
+                (node.cpu() - cpu) * 1e6 / changes)
+        figures["one-partition changes/s"] = [changes / seconds]
+    return figures
+
+
+def commits(kind, options):
+    """Latency of commits beside that of the disk and of a round trip, all taken in turn."""
+    figures = {}
+    with Quorum(kind, options.dir) as quorum:
+        quorum.add_brokers(3)
+        quorum.create("t", 1, 10)
+        for _ in range(options.rounds):
+            for name, words in (
+                ("fsync", ("sync", quorum.folder, 1, 3, 200)),
+                ("fsync of three at once", ("sync", quorum.folder, 3, 3, 200)),
+                ("round trip", ("turns", quorum.addresses, 1000, 3)),
+                ("commit", ("commits", quorum.addresses, "t0", 1000, 5)),
+            ):
+                _, median, high, _ = map(int, bench("bench_quorum", *words))
+                figures.setdefault(f"{name} ms, median", []).append(median / 1000)
+                figures.setdefault(f"{name} ms, p99", []).append(high / 1000)
+                say(f"{name}: median {median / 1000:.2f} ms, p99 {high / 1000:.2f} ms")
+    return figures
+
+
+def failover(kind, options):
+    """kill -9 of the active controller, with images of several sizes."""
+    figures = {}
+    for brokers in (3, options.brokers):
+        with Quorum(kind, options.dir) as quorum:
+            quorum.add_brokers(brokers)
+            for thousands, requests in ((10, 1), (100, 9)):
+                fill(quorum, f"t{thousands}-", requests)
+                time.sleep(1)
+                largest = brokers == options.brokers and thousands == 100
+                runs = options.runs if largest else max(2, options.runs // 4)
+                for turn in range(runs):
+                    seconds, cpu = quorum.fail_over("t10-0", 2)
+                    name = f"{thousands},000 x 3 on {brokers}"
+                    figures.setdefault(f"failover s, {name}", []).append(seconds)
+                    figures.setdefault(f"failover CPU ms, {name}", []).append(cpu * 1000)
+                    say(f"{name}, failover {turn + 1} of {runs}: {seconds:.2f} s, "
+                        f"CPU {cpu * 1000:.0f} ms")
+    return figures
+
+
+PARTS = {"formation": formation, "image": image, "commits": commits, "failover": failover}
+AIMS = {
+    "formation s": "median <= 2, p99 <= 3",
+    "combined failover s": "median <= 2, p99 <= 3",
+    "10,000 x 3 created ms": "<= 1000",
+    "records/s in batches": ">= 50000",
+    "one-partition change us, leader": "<= 20",
+    "one-partition change us, follower": "<= 20",
+    "commit ms, p99": "2 x fsync p99 + round trip",
+}
+
+
+def print_figures(kind, figures):
+    print(f"{kind.name:40}{'times':>7}{'median':>12}{'p99':>12}{'worst':>12}   aim")
+    for name, values in figures.items():
+        aim = AIMS.get(name, "median <= 2, p99 <= 3" if name.startswith("failover s") else "")
+        print(f"{name:40}{len(values):7}{statistics.median(values):12.2f}{p99(values):12.2f}"
+              f"{max(values):12.2f}   {aim}".rstrip())
+
+
+class Kind:
+    def __init__(self, name, home=None):
+        self.name, self.home = name, home
+
+
+def run(options, kafka_home):
+    """0, or 1 where a part failed."""
+    kinds = [Kind("kraftd")] + ([Kind("Kafka", kafka_home)] if kafka_home else [])
+    failed = 0
+    for kind in kinds:
+        figures = {}
+        for name, part in PARTS.items():
+            if options.only and name not in options.only:
+                continue
+            try:
+                figures.update(part(kind, options))
+            except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+                say(f"{name}: {kind.name}: FAILED: {error}")
+                failed = 1
+        print_figures(kind, figures)
+    return failed
