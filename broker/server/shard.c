@@ -111,35 +111,57 @@ static void forget_settings(struct shard *shard)
     map_clear(&shard->topic_settings);
 }
 
-/* Configuration changed somewhere: partitions whose log settings differ now are told. */
-static void apply_configs(struct shard *shard, const struct image *image)
+static void apply_config(struct shard *shard, const struct image *image, struct partition *p)
 {
-    forget_settings(shard);
-    MAP_FOR_EACH (entry, &shard->partitions) {
-        struct partition *p = entry->value;
-        struct topic_settings settings;
-        topic_settings_resolve(node_config(shard->node), image, partition_topic(p), &settings);
-        partition_set_config(p, &settings.log);
+    struct topic_settings settings;
+    topic_settings_resolve(node_config(shard->node), image, partition_topic(p), &settings);
+    partition_set_config(p, &settings.log);
+}
+
+static void apply_topic_config(struct shard *shard, const struct image *image, struct str name)
+{
+    const struct topic_image *topic = topics_image_find(&image->topics, name);
+    if (topic == NULL)
+        return;
+    free(map_remove(&shard->topic_settings, map_key_uuid(topic->id)));
+    struct pmap_iter iter;
+    pmap_iter_first(&iter, topic->partitions);
+    for (const struct partition_image *at; (at = pmap_iter_next(&iter)) != NULL;) {
+        struct partition *p = shard_partition(shard, topic->id, at->id);
+        if (p != NULL)
+            apply_config(shard, image, p);
     }
 }
 
-static bool configs_matter(const struct image_delta *delta)
+/* A topic's configuration concerns its partitions, a broker's those of all topics. */
+static void apply_configs(struct shard *shard, const struct image *image,
+                          const struct image_delta *delta)
 {
+    bool all = false;
     for (size_t i = 0; i < delta->configs.count; i++) {
         const struct config_image *config = delta->configs.items[i].after;
         if (config == NULL)
             config = delta->configs.items[i].before;
-        if (config->type == CONFIG_RESOURCE_TOPIC || config->type == CONFIG_RESOURCE_BROKER)
-            return true;
+        all = all || config->type == CONFIG_RESOURCE_BROKER;
+        if (config->type == CONFIG_RESOURCE_TOPIC)
+            apply_topic_config(shard, image, config->name);
     }
-    return false;
+    if (!all)
+        return;
+    forget_settings(shard);
+    MAP_FOR_EACH (entry, &shard->partitions)
+        apply_config(shard, image, entry->value);
 }
 
 static void forget_topics(struct shard *shard, const struct image_delta *delta)
 {
-    for (size_t i = 0; i < delta->topics.count; i++)
-        if (delta->topics.items[i].after == NULL)
-            topic_metrics_forget(shard->metrics, delta->topics.items[i].before->id);
+    for (size_t i = 0; i < delta->topics.count; i++) {
+        if (delta->topics.items[i].after != NULL)
+            continue;
+        struct uuid id = delta->topics.items[i].before->id;
+        topic_metrics_forget(shard->metrics, id);
+        free(map_remove(&shard->topic_settings, map_key_uuid(id)));
+    }
 }
 
 static void receive_image(struct task *task)
@@ -149,10 +171,11 @@ static void receive_image(struct task *task)
     if (!shard->stopping) {
         for (size_t i = 0; i < message->delta->partitions.count; i++)
             apply_partition(shard, &message->delta->partitions.items[i], message->image);
-        if (configs_matter(message->delta))
-            apply_configs(shard, message->image);
+        apply_configs(shard, message->image, message->delta);
     }
     forget_topics(shard, message->delta);
+    if (shard->index == 0)
+        partition_census_apply(&shard->census, message->delta);
     if (!timer_running(&shard->tick) && !shard->stopping)
         timer_start_in_ms(&shard->tick, TICK_MS);
     shard->image = message->image;

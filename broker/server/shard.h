@@ -11,6 +11,7 @@
 
 #include "broker/replica/partition.h"
 #include "broker/replica/replica_host.h"
+#include "broker/server/partition_census.h"
 #include "broker/server/producer_ids.h"
 #include "broker/server/shard_call.h"
 #include "common/base/map.h"
@@ -44,7 +45,8 @@ struct shard {
     struct task wake_task;
     struct timer tick;
     struct shard_metrics *metrics;
-    uint64_t gauges_version; /* of the image when the gauges were set */
+    struct partition_census census; /* on loop 0 */
+    uint64_t gauges_version;        /* of the image when the gauges were set */
     int64_t gauges_due_ms;
     int64_t waiting_produces, waiting_fetches;
     int64_t busy_since_us, busy_before_us; /* the loop's CPU time, at that time */

@@ -89,26 +89,13 @@ static void refresh_brokers(const struct image *image, struct gauges *gauges)
     gauge_set(gauges, GAUGE_ACTIVE_BROKERS, 0, (int64_t)image->cluster.brokers.count - fenced);
 }
 
-/* All partitions of the cluster: without a leader, and not led by their first replica. */
-static void refresh_all_partitions(const struct image *image, struct gauges *gauges)
+static void refresh_all_partitions(const struct shard *shard, struct gauges *gauges)
 {
-    int64_t offline = 0, imbalance = 0;
-    struct pmap_iter topics, partitions;
-    const struct topic_image *topic;
-    const struct partition_image *p;
-    pmap_iter_first(&topics, image->topics.by_name);
-    while ((topic = pmap_iter_next(&topics)) != NULL) {
-        pmap_iter_first(&partitions, topic->partitions);
-        while ((p = pmap_iter_next(&partitions)) != NULL) {
-            struct node_list replicas = partition_replicas(p);
-            offline += p->leader < 0;
-            imbalance += replicas.count > 0 && replicas.ids[0] != p->leader;
-        }
-    }
-    gauge_set(gauges, GAUGE_GLOBAL_TOPICS, 0, (int64_t)image->topics.by_name.count);
-    gauge_set(gauges, GAUGE_GLOBAL_PARTITIONS, 0, image->topics.partition_count);
-    gauge_set(gauges, GAUGE_OFFLINE_PARTITIONS, 0, offline);
-    gauge_set(gauges, GAUGE_PREFERRED_IMBALANCE, 0, imbalance);
+    const struct topics_image *topics = &shard->image->topics;
+    gauge_set(gauges, GAUGE_GLOBAL_TOPICS, 0, (int64_t)topics->by_name.count);
+    gauge_set(gauges, GAUGE_GLOBAL_PARTITIONS, 0, topics->partition_count);
+    gauge_set(gauges, GAUGE_OFFLINE_PARTITIONS, 0, shard->census.offline);
+    gauge_set(gauges, GAUGE_PREFERRED_IMBALANCE, 0, shard->census.imbalance);
 }
 
 static void refresh_controller(struct shard *shard, const struct quorum_node *quorum,
@@ -119,8 +106,7 @@ static void refresh_controller(struct shard *shard, const struct quorum_node *qu
     bool active = metadata_loop_is_active(node_metadata_loop(shard->node));
     gauge_set(gauges, GAUGE_ACTIVE_CONTROLLER, 0, active);
     refresh_brokers(image, gauges);
-    if (shard->gauges_version != image->version)
-        refresh_all_partitions(image, gauges);
+    refresh_all_partitions(shard, gauges);
     gauge_set(gauges, GAUGE_APPLIED_OFFSET, 0, image->offset);
     gauge_set(gauges, GAUGE_APPLIED_TIMESTAMP_MS, 0, image->timestamp_ms);
     gauge_set(gauges, GAUGE_APPLIED_LAG_MS, 0, active ? 0 : lag_ms);

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HEARTBEAT_MS = 2000 /* broker.heartbeat.interval.ms */, RETRY_MS = 20 };
+enum { HEARTBEAT_MS = 2000 /* broker.heartbeat.interval.ms */, RETRY_MS = 50 };
 
 struct broker {
     int32_t id;

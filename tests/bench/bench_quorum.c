@@ -80,23 +80,36 @@ static int receive_change(struct blocking_client *client)
     return rv;
 }
 
-/* Until somebody committed a change; its connection. */
+/* Until somebody committed a change; its connection. Those to the others stay between attempts, so
+ * that asking again and again costs them little. */
 static struct blocking_client *first_commit(struct controllers *c, const char *topic)
 {
-    for (int64_t end_us = now_us() + REQUEST_TIMEOUT_MS * 1000LL; now_us() < end_us;) {
-        struct blocking_client *client = connect_to(&c->items[c->hint]);
-        int rv = client ? send_change(client, topic) : -ENOTCONN;
+    struct blocking_client *clients[CONTROLLERS_MAX] = {NULL}, *found = NULL;
+    for (int64_t end_us = now_us() + REQUEST_TIMEOUT_MS * 1000LL; !found && now_us() < end_us;) {
+        struct blocking_client **client = &clients[c->hint];
+        if (!*client)
+            *client = connect_to(&c->items[c->hint]);
+        int rv = *client ? send_change(*client, topic) : -ENOTCONN;
         if (rv == 0)
-            rv = receive_change(client);
-        if (rv == 0)
-            return client;
+            rv = receive_change(*client);
         if (rv > 0 && rv != KAFKA_ERROR_NOT_CONTROLLER && rv != KAFKA_ERROR_REQUEST_TIMED_OUT)
             fail(kafka_error_message((int16_t)rv), rv);
-        blocking_client_free(client);
-        if (!controllers_next(c))
+        if (rv < 0) {
+            blocking_client_free(*client);
+            *client = NULL;
+        }
+        if (rv == 0)
+            found = *client;
+        else if (!controllers_next(c))
             usleep(5000);
     }
-    fail("nobody commits", -ETIMEDOUT);
+    for (int i = 0; i < c->count; i++) {
+        if (clients[i] != found)
+            blocking_client_free(clients[i]);
+    }
+    if (!found)
+        fail("nobody commits", -ETIMEDOUT);
+    return found;
 }
 
 /* --- many at a rate ----------------------------------------------------------------------- */
