@@ -38,12 +38,20 @@ struct client {
     struct cluster_topic *topic; /* of the operation that is open; NULL */
     int32_t partitions;
     int64_t retention_ms, since_us, said_done_us;
+    int32_t epoch;    /* at the node that is asked, when it was */
+    bool doubtful;    /* that has changed: another controller may have been asked as well */
     bool last, rests; /* it does its last operation; that is done */
 };
 
 static void next_node(struct client *c)
 {
     c->at = (int)workload_random(c->env, c->load->node_count);
+}
+
+static int32_t epoch_now(const struct client *c)
+{
+    const struct cluster_load *load = c->load;
+    return load->epoch_at(load->ctx, load->nodes[c->at]);
 }
 
 static void carry_out(struct client *c)
@@ -91,6 +99,7 @@ static void answered(struct client *c, int status, int16_t error)
 {
     struct cluster_topic *t = c->topic;
     c->waiting = false;
+    c->doubtful |= epoch_now(c) != c->epoch;
     sim_log(c->load->sim, sim_node_name(c->load->nodes[c->at]),
             "answers %s %s: status %d, error %d", op_names[c->op], t->name, status, error);
     if (status == -EPROTO)
@@ -98,7 +107,7 @@ static void answered(struct client *c, int status, int16_t error)
     if (status == 0 && (error == 0 || was_done(c, error))) {
         carry_out(c);
         /* It may lie somewhere a second time: nodes that lose the controller send it again. */
-        if (env_now_us(c->env) - c->since_us > PROMPT_US)
+        if (c->doubtful || env_now_us(c->env) - c->since_us > PROMPT_US)
             t->wait_until_us = env_now_us(c->env) + CLUSTER_LOAD_ECHO_US;
         t->open = false;
         t->done++;
@@ -229,6 +238,7 @@ static bool choose(struct client *c)
     c->topic = t;
     c->since_us = env_now_us(c->env);
     c->said_done_us = 0;
+    c->doubtful = false;
     c->last = load->quiet;
     c->partitions = c->op == CREATE ? 1 + (int32_t)workload_random(c->env, 4) : t->partitions + 1;
     c->retention_ms = 3600000 + workload_random(c->env, 1000000);
@@ -243,6 +253,7 @@ static void tick(struct timer *timer)
     if (c->waiting || c->rests || (!c->topic && !choose(c)))
         return;
     static int (*const run[])(struct client *) = {create, delete, grow, configure};
+    c->epoch = epoch_now(c);
     c->waiting = run[c->op](c) == 0;
     if (!c->waiting)
         next_node(c);

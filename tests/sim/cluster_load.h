@@ -41,6 +41,9 @@ struct cluster_load {
     struct cluster_client clients[CLUSTER_LOAD_CLIENTS];
     struct sim_node *nodes[CLUSTER_LOAD_NODES];
     int node_count, replicas; /* of the topics, at most */
+    /* The epoch that this node believes in; -1: none. */
+    int32_t (*epoch_at)(void *ctx, const struct sim_node *node);
+    void *ctx;
     struct cluster_topic topics[CLUSTER_LOAD_CLIENTS][CLUSTER_LOAD_TOPICS];
     bool quiet; /* what is open comes to its end, then each client does one more operation */
     int64_t operations, uncertain;

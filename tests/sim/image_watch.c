@@ -37,7 +37,7 @@ static void compare(struct image_watch *w, const struct image *image, uint64_t h
 }
 
 /* After every event: cheap while nothing was published. */
-static void look(void *ctx)
+static void look(void *ctx, const struct sim_node *ran)
 {
     struct image_watch *w = ctx;
     const struct node *node = sim_node_is_up(w->node) ? w->program(w->node) : NULL;

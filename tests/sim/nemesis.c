@@ -190,6 +190,12 @@ static void fill_disk(struct nemesis *n)
 }
 
 /* Deaths end in `start`, all else in `recover`. */
+static void jump(struct nemesis *n)
+{
+    int64_t most_ms = n->jump_ms > 0 && draw(n, 0, 1) == 0 ? n->jump_ms : 60000;
+    sim_node_jump_clock(n->node, draw(n, -most_ms, most_ms));
+}
+
 static void apply(struct nemesis *n)
 {
     int64_t now = sim_now_us(n->sim);
@@ -225,7 +231,7 @@ static void apply(struct nemesis *n)
         sim_node_freeze(n->node, now + draw(n, 100, 4000) * SIM_MS);
         break;
     case NEMESIS_CLOCK_JUMP:
-        sim_node_jump_clock(n->node, draw(n, -60000, 60000));
+        jump(n);
         break;
     case NEMESIS_SLOW_DISK:
         set_disk(n, &(struct sim_disk_faults){.latency_us = draw(n, 100, 2000),

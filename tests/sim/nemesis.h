@@ -43,6 +43,7 @@ struct nemesis {
     /* Some deaths in a disk call follow the rename of such a file. A constant; NULL: none do. */
     const char *fragile;
     int64_t pause_ms; /* mean, from the end of one fault to the next */
+    int64_t jump_ms;  /* the largest jump of its clock; 0: a minute */
     int faults, counts[NEMESIS_FAULT_COUNT];
     /* Inside. */
     bool ended, busy, strike_pending;

@@ -81,9 +81,10 @@ void sim_run_until(struct sim *sim, int64_t until_us)
             continue;
         }
         sim->events_run++;
+        const struct sim_node *ran = event->node;
         event->run(event);
         if (sim->look)
-            sim->look(sim->look_ctx);
+            sim->look(sim->look_ctx, ran);
     }
     if (!sim->failure)
         sim->now_us = MAX(sim->now_us, until_us);
@@ -107,7 +108,7 @@ void sim_at(struct sim *sim, int64_t due_us, void (*run)(void *ctx), void *ctx)
     sim_heap_enter(outer);
 }
 
-void sim_observe(struct sim *sim, void (*look)(void *ctx), void *ctx)
+void sim_observe(struct sim *sim, void (*look)(void *ctx, const struct sim_node *ran), void *ctx)
 {
     sim->look = look;
     sim->look_ctx = ctx;

@@ -37,8 +37,8 @@ struct sim_random *sim_random_of(struct sim *sim);
 void sim_at(struct sim *sim, int64_t due_us, void (*run)(void *ctx), void *ctx);
 
 /* Calls `look` after every event, outside of any process; NULL ends it. It must not change
- * anything. */
-void sim_observe(struct sim *sim, void (*look)(void *ctx), void *ctx);
+ * anything. `ran` is the node whose event it was; NULL: the world's, any node may have changed. */
+void sim_observe(struct sim *sim, void (*look)(void *ctx, const struct sim_node *ran), void *ctx);
 
 /* The first failure is kept; the run ends with the event under way. */
 __attribute__((format(printf, 2, 3))) void sim_fail(struct sim *sim, const char *format, ...);

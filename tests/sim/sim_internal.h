@@ -36,7 +36,7 @@ struct sim {
     struct sim_node **nodes;
     size_t node_count, node_capacity;
     struct sim_net *net;
-    void (*look)(void *ctx);
+    void (*look)(void *ctx, const struct sim_node *ran);
     void *look_ctx;
     uint64_t hash;
     bool trace;

@@ -5,6 +5,7 @@
  * end the cluster answers, on every node, with all that was acknowledged.
  */
 #include "tests/sim/cluster_load.h"
+#include "tests/sim/cluster_operator.h"
 #include "tests/sim/nemesis.h"
 #include "tests/sim/node_app.h"
 #include "tests/sim/quorum_watch.h"
@@ -24,7 +25,7 @@
 #define LOOPS        2
 #define ANSWER_BOUND 60 /* seconds */
 
-enum shape { THREE_COMBINED, FIVE_COMBINED, THREE_AND_TWO, SHAPE_COUNT };
+enum shape { THREE_COMBINED, FIVE_COMBINED, THREE_AND_TWO, ONE_AND_TWO, SHAPE_COUNT };
 
 static const struct {
     int nodes, voters;
@@ -33,6 +34,7 @@ static const struct {
     [THREE_COMBINED] = {.nodes = 3, .voters = 3},
     [FIVE_COMBINED] = {.nodes = 5, .voters = 5},
     [THREE_AND_TWO] = {.nodes = 5, .voters = 3, .split = true},
+    [ONE_AND_TWO] = {.nodes = 3, .voters = 1, .split = true},
 };
 
 struct cluster_world;
@@ -51,6 +53,7 @@ struct cluster_world {
     int count, voters;
     struct quorum_watch watch;
     struct cluster_load load;
+    struct cluster_operator operators;
     int wipes, partitions, outages;
     bool ended;
 };
@@ -147,6 +150,17 @@ static void configure(struct member *m, int number, enum shape shape)
              voters, common);
 }
 
+static int32_t epoch_at(void *ctx, const struct sim_node *node)
+{
+    struct cluster_world *w = ctx;
+    for (int i = 0; i < w->count; i++) {
+        const struct quorum_node *quorum = quorum_watch_quorum(&w->watch, i);
+        if (w->members[i].app.node == node && quorum)
+            return quorum->epoch;
+    }
+    return -1;
+}
+
 static void make_member(struct cluster_world *w, int number, enum shape shape,
                         const struct mutations *mutations)
 {
@@ -174,6 +188,7 @@ static void make_member(struct cluster_world *w, int number, enum shape shape,
         .ctx = m,
         .fragile = ".checkpoint.part",
         .pause_ms = 2500 * w->count,
+        .jump_ms = 3600000,
     };
     for (int i = 0; i < NEMESIS_FAULT_COUNT; i++)
         m->nemesis.wanted[i] = true;
@@ -274,12 +289,14 @@ static int whose_disk(struct cluster_world *w)
         if (!server || server->role != QUORUM_VOTER)
             return -1;
     }
-    return quorum_voters_count(voters) == w->voters ? (int)draw(w, 0, w->count - 1) : -1;
+    if (quorum_voters_count(voters) != w->voters)
+        return -1;
+    return (int)draw(w, w->voters == 1 ? 1 : 0, w->count - 1);
 }
 
 static void wipe(struct cluster_world *w)
 {
-    int at = whose_disk(w);
+    int at = w->operators.out < 0 ? whose_disk(w) : -1;
     if (at < 0) {
         later(w, 100, 1000, strike);
         return;
@@ -289,6 +306,24 @@ static void wipe(struct cluster_world *w)
     sim_node_power_cut(w->members[at].app.node);
     sim_disk_wipe(sim_node_disk(w->members[at].app.node), "/");
     later(w, 0, 3000, revive);
+}
+
+/* Who changes the voters does so while all of them are there. */
+static bool may_remove(void *ctx)
+{
+    struct cluster_world *w = ctx;
+    return w->voters > 1 && whose_disk(w) >= 0;
+}
+
+static bool directory_of(void *ctx, int voter, struct uuid *ret_id)
+{
+    struct cluster_world *w = ctx;
+    struct sim_node *node = w->members[voter].app.node;
+    const struct node *program = sim_node_is_up(node) ? node_app_node(node) : NULL;
+    if (!program || uuid_is_zero(program->disk.metadata_directory_id))
+        return false;
+    *ret_id = program->disk.metadata_directory_id;
+    return true;
 }
 
 static void strike(void *ctx)
@@ -309,19 +344,33 @@ static void strike(void *ctx)
 
 static void begin(struct cluster_world *w, const struct mutations *mutations)
 {
-    static const enum shape drawn[] = {THREE_COMBINED, THREE_COMBINED, FIVE_COMBINED,
-                                       THREE_AND_TWO};
-    enum shape shape = drawn[draw(w, 0, 3)];
+    static const enum shape drawn[] = {THREE_COMBINED, THREE_COMBINED, THREE_COMBINED,
+                                       FIVE_COMBINED,  FIVE_COMBINED,  THREE_AND_TWO,
+                                       THREE_AND_TWO,  ONE_AND_TWO};
+    enum shape shape = drawn[draw(w, 0, ARRAY_LEN(drawn) - 1)];
     w->count = shapes[shape].nodes;
     w->voters = shapes[shape].voters;
     quorum_watch_begin(&w->watch, w->sim, node_app_node_to_the_end);
     w->load.sim = w->sim;
+    w->load.epoch_at = epoch_at;
+    w->load.ctx = w;
     for (int i = 1; i <= w->count; i++)
         make_member(w, i, shape, mutations);
     w->load.replicas = w->load.node_count;
     for (int i = 0; i < w->count; i++)
         sim_node_start(w->members[i].app.node);
     cluster_load_start(&w->load);
+    w->operators = (struct cluster_operator){.sim = w->sim,
+                                             .broker_count = w->load.node_count,
+                                             .voter_count = w->voters,
+                                             .directory_of = directory_of,
+                                             .may_remove = may_remove,
+                                             .ctx = w};
+    memcpy(w->operators.brokers, w->load.nodes, sizeof(w->load.nodes));
+    if (draw(w, 0, 1) == 0)
+        cluster_operator_start(&w->operators);
+    else
+        w->operators.out = -1;
     for (int i = 0; i < w->count; i++)
         nemesis_begin(&w->members[i].nemesis);
     later(w, 500, 8000, strike);
@@ -400,7 +449,8 @@ static void wait_for_answers(struct cluster_world *w, const char *when, bool cli
         why = NULL;
         for (at = 0; at < w->count && !why; at++)
             why = not_ready(w, at, committed);
-        if (!why && (!clients || w->load.resting == CLUSTER_LOAD_CLIENTS))
+        bool idle = w->load.resting == CLUSTER_LOAD_CLIENTS && w->operators.out < 0;
+        if (!why && (!clients || idle))
             return;
         sim_run_until(sim, sim_now_us(sim) + 50 * SIM_MS);
     }
@@ -426,7 +476,7 @@ static void finish(struct cluster_world *w)
     for (int i = 0; i < w->count; i++)
         nemesis_end(&w->members[i].nemesis);
     sim_at(w->sim, sim_now_us(w->sim) + 10 * SIM_MS, revive, w);
-    w->load.quiet = true;
+    w->load.quiet = w->operators.quiet = true;
     wait_for_answers(w, "at the end", true);
     if (sim_failure(w->sim))
         return;
@@ -453,13 +503,14 @@ static void run(struct subject_run *run)
         finish(w);
     run->faults = faults(w);
     run->steps = w->load.operations;
-    sim_log(run->sim, "cluster",
-            "%d nodes, %lld elections, %lld operations, %lld uncertain, %d wipes, %d splits, %d "
-            "outages, %lld images, %lld compared, committed up to %lld",
-            w->count, (long long)w->watch.elections, (long long)w->load.operations,
-            (long long)w->load.uncertain, w->wipes, w->partitions, w->outages,
-            (long long)w->watch.image_count, (long long)w->watch.images_compared,
-            (long long)quorum_watch_committed_end(&w->watch));
+    sim_log(
+        run->sim, "cluster",
+        "%d nodes, %lld elections, %lld operations, %lld uncertain, %lld voters removed, %d wipes, "
+        "%d splits, %d outages, %lld images, %lld compared, committed up to %lld",
+        w->count, (long long)w->watch.elections, (long long)w->load.operations,
+        (long long)w->load.uncertain, (long long)w->operators.removed, w->wipes, w->partitions,
+        w->outages, (long long)w->watch.image_count, (long long)w->watch.images_compared,
+        (long long)quorum_watch_committed_end(&w->watch));
     sim_kill_all(run->sim);
     quorum_watch_release(&w->watch);
     free(w);
