@@ -149,6 +149,7 @@ static void for_each_map(struct image *image,
     visit(&broker_image_kind, &image->cluster.brokers, ctx);
     visit(&controller_image_kind, &image->cluster.controllers, ctx);
     visit(&hosted_image_kind, &image->topics.hosted, ctx);
+    visit(&unsettled_image_kind, &image->topics.unsettled, ctx);
     visit(&topic_by_id_kind, &image->topics.by_id, ctx);
     visit(&topic_by_name_kind, &image->topics.by_name, ctx);
     for (int i = 0; i < CONFIG_RESOURCE_TYPES; i++)

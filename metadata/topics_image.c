@@ -29,6 +29,12 @@ static struct pmap_key hosted_key(const void *value)
     return pmap_key_str(str_from((const char *)hosted->key, sizeof(hosted->key)));
 }
 
+static struct pmap_key unsettled_key(const void *value)
+{
+    const struct unsettled_image *unsettled = value;
+    return pmap_key_str(str_from((const char *)unsettled->key, sizeof(unsettled->key)));
+}
+
 static void discard_partitions(void *value, uint64_t newer_than)
 {
     struct topic_image *topic = value;
@@ -40,6 +46,7 @@ const struct pmap_kind topic_by_name_kind = {
     .key_of = name_key, .owns_values = true, .discard_nested = discard_partitions};
 const struct pmap_kind topic_by_id_kind = {.key_of = id_key};
 const struct pmap_kind hosted_image_kind = {.key_of = hosted_key, .owns_values = true};
+const struct pmap_kind unsettled_image_kind = {.key_of = unsettled_key, .owns_values = true};
 
 const struct topic_image *topics_image_find(const struct topics_image *topics, struct str name)
 {
@@ -135,6 +142,62 @@ static void update_hosted(struct topics_image *topics, struct pmap_edit *edit, s
     }
 }
 
+/* --- which partitions are not as they should be ------------------------------------------- */
+
+static void make_unsettled_key(struct uuid topic_id, int32_t partition, uint8_t key[20])
+{
+    memcpy(key, topic_id.b, 16);
+    put_i32(key + 16, partition);
+}
+
+struct uuid unsettled_image_topic_id(const struct unsettled_image *unsettled)
+{
+    struct uuid id;
+    memcpy(id.b, unsettled->key, sizeof(id.b));
+    return id;
+}
+
+int32_t unsettled_image_partition(const struct unsettled_image *unsettled)
+{
+    return get_i32(unsettled->key + 16);
+}
+
+void topics_image_unsettled(const struct topics_image *topics, struct uuid topic_id,
+                            int32_t partition, struct pmap_iter *ret_iter)
+{
+    uint8_t key[20];
+    CHECK(topics->index_hosted);
+    make_unsettled_key(topic_id, partition, key);
+    pmap_iter_seek(&unsettled_image_kind, ret_iter, topics->unsettled,
+                   pmap_key_str(str_from((const char *)key, sizeof(key))));
+}
+
+static bool is_unsettled(const struct partition_image *p)
+{
+    return p && (p->leader < 0 || p->replica_count == 0 || p->leader != p->nodes[0] ||
+                 partition_is_reassigning(p));
+}
+
+/* NULL: there is none. */
+static void update_unsettled(struct topics_image *topics, struct pmap_edit *edit,
+                             struct uuid topic_id, const struct partition_image *before,
+                             const struct partition_image *after)
+{
+    bool was = is_unsettled(before), is = is_unsettled(after);
+    if (!topics->index_hosted || was == is)
+        return;
+    if (is) {
+        struct unsettled_image *unsettled = pmap_edit_new(edit, sizeof(*unsettled));
+        make_unsettled_key(topic_id, after->id, unsettled->key);
+        pmap_put(&unsettled_image_kind, &topics->unsettled, edit, unsettled);
+    } else {
+        uint8_t key[20];
+        make_unsettled_key(topic_id, before->id, key);
+        pmap_remove(&unsettled_image_kind, &topics->unsettled, edit,
+                    pmap_key_str(str_from((const char *)key, sizeof(key))));
+    }
+}
+
 /* --- applying records --------------------------------------------------------------------- */
 
 static struct topic_image *topic_new(struct pmap_edit *edit, struct str name, struct uuid id)
@@ -195,6 +258,7 @@ static void put_partition(struct topics_image *topics, struct pmap_edit *edit,
     update_hosted(topics, edit, topic->id, partition->id,
                   old ? partition_replicas(old) : (struct node_list){NULL, 0},
                   partition_replicas(partition));
+    update_unsettled(topics, edit, topic->id, old, partition);
     struct topic_image *changed = editable_topic(topics, edit, topic);
     topics->partition_count += old == NULL;
     pmap_put(&partition_image_kind, &changed->partitions, edit, partition);
@@ -240,9 +304,11 @@ int topics_image_remove_topic(struct topics_image *topics, struct image_edit *ed
     struct pmap partitions = found->partitions;
     struct pmap_iter iter;
     pmap_iter_first(&iter, partitions);
-    for (const struct partition_image *p; (p = pmap_iter_next(&iter)) != NULL;)
+    for (const struct partition_image *p; (p = pmap_iter_next(&iter)) != NULL;) {
         update_hosted(topics, &edit->pmap, found->id, p->id, partition_replicas(p),
                       (struct node_list){NULL, 0});
+        update_unsettled(topics, &edit->pmap, found->id, p, NULL);
+    }
     topics->partition_count -= partitions.count;
     pmap_clear(&partition_image_kind, &partitions, &edit->pmap);
     pmap_remove(&topic_by_id_kind, &topics->by_id, &edit->pmap, pmap_key_uuid(&record->topic_id));

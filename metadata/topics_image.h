@@ -3,7 +3,9 @@
  * the metadata loop.
  *
  * Controllers also keep, for each broker, which partitions have a replica there, so that fencing a
- * broker costs what it hosts and not what the cluster holds. It changes only when replicas do.
+ * broker costs what it hosts and not what the cluster holds (it changes only when replicas do), and
+ * which partitions are unsettled, so that balancing, elections and the list of reassignments cost
+ * what there is to do.
  */
 #ifndef KRAFTD_METADATA_TOPICS_IMAGE_H
 #define KRAFTD_METADATA_TOPICS_IMAGE_H
@@ -27,6 +29,15 @@ struct hosted_image {
     int32_t partitions[]; /* ascending */
 };
 
+/* A partition without a leader, led by another replica than the preferred one, or reassigned. */
+struct unsettled_image {
+    uint64_t version;
+    uint8_t key[16 + 4]; /* topic id, partition */
+};
+
+struct uuid unsettled_image_topic_id(const struct unsettled_image *unsettled);
+int32_t unsettled_image_partition(const struct unsettled_image *unsettled);
+
 int32_t hosted_image_broker(const struct hosted_image *hosted);
 struct uuid hosted_image_topic_id(const struct hosted_image *hosted);
 
@@ -34,12 +45,13 @@ struct topics_image {
     struct pmap by_name; /* struct topic_image, owned; in order of names */
     struct pmap by_id;   /* the same topics */
     bool index_hosted;
-    struct pmap hosted; /* struct hosted_image by broker and topic, when index_hosted */
+    struct pmap hosted;    /* struct hosted_image by broker and topic, when index_hosted */
+    struct pmap unsettled; /* struct unsettled_image by topic and partition, when index_hosted */
     uint32_t partition_count;
 };
 
 extern const struct pmap_kind topic_by_name_kind, topic_by_id_kind, partition_image_kind,
-    hosted_image_kind;
+    hosted_image_kind, unsettled_image_kind;
 
 static inline struct str topic_name(const struct topic_image *topic)
 {
@@ -53,6 +65,10 @@ const struct partition_image *topic_image_partition(const struct topic_image *to
 /* Stands before the first topic that this broker hosts; the caller stops at another broker. */
 void topics_image_hosted(const struct topics_image *topics, int32_t broker,
                          struct pmap_iter *ret_iter);
+
+/* Stands at the first unsettled partition that is not before this one. */
+void topics_image_unsettled(const struct topics_image *topics, struct uuid topic_id,
+                            int32_t partition, struct pmap_iter *ret_iter);
 
 int topics_image_add_topic(struct topics_image *topics, struct image_edit *edit,
                            const struct topic_record *record);

@@ -17,7 +17,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define RETRY_MS 100
+#define RETRY_MS        100
+#define INTERVAL_MAX_MS INT64_C(1000000000000) /* what may be added to any time */
 
 static struct logger *logger_of(const struct metadata_loop *ml)
 {
@@ -326,6 +327,15 @@ static void random_fill(void *ctx, void *ret_bytes, size_t len)
     env_random(ctx, ret_bytes, len);
 }
 
+static int64_t imbalance_check_interval_ms(const struct server_config *config)
+{
+    if (!server_config_boolean(config, CONFIG_BROKER_AUTO_LEADER_REBALANCE_ENABLE))
+        return 0;
+    int64_t seconds =
+        server_config_integer(config, CONFIG_BROKER_LEADER_IMBALANCE_CHECK_INTERVAL_SECONDS);
+    return MIN(seconds, INTERVAL_MAX_MS / 1000) * 1000;
+}
+
 static void make_controller(struct metadata_loop *ml)
 {
     const struct server_config *config = node_config(ml->node);
@@ -340,6 +350,10 @@ static void make_controller(struct metadata_loop *ml)
             server_config_integer(config, CONFIG_BROKER_BROKER_SESSION_TIMEOUT_MS),
         .max_idle_interval_ms =
             server_config_integer(config, CONFIG_BROKER_METADATA_MAX_IDLE_INTERVAL_MS),
+        .imbalance_check_interval_ms = imbalance_check_interval_ms(config),
+        .unclean_interval_ms =
+            MIN(server_config_integer(config, CONFIG_BROKER_UNCLEAN_LEADER_ELECTION_INTERVAL_MS),
+                INTERVAL_MAX_MS),
         .static_config = static_config,
         .static_config_ctx = (void *)(uintptr_t)config,
         .random = {.fill = random_fill, .ctx = node_env(ml->node)},

@@ -68,11 +68,12 @@ void brokers_fence(struct controller *c, const struct broker_image *broker, stru
     add_change(broker, 0, arena, records)->fenced = 1;
 }
 
-static void unfence(struct controller *c, const struct broker_image *broker, struct arena *arena,
+static void unfence(struct controller *c, const struct broker_image *broker,
+                    const struct uuid *lost, int32_t lost_count, struct arena *arena,
                     struct metadata_records *records)
 {
     add_change(broker, 0, arena, records)->fenced = -1;
-    partitions_broker_unfenced(c, broker->id, arena, records);
+    partitions_broker_unfenced(c, broker->id, lost, lost_count, arena, records);
 }
 
 static void begin_shutdown(struct controller *c, const struct broker_image *broker,
@@ -158,41 +159,57 @@ static void update_cordoned(struct controller *c, const struct broker_image *bro
 }
 
 /* Directories that failed since the broker registered. */
-static void update_directories(struct controller *c, const struct broker_image *broker,
-                               const struct broker_heartbeat_request *request, struct arena *arena,
-                               struct metadata_records *records)
+static int32_t lost_directories(const struct controller *c, const struct broker_image *broker,
+                                const struct broker_heartbeat_request *request, struct arena *arena,
+                                struct uuid **ret_lost)
 {
-    struct uuid *left = ARENA_ARRAY(arena, struct uuid, broker->directory_count);
+    struct uuid *lost = ARENA_ARRAY(arena, struct uuid, broker->directory_count);
     int32_t count = 0;
     for (int32_t i = 0; i < broker->directory_count; i++) {
-        if (!has_id(request->offline_log_dirs, request->offline_log_dirs_count,
-                    broker->directories[i]))
-            left[count++] = broker->directories[i];
+        if (has_id(request->offline_log_dirs, request->offline_log_dirs_count,
+                   broker->directories[i]))
+            lost[count++] = broker->directories[i];
     }
+    *ret_lost = lost;
     /* A broker without any directory stops by itself; an empty list would say "no change". */
-    if (count == broker->directory_count || count == 0 ||
-        controller_metadata_version(c) < METADATA_VERSION_DIRECTORIES)
-        return;
-    struct broker_registration_change_record *record = add_change(broker, 2, arena, records);
-    record->log_dirs = left;
-    record->log_dirs_count = count;
-    partitions_directories_lost(c, broker->id, request->offline_log_dirs,
-                                request->offline_log_dirs_count, arena, records);
+    bool is_said = count < broker->directory_count &&
+                   controller_metadata_version(c) >= METADATA_VERSION_DIRECTORIES;
+    return is_said ? count : 0;
 }
 
+static void update_directories(struct controller *c, const struct broker_image *broker,
+                               const struct uuid *lost, int32_t lost_count, struct arena *arena,
+                               struct metadata_records *records)
+{
+    if (lost_count == 0)
+        return;
+    struct broker_registration_change_record *record = add_change(broker, 2, arena, records);
+    record->log_dirs = ARENA_ARRAY(arena, struct uuid, broker->directory_count);
+    record->log_dirs_count = 0;
+    for (int32_t i = 0; i < broker->directory_count; i++) {
+        if (!has_id(lost, lost_count, broker->directories[i]))
+            record->log_dirs[record->log_dirs_count++] = broker->directories[i];
+    }
+}
+
+/* What the broker's partitions go through: fencing and stopping cover those of failed directories.
+ */
 static void change_state(struct controller *c, const struct broker_image *broker,
-                         enum broker_state next, struct arena *arena,
-                         struct metadata_records *records)
+                         enum broker_state next, const struct uuid *lost, int32_t lost_count,
+                         struct arena *arena, struct metadata_records *records)
 {
     enum broker_state now = state_of(broker);
-    if (now == next)
+    if (now == next) {
+        if (now != BROKER_FENCED && lost_count > 0)
+            partitions_directories_lost(c, broker->id, lost, lost_count, arena, records);
         return;
+    }
     switch (next) {
     case BROKER_FENCED:
         brokers_fence(c, broker, arena, records);
         return;
     case BROKER_UNFENCED:
-        unfence(c, broker, arena, records);
+        unfence(c, broker, lost, lost_count, arena, records);
         return;
     case BROKER_CONTROLLED_SHUTDOWN:
         begin_shutdown(c, broker, arena, records);
@@ -219,10 +236,10 @@ CONTROLLER_API(broker_heartbeat)
     heartbeat->metadata_offset = MAX(heartbeat->metadata_offset, request->current_metadata_offset);
     struct metadata_records *records = &ret_result->records;
     enum broker_state next = next_state(c, broker, heartbeat, request);
-    change_state(c, broker, next, arena, records);
-    /* What fencing did to its partitions covers the failed directories too. */
-    if (next == BROKER_UNFENCED && state_of(broker) == BROKER_UNFENCED)
-        update_directories(c, broker, request, arena, records);
+    struct uuid *lost;
+    int32_t lost_count = lost_directories(c, broker, request, arena, &lost);
+    update_directories(c, broker, lost, lost_count, arena, records);
+    change_state(c, broker, next, lost, lost_count, arena, records);
     update_cordoned(c, broker, request, arena, records);
     if (next == BROKER_CONTROLLED_SHUTDOWN && records->count > 0)
         heartbeat->shutdown_offset = ctx->next_offset + (int64_t)records->count - 1;

@@ -184,6 +184,12 @@ int controller_activate(struct controller *c, const struct controller_context *c
     c->epoch = epoch;
     c->next_noop_ms = ctx->now_ms + c->config.max_idle_interval_ms;
     heartbeats_reset(&c->heartbeats, controller_image(c), ctx->now_ms);
+    const struct controller_config *config = &c->config;
+    int64_t never = INT64_MAX, now_ms = ctx->now_ms;
+    election_sweep_begin_at(&c->balance, config->imbalance_check_interval_ms > 0
+                                             ? now_ms + config->imbalance_check_interval_ms
+                                             : never);
+    election_sweep_begin_at(&c->leaderless, config->unclean_interval_ms > 0 ? now_ms : never);
     return 0;
 }
 
@@ -228,6 +234,14 @@ void controller_frame(const struct controller *c, struct arena *arena,
     result->records = (struct metadata_records){items, count, count};
 }
 
+/* Who may lead uncleanly from now on need not wait for the next look at the leaderless. */
+static bool allows_elections(const struct metadata_record *record)
+{
+    const struct config_record *config = record->data;
+    return record->key == METADATA_CONFIG_RECORD &&
+           str_eq(config->name, config_defs[CONFIG_TOPIC_UNCLEAN_LEADER_ELECTION_ENABLE].name);
+}
+
 void controller_propose(struct controller *c, const struct controller_result *result,
                         int64_t first_offset, int64_t timestamp_ms)
 {
@@ -238,31 +252,45 @@ void controller_propose(struct controller *c, const struct controller_result *re
         /* The controller's own records always fit the image that they were decided on. */
         int rv = image_apply(draft->image, &draft->edit, &result->records.items[i]);
         CHECK(rv == 0);
+        if (allows_elections(&result->records.items[i]))
+            election_sweep_begin_at(&c->leaderless, 0);
     }
     image_chain_seal(c->chain, first_offset + (int64_t)result->records.count - 1, c->epoch,
                      timestamp_ms);
+}
+
+static void tick_noop(struct controller *c, int64_t now_ms, struct arena *arena,
+                      struct metadata_records *records, int64_t *in_out_next_ms)
+{
+    if (c->config.max_idle_interval_ms <= 0)
+        return;
+    if (now_ms >= c->next_noop_ms) {
+        c->next_noop_ms = now_ms + c->config.max_idle_interval_ms;
+        METADATA_RECORD_ADD(records, arena, no_op_record, NO_OP, 0);
+    }
+    *in_out_next_ms = MIN(*in_out_next_ms, c->next_noop_ms);
 }
 
 void controller_tick(struct controller *c, const struct controller_context *ctx,
                      struct arena *arena, struct controller_result *ret_result,
                      int64_t *ret_next_ms)
 {
+    struct metadata_records *records = &ret_result->records;
     *ret_result = (struct controller_result){0};
     *ret_next_ms = INT64_MAX;
     if (!c->active)
         return;
     const struct broker_image *expired =
         heartbeats_expired(&c->heartbeats, controller_image(c), ctx->now_ms, ret_next_ms);
-    if (expired) {
-        brokers_fence(c, expired, arena, &ret_result->records);
+    if (expired)
+        brokers_fence(c, expired, arena, records);
+    else
+        elections_leaderless(c, ctx->now_ms, arena, records);
+    if (records->count == 0)
+        elections_balance(c, ctx->now_ms, arena, records);
+    *ret_next_ms = MIN(*ret_next_ms, MIN(c->leaderless.due_ms, c->balance.due_ms));
+    if (records->count == 0)
+        tick_noop(c, ctx->now_ms, arena, records, ret_next_ms);
+    else
         *ret_next_ms = ctx->now_ms;
-        return;
-    }
-    if (c->config.max_idle_interval_ms <= 0)
-        return;
-    if (ctx->now_ms >= c->next_noop_ms) {
-        c->next_noop_ms = ctx->now_ms + c->config.max_idle_interval_ms;
-        METADATA_RECORD_ADD(&ret_result->records, arena, no_op_record, NO_OP, 0);
-    }
-    *ret_next_ms = MIN(*ret_next_ms, c->next_noop_ms);
 }

@@ -43,6 +43,10 @@ struct controller_config {
     bool delete_topic_enable;
     int64_t session_timeout_ms;   /* broker.session.timeout.ms */
     int64_t max_idle_interval_ms; /* metadata.max.idle.interval.ms; 0: no NoOp records */
+    /* leader.imbalance.check.interval.seconds; 0: leadership stays (auto.leader.rebalance.enable)
+     */
+    int64_t imbalance_check_interval_ms;
+    int64_t unclean_interval_ms; /* unclean.leader.election.interval.ms; 0: never by itself */
     /* What server.properties says for a broker key, null when it does not; may be NULL. */
     struct str (*static_config)(void *ctx, struct str name);
     void *static_config_ctx;
@@ -105,7 +109,8 @@ void controller_propose(struct controller *controller, const struct controller_r
 int64_t controller_pending_offset(const struct controller *controller);
 
 /*
- * What is due by itself: brokers whose session ended are fenced, the idle log gets its NoOp.
+ * What is due by itself: brokers whose session ended are fenced, leaderless partitions and those
+ * with another leader than the preferred one get an election, the idle log gets its NoOp.
  * Returns at most one action per call; call again until the result has no records. *ret_next_ms
  * says when to call next, INT64_MAX for never.
  */

@@ -11,13 +11,17 @@
 #include "common/protocol/messages/allocate_producer_ids.h"
 #include "common/protocol/messages/alter_configs.h"
 #include "common/protocol/messages/alter_partition.h"
+#include "common/protocol/messages/alter_partition_reassignments.h"
+#include "common/protocol/messages/assign_replicas_to_dirs.h"
 #include "common/protocol/messages/broker_heartbeat.h"
 #include "common/protocol/messages/broker_registration.h"
 #include "common/protocol/messages/controller_registration.h"
 #include "common/protocol/messages/create_partitions.h"
 #include "common/protocol/messages/create_topics.h"
 #include "common/protocol/messages/delete_topics.h"
+#include "common/protocol/messages/elect_leaders.h"
 #include "common/protocol/messages/incremental_alter_configs.h"
+#include "common/protocol/messages/list_partition_reassignments.h"
 #include "common/protocol/messages/unregister_broker.h"
 #include "common/protocol/messages/unregister_controller.h"
 #include "common/protocol/messages/update_features.h"
@@ -46,6 +50,13 @@ CONTROLLER_API(unregister_broker);
 /* alter_partition.c: versions 2 and 3. The member of an ISR whose epoch is -1 is taken as the one
  * that is registered. */
 CONTROLLER_API(alter_partition);
+/* elections.c */
+CONTROLLER_API(elect_leaders);
+/* reassignments.c */
+CONTROLLER_API(alter_partition_reassignments);
+CONTROLLER_API(list_partition_reassignments);
+/* replica_directories.c */
+CONTROLLER_API(assign_replicas_to_dirs);
 /* controllers.c */
 CONTROLLER_API(controller_registration);
 CONTROLLER_API(unregister_controller);

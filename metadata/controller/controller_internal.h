@@ -6,6 +6,7 @@
 
 #include "common/protocol/kafka_error.h"
 #include "metadata/controller/controller.h"
+#include "metadata/controller/elections.h"
 #include "metadata/controller/heartbeats.h"
 #include "metadata/feature.h"
 
@@ -17,6 +18,7 @@ struct controller {
     int32_t epoch;
     struct heartbeats heartbeats;
     int64_t next_noop_ms;
+    struct election_sweep balance, leaderless;
 };
 
 /* An error that goes into a response. */

@@ -94,6 +94,7 @@ static struct choice choose_leader(const struct partition_change *change, struct
             return (struct choice){change->replicas.ids[i], false};
     }
     if (change->elr_enabled && change->isr.count == 0 && elr.count == 0 && last_known.count == 1 &&
+        node_list_contains(change->replicas, last_known.ids[0]) &&
         change->may_lead(change->ctx, last_known.ids[0]))
         return (struct choice){last_known.ids[0], true};
     for (int32_t i = 0; change->election == ELECTION_UNCLEAN && i < change->replicas.count; i++) {

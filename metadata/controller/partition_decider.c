@@ -6,16 +6,29 @@
 
 void partition_decider_init(struct partition_decider *decider, const struct controller *c)
 {
-    *decider = (struct partition_decider){.controller = c, .leaving = -1, .coming = -1};
+    *decider =
+        (struct partition_decider){.controller = c, .leaving = -1, .coming = -1, .lost_broker = -1};
+}
+
+static bool is_lost(const struct partition_decider *decider, int32_t node, struct uuid directory)
+{
+    bool lost = false;
+    for (int32_t i = 0; node == decider->lost_broker && !lost && i < decider->lost_count; i++)
+        lost = uuid_eq(decider->lost[i], directory);
+    return lost;
 }
 
 static bool may_lead(void *ctx, int32_t node)
 {
     const struct partition_decider *decider = ctx;
+    const struct partition_change *change = decider->change;
     const struct broker_image *broker =
         cluster_image_broker(&controller_image(decider->controller)->cluster, node);
-    if (!broker || node == decider->leaving ||
-        !broker_image_has_directory(broker, partition_directory_of(decider->partition, node)))
+    struct uuid directory = node == change->moved_node
+                                ? change->moved_directory
+                                : partition_directory_of(change->partition, node);
+    if (!broker || node == decider->leaving || !broker_image_has_directory(broker, directory) ||
+        is_lost(decider, node, directory))
         return false;
     return node == decider->coming || (!broker->fenced && !broker->in_controlled_shutdown);
 }
@@ -44,7 +57,7 @@ void partition_decider_begin(struct partition_decider *decider, const struct top
 {
     const struct controller *c = decider->controller;
     enter_topic(decider, topic);
-    decider->partition = p;
+    decider->change = ret_change;
     partition_change_init(ret_change, topic->id, p);
     ret_change->election = decider->unclean_allowed ? ELECTION_UNCLEAN : ELECTION_ONLINE;
     ret_change->may_lead = may_lead;

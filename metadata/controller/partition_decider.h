@@ -16,18 +16,22 @@
 
 struct partition_decider {
     const struct controller *controller;
-    int32_t leaving;                         /* may not lead any more; -1: nobody */
-    int32_t coming;                          /* may lead from now on; -1: nobody */
-    const struct partition_image *partition; /* the one at hand */
-    const struct topic_image *topic;         /* whose settings these are */
+    int32_t leaving; /* may not lead any more; -1: nobody */
+    int32_t coming;  /* may lead from now on; -1: nobody */
+    /* Directories of one broker that fail by this decision. */
+    int32_t lost_broker;
+    const struct uuid *lost;
+    int32_t lost_count;
+    const struct partition_change *change; /* the one at hand */
+    const struct topic_image *topic;       /* whose settings these are */
     int32_t min_isr;
     bool unclean_allowed; /* unclean.leader.election.enable */
 };
 
 void partition_decider_init(struct partition_decider *decider, const struct controller *controller);
 /* A change of the partition that wants what is, with everything that is given filled in. The
- * election is unclean where the topic allows it, as for all elections that nobody asked for. The
- * decider must stay where it is until the change is made. */
+ * election is unclean where the topic allows it, as for all elections that nobody asked for. Both
+ * must stay where they are until the change is made. */
 void partition_decider_begin(struct partition_decider *decider, const struct topic_image *topic,
                              const struct partition_image *partition,
                              struct partition_change *ret_change);

@@ -112,13 +112,17 @@ void partitions_broker_fenced(struct controller *c, int32_t broker, struct arena
     run_pass(&pass);
 }
 
-void partitions_broker_unfenced(struct controller *c, int32_t broker, struct arena *arena,
+void partitions_broker_unfenced(struct controller *c, int32_t broker, const struct uuid *lost,
+                                int32_t lost_count, struct arena *arena,
                                 struct metadata_records *records)
 {
     struct pass pass;
     pass_init(&pass, c, broker, arena, records);
     pass.decider.leaving = -1;
     pass.decider.coming = broker;
+    pass.decider.lost_broker = broker;
+    pass.decider.lost = lost;
+    pass.decider.lost_count = lost_count;
     pass.concerns = has_no_leader;
     pass.leaves_isr = false;
     run_pass(&pass);

@@ -11,8 +11,9 @@
 /* Fenced: leaves every ISR and leads nothing. */
 void partitions_broker_fenced(struct controller *controller, int32_t broker, struct arena *arena,
                               struct metadata_records *records);
-/* Unfenced: may lead what has no leader. */
-void partitions_broker_unfenced(struct controller *controller, int32_t broker, struct arena *arena,
+/* Unfenced: may lead what has no leader, but for what lies in directories that failed meanwhile. */
+void partitions_broker_unfenced(struct controller *controller, int32_t broker,
+                                const struct uuid *lost, int32_t lost_count, struct arena *arena,
                                 struct metadata_records *records);
 /* Came back without a clean stop: whatever it did not flush may be lost, so it is no eligible
  * replica any more either. */

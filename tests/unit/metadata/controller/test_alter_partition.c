@@ -1,5 +1,5 @@
 #include "common/protocol/kafka_error.h"
-#include "tests/unit/metadata/controller/controller_cluster.h"
+#include "tests/unit/metadata/controller/controller_partitions.h"
 
 #define BROKERS 4
 
@@ -15,60 +15,24 @@ static const struct partition_image *partition(const struct fixture *f)
     return harness_partition(&f->h, "t", 0);
 }
 
-static void create_on(struct harness *h, const char *name, const int32_t *replicas, int32_t count)
-{
-    struct create_topics_request request;
-    struct create_topics_response response;
-    message_init(&create_topics_request_desc, &request);
-    request.topics_count = 1;
-    request.topics = MESSAGE_ARRAY(&h->arena, create_topics_request_creatable_topic, 1);
-    request.topics[0].name = arena_str(&h->arena, str_of(name));
-    request.topics[0].num_partitions = -1;
-    request.topics[0].replication_factor = -1;
-    request.topics[0].assignments_count = 1;
-    request.topics[0].assignments =
-        MESSAGE_ARRAY(&h->arena, create_topics_request_creatable_replica_assignment, 1);
-    request.topics[0].assignments[0].broker_ids_count = count;
-    request.topics[0].assignments[0].broker_ids = (int32_t *)(uintptr_t)replicas;
-    controller_create_topics(h->c, &h->ctx, &request, &h->arena, &response, &h->result);
-    assert_int_equal(response.topics[0].error_code, 0);
-    harness_commit(h);
-}
-
 static void setup(struct fixture *f)
 {
-    static const int32_t replicas[] = {1, 2, 3};
     harness_init(&f->h);
     for (int32_t id = 1; id <= BROKERS; id++)
         f->epochs[id] = harness_add_broker(&f->h, id, 1, NULL);
-    create_on(&f->h, "t", replicas, 3);
+    harness_create_on(&f->h, "t", "123");
 }
 
-/* What broker 1 would ask for; the ISR is written in digits. */
+/* What broker 1 would ask for, with the epochs that it knows; the ISR is written in digits. */
 static struct alter_partition_request ask(struct fixture *f, const char *isr)
 {
-    const struct partition_image *p = partition(f);
-    struct arena *arena = &f->h.arena;
-    struct alter_partition_request request;
-    message_init(&alter_partition_request_desc, &request);
-    request.broker_id = 1;
-    request.broker_epoch = f->epochs[1];
-    request.topics_count = 1;
-    request.topics = MESSAGE_ARRAY(arena, alter_partition_request_topic_data, 1);
-    request.topics[0].topic_id = topics_image_find(&harness_image(&f->h)->topics, STR("t"))->id;
-    request.topics[0].partitions_count = 1;
-    request.topics[0].partitions = MESSAGE_ARRAY(arena, alter_partition_request_partition_data, 1);
+    const struct topic_image *topic = topics_image_find(&harness_image(&f->h)->topics, STR("t"));
+    struct alter_partition_request request =
+        harness_isr_request(&f->h, topic, partition(f), harness_ids(&f->h, isr));
     struct alter_partition_request_partition_data *data = &request.topics[0].partitions[0];
-    data->leader_epoch = p->leader_epoch;
-    data->partition_epoch = p->partition_epoch;
-    data->leader_recovery_state = p->recovery_state;
-    data->new_isr_with_epochs_count = (int32_t)strlen(isr);
-    data->new_isr_with_epochs =
-        MESSAGE_ARRAY(arena, alter_partition_request_broker_state, data->new_isr_with_epochs_count);
-    for (int32_t i = 0; i < data->new_isr_with_epochs_count; i++) {
-        data->new_isr_with_epochs[i].broker_id = isr[i] - '0';
-        data->new_isr_with_epochs[i].broker_epoch = f->epochs[isr[i] - '0'];
-    }
+    for (int32_t i = 0; i < data->new_isr_with_epochs_count; i++)
+        data->new_isr_with_epochs[i].broker_epoch =
+            f->epochs[data->new_isr_with_epochs[i].broker_id];
     return request;
 }
 
@@ -78,21 +42,14 @@ only(const struct alter_partition_request *request)
     return &request->topics[0].partitions[0];
 }
 
-/* The error of the only partition, or of the whole. */
 static int16_t alter(struct fixture *f, const struct alter_partition_request *request)
 {
-    controller_alter_partition(f->h.c, &f->h.ctx, request, &f->h.arena, &f->response, &f->h.result);
-    harness_commit(&f->h);
-    return f->response.error_code ? f->response.error_code
-                                  : f->response.topics[0].partitions[0].error_code;
+    return harness_alter(&f->h, request, &f->response);
 }
 
 static void assert_isr(const struct fixture *f, const char *digits)
 {
-    struct node_list isr = partition_isr(partition(f));
-    assert_int_equal(isr.count, strlen(digits));
-    for (int32_t i = 0; i < isr.count; i++)
-        assert_int_equal(isr.ids[i], digits[i] - '0');
+    harness_assert_ids(partition_isr(partition(f)), digits);
 }
 
 static void shrinks_and_grows(void **state)
@@ -226,8 +183,7 @@ static void fenced_and_stopping_replicas(void **state)
     assert_int_equal(alter(&f, &request), 0);
     assert_isr(&f, "123");
 
-    static const int32_t on_two[] = {2};
-    create_on(&f.h, "keeps-2-busy", on_two, 1);
+    harness_create_on(&f.h, "keeps-2-busy", "2");
     harness_heartbeat(&f.h, 2, false, true);
     assert_true(cluster_image_broker(&harness_image(&f.h)->cluster, 2)->in_controlled_shutdown);
     assert_isr(&f, "13");
@@ -264,10 +220,9 @@ static void another_incarnation(void **state)
 /* After an unclean election the leader says when it is through; until then it is alone. */
 static void recovery(void **state)
 {
-    static const int32_t on_four[] = {4, 1};
     struct fixture f;
     setup(&f);
-    create_on(&f.h, "u", on_four, 1);
+    harness_create_on(&f.h, "u", "4");
     struct broker_registration_request registration = harness_registration(&f.h, 4, 1, NULL);
     struct broker_registration_response registered;
     controller_broker_registration(f.h.c, &f.h.ctx, &registration, &f.h.arena, &registered,
@@ -300,13 +255,7 @@ static void eligible_replicas(void **state)
 {
     struct fixture f;
     setup(&f);
-    struct config_record config = {.resource_type = CONFIG_RESOURCE_TOPIC,
-                                   .resource_name = STR("t"),
-                                   .name = STR("min.insync.replicas"),
-                                   .value = STR("2")};
-    struct metadata_record record = {METADATA_CONFIG_RECORD, 0, &config};
-    f.h.result = (struct controller_result){.records = {&record, 1, 1}};
-    harness_commit(&f.h);
+    harness_set_topic(&f.h, "t", "min.insync.replicas", "2");
     struct alter_partition_request request = ask(&f, "1");
     assert_int_equal(alter(&f, &request), 0);
     struct node_list elr = partition_elr(partition(&f));

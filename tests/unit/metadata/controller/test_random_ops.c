@@ -6,7 +6,7 @@
  */
 #include "common/base/map.h"
 #include "common/protocol/kafka_error.h"
-#include "tests/unit/metadata/controller/controller_cluster.h"
+#include "tests/unit/metadata/controller/controller_partitions.h"
 
 #define BROKERS 5
 #define NAMES   12
@@ -58,6 +58,12 @@ static void check_partition(const struct image *image, const struct topic_image 
     }
     for (int32_t i = 0; i < elr.count; i++)
         assert_true(node_list_contains(replicas, elr.ids[i]));
+    for (int32_t i = 0; i < p->adding_count; i++)
+        assert_true(node_list_contains(replicas, partition_adding(p).ids[i]));
+    for (int32_t i = 0; i < p->removing_count; i++)
+        assert_true(node_list_contains(replicas, partition_removing(p).ids[i]));
+    for (int32_t i = 0; i < replicas.count; i++)
+        assert_false(node_list_contains((struct node_list){replicas.ids, i}, replicas.ids[i]));
     assert_true(p->last_known_elr_count <= 1);
     assert_true(p->last_known_elr_count == 0 || p->leader == -1);
 }
@@ -83,10 +89,27 @@ static void check_hosted(const struct image *image, uint32_t replicas)
     assert_int_equal(hosted_count, replicas);
 }
 
+/* The index of unsettled partitions, against all partitions. */
+static void check_unsettled(const struct image *image, uint32_t unsettled)
+{
+    struct pmap_iter iter;
+    assert_int_equal(image->topics.unsettled.count, unsettled);
+    topics_image_unsettled(&image->topics, UUID_ZERO, 0, &iter);
+    for (const struct unsettled_image *at; (at = pmap_iter_next(&iter)) != NULL;) {
+        const struct topic_image *topic =
+            topics_image_find_id(&image->topics, unsettled_image_topic_id(at));
+        assert_non_null(topic);
+        const struct partition_image *p =
+            topic_image_partition(topic, unsettled_image_partition(at));
+        assert_non_null(p);
+        assert_true(p->leader != p->nodes[0] || partition_is_reassigning(p));
+    }
+}
+
 static void check_image(const struct harness *h, const struct mirror *m)
 {
     const struct image *image = harness_image(h);
-    uint32_t partitions = 0, replicas = 0;
+    uint32_t partitions = 0, replicas = 0, unsettled = 0;
     struct pmap_iter topics;
     pmap_iter_first(&topics, image->topics.by_name);
     for (const struct topic_image *topic; (topic = pmap_iter_next(&topics)) != NULL;) {
@@ -98,6 +121,7 @@ static void check_image(const struct harness *h, const struct mirror *m)
             assert_int_equal(p->id, next++);
             check_partition(image, topic, p);
             replicas += p->replica_count;
+            unsettled += p->leader != p->nodes[0] || partition_is_reassigning(p);
             void *seen = map_get(&m->partitions, map_key_uuid_int(topic->id, p->id));
             assert_int_equal((uintptr_t)seen, (uintptr_t)p->partition_epoch + 1);
         }
@@ -107,6 +131,7 @@ static void check_image(const struct harness *h, const struct mirror *m)
     assert_int_equal(partitions, m->partitions.count);
     assert_int_equal(image->topics.by_name.count, image->topics.by_id.count);
     check_hosted(image, replicas);
+    check_unsettled(image, unsettled);
     struct pmap_iter configs;
     pmap_iter_first(&configs, configs_image_of_type(&image->configs, CONFIG_RESOURCE_TOPIC));
     for (const struct config_image *config; (config = pmap_iter_next(&configs)) != NULL;)
@@ -248,6 +273,119 @@ static void broker_event(struct harness *h)
     }
 }
 
+/* NULL when no topic is found. */
+static const struct partition_image *random_partition(struct harness *h,
+                                                      const struct topic_image **ret_topic)
+{
+    const struct topic_image *topic = topics_image_find(&harness_image(h)->topics, random_name(h));
+    *ret_topic = topic;
+    return topic ? topic_image_partition(topic, (int32_t)harness_below(h, topic->partitions.count))
+                 : NULL;
+}
+
+static struct node_list random_brokers(struct harness *h)
+{
+    int32_t *ids = ARENA_ARRAY(&h->arena, int32_t, BROKERS), count = 0;
+    for (int32_t id = 1; id <= BROKERS; id++) {
+        if (harness_below(h, 2))
+            ids[count++] = id;
+    }
+    for (int32_t i = count - 1; i > 0; i--) {
+        int32_t k = (int32_t)harness_below(h, (uint32_t)i + 1), kept = ids[i];
+        ids[i] = ids[k];
+        ids[k] = kept;
+    }
+    return (struct node_list){ids, count};
+}
+
+/* A leader takes in whom it can, loses somebody, or asks for what it may not. */
+static void change_isr(struct harness *h)
+{
+    const struct topic_image *topic;
+    struct alter_partition_response response;
+    const struct partition_image *p = random_partition(h, &topic);
+    if (!p)
+        return;
+    struct node_list isr = random_brokers(h);
+    if (harness_below(h, 4) > 0) { /* something that may be */
+        int32_t *ids = ARENA_ARRAY(&h->arena, int32_t, p->replica_count), count = 0;
+        for (int32_t i = 0; i < p->replica_count; i++) {
+            if (p->nodes[i] == p->leader ||
+                (may_be_in_isr(harness_image(h), p->nodes[i]) && harness_below(h, 3) > 0))
+                ids[count++] = p->nodes[i];
+        }
+        isr = (struct node_list){ids, count};
+    }
+    struct alter_partition_request request = harness_isr_request(h, topic, p, isr);
+    if (harness_below(h, 8) == 0)
+        request.topics[0].partitions[0].partition_epoch--;
+    if (harness_below(h, 3) == 0 && isr.count == 1)
+        request.topics[0].partitions[0].leader_recovery_state = LEADER_RECOVERED;
+    controller_alter_partition(h->c, &h->ctx, &request, &h->arena, &response, &h->result);
+}
+
+static void reassign_one(struct harness *h)
+{
+    const struct topic_image *topic;
+    struct alter_partition_reassignments_request request;
+    struct alter_partition_reassignments_response response;
+    const struct partition_image *p = random_partition(h, &topic);
+    if (!p)
+        return;
+    message_init(&alter_partition_reassignments_request_desc, &request);
+    request.topics_count = 1;
+    request.topics =
+        MESSAGE_ARRAY(&h->arena, alter_partition_reassignments_request_reassignable_topic, 1);
+    request.topics[0].name = topic_name(topic);
+    request.topics[0].partitions_count = 1;
+    request.topics[0].partitions =
+        MESSAGE_ARRAY(&h->arena, alter_partition_reassignments_request_reassignable_partition, 1);
+    struct node_list target = random_brokers(h);
+    request.topics[0].partitions[0].partition_index = p->id;
+    request.topics[0].partitions[0].replicas = (int32_t *)(uintptr_t)target.ids;
+    request.topics[0].partitions[0].replicas_count = harness_below(h, 3) ? target.count : -1;
+    controller_alter_partition_reassignments(h->c, &h->ctx, &request, &h->arena, &response,
+                                             &h->result);
+}
+
+static void elect_some(struct harness *h)
+{
+    struct elect_leaders_request request;
+    struct elect_leaders_response response;
+    message_init(&elect_leaders_request_desc, &request);
+    request.election_type = (int8_t)harness_below(h, 2);
+    request.topic_partitions_count = -1;
+    controller_elect_leaders(h->c, &h->ctx, &request, &h->arena, &response, &h->result);
+}
+
+static void assign_directory(struct harness *h)
+{
+    const struct topic_image *topic;
+    struct assign_replicas_to_dirs_request request;
+    struct assign_replicas_to_dirs_response response;
+    int32_t id = 1 + (int32_t)harness_below(h, BROKERS);
+    const struct broker_image *broker = cluster_image_broker(&harness_image(h)->cluster, id);
+    const struct partition_image *p = random_partition(h, &topic);
+    if (!p || !broker)
+        return;
+    message_init(&assign_replicas_to_dirs_request_desc, &request);
+    request.broker_id = id;
+    request.broker_epoch = broker->epoch;
+    request.directories_count = 1;
+    request.directories =
+        MESSAGE_ARRAY(&h->arena, assign_replicas_to_dirs_request_directory_data, 1);
+    request.directories[0].id = harness_directory(id, (int)harness_below(h, 2));
+    request.directories[0].topics_count = 1;
+    request.directories[0].topics =
+        MESSAGE_ARRAY(&h->arena, assign_replicas_to_dirs_request_topic_data, 1);
+    request.directories[0].topics[0].topic_id = topic->id;
+    request.directories[0].topics[0].partitions_count = 1;
+    request.directories[0].topics[0].partitions =
+        MESSAGE_ARRAY(&h->arena, assign_replicas_to_dirs_request_partition_data, 1);
+    request.directories[0].topics[0].partitions[0].partition_index = p->id;
+    controller_assign_replicas_to_dirs(h->c, &h->ctx, &request, &h->arena, &response, &h->result);
+}
+
 static void pass_time(struct harness *h)
 {
     int64_t next_ms;
@@ -258,7 +396,7 @@ static void pass_time(struct harness *h)
 static void decide(struct harness *h)
 {
     h->result = (struct controller_result){0};
-    switch (harness_below(h, 10)) {
+    switch (harness_below(h, 17)) {
     case 0:
     case 1:
         create_some(h);
@@ -274,6 +412,21 @@ static void decide(struct harness *h)
         return;
     case 5:
         pass_time(h);
+        return;
+    case 6:
+    case 7:
+    case 8:
+        change_isr(h);
+        return;
+    case 9:
+    case 10:
+        reassign_one(h);
+        return;
+    case 11:
+        elect_some(h);
+        return;
+    case 12:
+        assign_directory(h);
         return;
     default:
         broker_event(h);
