@@ -24,6 +24,11 @@
 /* More than a configuration file can sensibly be. */
 #define PROPERTIES_MAX_BYTES ((size_t)16 << 20)
 
+/* What jemalloc starts with: memory that was given up goes back to the kernel within a second. The
+ * environment's MALLOC_CONF comes after it. */
+extern const char *const malloc_conf;
+const char *const malloc_conf = "dirty_decay_ms:1000,muzzy_decay_ms:0";
+
 struct process {
     struct logger logger;
     struct disk *disk;

@@ -2,13 +2,19 @@
  * bench_brokers CONTROLLERS CLUSTER FIRST COUNT: registers COUNT brokers from node id FIRST on with
  * the controllers of a quorum (HOST:PORT,... of their listeners) and sends their heartbeats, each
  * on a connection of its own, until the standard input ends. Says "ready" when none is fenced.
+ *
+ * A line "make NAME TOPICS" on the standard input creates topics of 10 partitions on the first
+ * three brokers, the first one leads. "alter CHANGES" has it change the ISR of these partitions in
+ * turn, each by a request of its own, WINDOW at a time. When it is done, the seconds are printed.
  */
 #include "common/base/check.h"
 #include "common/base/mem.h"
 #include "common/protocol/codec.h"
 #include "common/protocol/kafka_error.h"
+#include "common/protocol/messages/alter_partition.h"
 #include "common/protocol/messages/broker_heartbeat.h"
 #include "common/protocol/messages/broker_registration.h"
+#include "common/protocol/messages/create_topics.h"
 #include "metadata/feature.h"
 #include "tests/bench/controllers.h"
 
@@ -19,7 +25,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HEARTBEAT_MS = 2000 /* broker.heartbeat.interval.ms */, RETRY_MS = 50 };
+enum {
+    HEARTBEAT_MS = 2000, /* broker.heartbeat.interval.ms */
+    RETRY_MS = 50,
+    PARTITIONS = 10,
+    REPLICAS = 3,
+    WINDOW = 100,
+};
 
 struct broker {
     int32_t id;
@@ -167,10 +179,152 @@ static int64_t ask_due(struct controllers *c, struct broker *brokers, long count
     return next_us;
 }
 
+/* --- partitions that the first broker leads ------------------------------------------------ */
+
+struct led {
+    struct uuid *topics;
+    int32_t count;
+    long altered;
+};
+
+static void make_topics(struct controllers *c, const struct broker *brokers, const char *name,
+                        int32_t count, struct led *led)
+{
+    struct arena arena;
+    struct create_topics_request request;
+    struct create_topics_response response;
+    int32_t ids[REPLICAS];
+    arena_init(&arena, 0);
+    for (int i = 0; i < REPLICAS; i++)
+        ids[i] = brokers[i].id;
+    message_init(&create_topics_request_desc, &request);
+    request.timeout_ms = REQUEST_TIMEOUT_MS;
+    request.topics = MESSAGE_ARRAY(&arena, create_topics_request_creatable_topic, count);
+    request.topics_count = count;
+    for (int32_t i = 0; i < count; i++) {
+        struct create_topics_request_creatable_topic *topic = &request.topics[i];
+        topic->name = arena_printf(&arena, "%s%d", name, i);
+        topic->num_partitions = -1;
+        topic->replication_factor = -1;
+        topic->assignments =
+            MESSAGE_ARRAY(&arena, create_topics_request_creatable_replica_assignment, PARTITIONS);
+        topic->assignments_count = PARTITIONS;
+        for (int32_t p = 0; p < PARTITIONS; p++) {
+            topic->assignments[p].partition_index = p;
+            topic->assignments[p].broker_ids = ids;
+            topic->assignments[p].broker_ids_count = REPLICAS;
+        }
+    }
+    struct blocking_client *client = connect_to(&c->items[brokers[0].controller]);
+    struct buf *frame;
+    int rv = client ? send_request(client, API_CREATE_TOPICS, &request) : -ENOTCONN;
+    if (rv == 0)
+        rv = receive_response(client, API_CREATE_TOPICS, &arena, &response, &frame);
+    if (rv != 0)
+        fail("make", rv);
+    free(led->topics);
+    *led = (struct led){mem_calloc((size_t)count, sizeof(*led->topics)), response.topics_count, 0};
+    for (int32_t i = 0; i < response.topics_count; i++) {
+        if (response.topics[i].error_code != 0)
+            fail("make", response.topics[i].error_code);
+        led->topics[i] = response.topics[i].topic_id;
+    }
+    buf_unref(frame);
+    blocking_client_free(client);
+    arena_release(&arena);
+}
+
+/* Round about, each partition's ISR loses the followers or gets them back. */
+static int send_alteration(struct blocking_client *client, const struct broker *brokers,
+                           const struct led *led, long change)
+{
+    long partitions = (long)led->count * PARTITIONS, round = change / partitions;
+    long at = change % partitions;
+    struct alter_partition_request request;
+    struct alter_partition_request_topic_data topic;
+    struct alter_partition_request_partition_data partition;
+    struct alter_partition_request_broker_state isr[REPLICAS];
+    message_init(&alter_partition_request_desc, &request);
+    message_struct_init(&alter_partition_request_topic_data_struct, &topic, 1);
+    message_struct_init(&alter_partition_request_partition_data_struct, &partition, 1);
+    message_struct_init(&alter_partition_request_broker_state_struct, isr, REPLICAS);
+    for (int i = 0; i < REPLICAS; i++)
+        isr[i].broker_id = brokers[i].id;
+    request.broker_id = brokers[0].id;
+    request.broker_epoch = brokers[0].epoch;
+    request.topics = &topic;
+    request.topics_count = 1;
+    topic.topic_id = led->topics[at / PARTITIONS];
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    partition.partition_index = (int32_t)(at % PARTITIONS);
+    partition.leader_epoch = 0;
+    partition.partition_epoch = (int32_t)round;
+    partition.new_isr_with_epochs = isr;
+    partition.new_isr_with_epochs_count = round % 2 == 0 ? 1 : REPLICAS;
+    return send_request(client, API_ALTER_PARTITION, &request);
+}
+
+static int receive_alteration(struct blocking_client *client)
+{
+    struct alter_partition_response response;
+    struct arena arena;
+    struct buf *frame;
+    arena_init(&arena, 0);
+    int rv = receive_response(client, API_ALTER_PARTITION, &arena, &response, &frame);
+    if (rv == 0) {
+        bool is_one = response.topics_count == 1 && response.topics[0].partitions_count == 1;
+        rv = response.error_code != 0 ? response.error_code
+             : is_one                 ? response.topics[0].partitions[0].error_code
+                                      : -EPROTO;
+        buf_unref(frame);
+    }
+    arena_release(&arena);
+    return rv;
+}
+
+static void alter_partitions(struct controllers *c, const struct broker *brokers, struct led *led,
+                             long changes)
+{
+    struct blocking_client *client = connect_to(&c->items[brokers[0].controller]);
+    int rv = client && led->count > 0 ? 0 : -ENOTCONN;
+    for (long sent = 0, answered = 0; rv == 0 && answered < changes;) {
+        if (sent < changes && sent - answered < WINDOW)
+            rv = send_alteration(client, brokers, led, led->altered + sent++);
+        else if ((rv = receive_alteration(client)) == 0)
+            answered++;
+    }
+    if (rv != 0)
+        fail("alter", rv);
+    led->altered += changes;
+    blocking_client_free(client);
+}
+
+/* False at the end of the standard input. */
+static bool obey(struct controllers *c, const struct broker *brokers, struct led *led)
+{
+    char line[128], name[64];
+    int topics;
+    long changes;
+    if (fgets(line, sizeof(line), stdin) == NULL)
+        return false;
+    int64_t begin_us = now_us();
+    if (sscanf(line, "make %63s %d", name, &topics) == 2)
+        make_topics(c, brokers, name, topics, led);
+    else if (sscanf(line, "alter %ld", &changes) == 1)
+        alter_partitions(c, brokers, led, changes);
+    else
+        fail(line, -EINVAL);
+    printf("%.3f\n", (double)(now_us() - begin_us) / 1e6);
+    fflush(stdout);
+    return true;
+}
+
 static void run_brokers(struct controllers *c, const char *cluster, long first, long count)
 {
     struct broker *brokers = mem_calloc((size_t)count, sizeof(*brokers));
     struct pollfd *fds = mem_calloc((size_t)count + 1, sizeof(*fds));
+    struct led led = {0};
     bool said = false;
     for (long i = 0; i < count; i++) {
         int32_t id = (int32_t)(first + i);
@@ -200,7 +354,7 @@ static void run_brokers(struct controllers *c, const char *cluster, long first, 
         int64_t wait_ms = (next_us - now_us()) / 1000 + 1;
         if (poll(fds, (nfds_t)count + 1, (int)MAX(MIN(wait_ms, 1000), 0)) <= 0)
             continue;
-        if (fds[count].revents)
+        if (fds[count].revents && !obey(c, brokers, &led))
             break;
         for (long i = 0; i < count; i++) {
             if (fds[i].revents && brokers[i].asked)
@@ -211,6 +365,7 @@ static void run_brokers(struct controllers *c, const char *cluster, long first, 
     }
     for (long i = 0; i < count; i++)
         blocking_client_free(brokers[i].client);
+    free(led.topics);
     free(brokers);
     free(fds);
 }

@@ -9,13 +9,10 @@
  *       changes the topic's configuration as soon as somebody does it; prints when, in us, and
  *       which of the controllers it was, from 0 up.
  *   commits CONTROLLERS TOPIC RATE SECONDS
- *       RATE changes a second, whether or not the last ones were answered; prints how many, and the
- *       median, p99 and maximum of us from the time that each was due.
+ *       RATE changes a second, whether or not the last ones were answered; prints for each the us
+ *       from the time that it was due.
  *   turns CONTROLLERS RATE SECONDS
  *       the same for a request that changes nothing and is answered at once.
- *   grow CONTROLLERS PREFIX TOPICS WINDOW
- *       gives each topic one partition more, each by a request of its own, WINDOW at a time; prints
- *       the seconds.
  *   sync DIRECTORY WRITERS SECONDS BYTES
  *       so many threads append BYTES to a file of their own and sync it, again and again; prints as
  *       commits does.
@@ -25,7 +22,6 @@
 #include "common/protocol/codec.h"
 #include "common/protocol/kafka_error.h"
 #include "common/protocol/messages/api_versions.h"
-#include "common/protocol/messages/create_partitions.h"
 #include "common/protocol/messages/create_topics.h"
 #include "common/protocol/messages/incremental_alter_configs.h"
 #include "tests/bench/controllers.h"
@@ -114,19 +110,10 @@ static struct blocking_client *first_commit(struct controllers *c, const char *t
 
 /* --- many at a rate ----------------------------------------------------------------------- */
 
-static int by_value(const void *a, const void *b)
+static void print_latencies(const int64_t *us, size_t count)
 {
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static void print_latencies(int64_t *us, size_t count)
-{
-    if (count == 0)
-        fail("nothing was measured", 0);
-    qsort(us, count, sizeof(*us), by_value);
-    printf("%zu %lld %lld %lld\n", count, (long long)us[count / 2], (long long)us[count * 99 / 100],
-           (long long)us[count - 1]);
+    for (size_t i = 0; i < count; i++)
+        printf("%lld\n", (long long)us[i]);
 }
 
 static int send_turn(struct blocking_client *client, const char *topic)
@@ -270,57 +257,6 @@ static struct blocking_client *create(struct controllers *c, const char *prefix,
     return client;
 }
 
-static int send_growth(struct blocking_client *client, const char *prefix, long topic)
-{
-    char name[64];
-    snprintf(name, sizeof(name), "%s%ld", prefix, topic);
-    struct create_partitions_request_create_partitions_topic grown;
-    message_struct_init(&create_partitions_request_create_partitions_topic_struct, &grown, 1);
-    grown.name = str_of(name);
-    grown.count = 11;
-    grown.assignments_count = -1;
-    struct create_partitions_request request;
-    message_init(&create_partitions_request_desc, &request);
-    request.topics = &grown;
-    request.topics_count = 1;
-    request.timeout_ms = REQUEST_TIMEOUT_MS;
-    return send_request(client, API_CREATE_PARTITIONS, &request);
-}
-
-static int receive_growth(struct blocking_client *client)
-{
-    struct create_partitions_response response;
-    struct arena arena;
-    struct buf *frame;
-    arena_init(&arena, 0);
-    int rv = receive_response(client, API_CREATE_PARTITIONS, &arena, &response, &frame);
-    if (rv == 0) {
-        rv = response.results_count == 1 ? response.results[0].error_code : -EPROTO;
-        buf_unref(frame);
-    }
-    arena_release(&arena);
-    return rv;
-}
-
-static void grow(struct controllers *c, const char *prefix, long topics, long window)
-{
-    char first[64];
-    snprintf(first, sizeof(first), "%s0", prefix);
-    struct blocking_client *client = first_commit(c, first);
-    int64_t begin_us = now_us();
-    int rv = 0;
-    for (long sent = 0, answered = 0; rv == 0 && answered < topics;) {
-        if (sent < topics && sent - answered < window)
-            rv = send_growth(client, prefix, sent++);
-        else if ((rv = receive_growth(client)) == 0)
-            answered++;
-    }
-    if (rv != 0)
-        fail("grow", rv);
-    printf("%.3f\n", (double)(now_us() - begin_us) / 1e6);
-    blocking_client_free(client);
-}
-
 /* --- the disk ----------------------------------------------------------------------------- */
 
 struct writer {
@@ -397,8 +333,6 @@ static int run(int argc, char **argv)
     } else if (strcmp(what, "turns") == 0 && argc == 5) {
         struct rate rate = {.send = send_turn, .receive = receive_turn};
         run_rate(&rate, &c.items[0], number(argv[3]), number(argv[4]));
-    } else if (strcmp(what, "grow") == 0 && argc == 6) {
-        grow(&c, argv[3], number(argv[4]), number(argv[5]));
     } else {
         return 2;
     }

@@ -146,6 +146,13 @@ class Quorum:
             raise RuntimeError(f"{count} brokers could not be registered")
         self.broker_count += count
 
+    def command(self, line):
+        """Has the first brokers do it; the seconds."""
+        process = self.brokers[0]
+        process.stdin.write(f"{line}\n".encode())
+        process.stdin.flush()
+        return float(process.stdout.readline())
+
     def create(self, prefix, requests, topics, partitions=PARTITIONS, replicas=3):
         """Milliseconds of each request."""
         return [float(word) for word in bench("bench_quorum", "create", self.addresses, prefix,
@@ -251,35 +258,40 @@ def image(kind, options):
             (node.memory_bytes() - before) / (10000 * PARTITIONS)
             for node, before in zip(quorum.nodes, memory)]
         changes = 10000
+        quorum.command(f"make led- {changes // 50}")
         before = [node.cpu() for node in quorum.nodes]
-        seconds = float(bench("bench_quorum", "grow", quorum.addresses, "t", changes, 100)[0])
-        time.sleep(0.2)
+        seconds = quorum.command(f"alter {changes}")
+        spent = [node.cpu() - cpu for node, cpu in zip(quorum.nodes, before)]
         _, leader = quorum.commit("t0")
-        for node, cpu in zip(quorum.nodes, before):
+        for node, cpu in zip(quorum.nodes, spent):
             role = "leader" if node is leader else "follower"
-            figures.setdefault(f"one-partition change us, {role}", []).append(
-                (node.cpu() - cpu) * 1e6 / changes)
-        figures["one-partition changes/s"] = [changes / seconds]
+            figures.setdefault(f"ISR change us, {role}", []).append(cpu * 1e6 / changes)
+        figures["ISR changes/s"] = [changes / seconds]
     return figures
 
 
 def commits(kind, options):
-    """Latency of commits beside that of the disk and of a round trip, all taken in turn."""
-    figures = {}
+    """Latency of commits beside that of the disk and of a round trip. They are taken in turn and
+    for short, so that what else the machine does meets all of them."""
+    taken = {}
     with Quorum(kind, options.dir) as quorum:
         quorum.add_brokers(3)
         quorum.create("t", 1, 10)
-        for _ in range(options.rounds):
+        for _ in range(options.rounds * 5):
             for name, words in (
-                ("fsync", ("sync", quorum.folder, 1, 3, 200)),
-                ("fsync of three at once", ("sync", quorum.folder, 3, 3, 200)),
-                ("round trip", ("turns", quorum.addresses, 1000, 3)),
-                ("commit", ("commits", quorum.addresses, "t0", 1000, 5)),
+                ("fsync", ("sync", quorum.folder, 1, 1, 200)),
+                ("fsync of three at once", ("sync", quorum.folder, 3, 1, 200)),
+                ("round trip", ("turns", quorum.addresses, 1000, 1)),
+                ("commit", ("commits", quorum.addresses, "t0", 1000, 1)),
             ):
-                _, median, high, _ = map(int, bench("bench_quorum", *words))
-                figures.setdefault(f"{name} ms, median", []).append(median / 1000)
-                figures.setdefault(f"{name} ms, p99", []).append(high / 1000)
-                say(f"{name}: median {median / 1000:.2f} ms, p99 {high / 1000:.2f} ms")
+                taken.setdefault(name, []).extend(map(int, bench("bench_quorum", *words)))
+    high = {name: p99(values) / 1000 for name, values in taken.items()}
+    for name, values in taken.items():
+        say(f"{name}: {len(values)} times, median {statistics.median(values) / 1000:.2f} ms, "
+            f"p99 {high[name]:.2f} ms")
+    figures = {f"{name} ms": [us / 1000 for us in values] for name, values in taken.items()}
+    figures["2 fsync + round trip ms, of their p99"] = [
+        2 * high["fsync of three at once"] + high["round trip"]]
     return figures
 
 
@@ -311,9 +323,9 @@ AIMS = {
     "10,000 x 3 created ms": "<= 1000",
     "records/s in batches": ">= 50000",
     "image's bytes per partition": "<= 300",
-    "one-partition change us, leader": "<= 20",
-    "one-partition change us, follower": "<= 20",
-    "commit ms, p99": "2 x fsync p99 + round trip",
+    "ISR change us, leader": "<= 20",
+    "ISR change us, follower": "<= 20",
+    "commit ms": "p99 <= the last line",
 }
 
 
