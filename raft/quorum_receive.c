@@ -381,6 +381,36 @@ static bool from_leader(struct quorum_core *core, const struct quorum_message *m
     return true;
 }
 
+static bool knows_a_leader(struct quorum_core *core)
+{
+    forget_silent_leader(core);
+    return raft_state(&core->raft) == RAFT_LEADER || quorum_core_leader(core) != 0;
+}
+
+/*
+ * Whoever is no member, of our newest set or the committed one, may be one of a newer set that we
+ * do not have yet, so a candidate or leader among them is heard: but not as long as somebody leads
+ * whom we know. A result, or the order to elect, can only come from a member. So whoever was
+ * removed, or is no controller of this quorum at all, cannot unseat a leader with a high term.
+ */
+static bool is_heard(struct quorum_core *core, const struct quorum_message *message)
+{
+    const struct quorum_voters *newest = quorum_core_voters(core);
+    if (!newest || quorum_voters_find(newest, message->peer.raft_id))
+        return true;
+    const struct quorum_voters *committed = quorum_core_voters_at(core, core->commit);
+    if (committed && quorum_voters_find(committed, message->peer.raft_id))
+        return true;
+    switch (message->type) {
+    case QUORUM_APPEND:
+    case QUORUM_INSTALL:
+    case QUORUM_VOTE:
+        return !knows_a_leader(core) || quorum_core_leader(core) == message->peer.raft_id;
+    default:
+        return false;
+    }
+}
+
 void quorum_core_receive(struct quorum_core *core, const struct quorum_message *message,
                          int64_t now_ms)
 {
@@ -392,6 +422,8 @@ void quorum_core_receive(struct quorum_core *core, const struct quorum_message *
         drop_malformed(core);
         return;
     }
+    if (!is_heard(core, message))
+        return;
     peer_meet(core, &message->peer);
     switch (message->type) {
     case QUORUM_APPEND:

@@ -380,6 +380,41 @@ static void test_second_change_settles_the_first(void **state)
     bench_release(&b);
 }
 
+/* Whoever is no member is not heard while a leader is known, whatever its term. */
+static void test_strangers_do_not_unseat(void **state)
+{
+    struct bench b;
+    start_follower(&b, 0);
+    receive(&b, 1, append_of(5, 11, 3, NULL, 0));
+    struct quorum_message vote = {.type = QUORUM_VOTE, .term = 9};
+    vote.vote = (struct quorum_vote){.last_index = 100, .last_term = 8, .disrupt_leader = true};
+    struct quorum_message now = {.type = QUORUM_TIMEOUT_NOW, .term = 9};
+    struct quorum_message result = {.type = QUORUM_APPEND_RESULT, .term = 9};
+    receive(&b, 3, vote);
+    receive(&b, 3, now);
+    receive(&b, 3, result);
+    receive(&b, 3, append_of(9, 11, 3, NULL, 0));
+    assert_null(sent(&b, QUORUM_VOTE_RESULT));
+    assert_int_equal(quorum_core_term(b.core), 5);
+    /* The leader fell silent: whoever asks may be a voter that we have not heard of. */
+    b.now_ms += ELECTION_MS;
+    receive(&b, 3, now);
+    assert_int_equal(quorum_core_term(b.core), 5);
+    receive(&b, 3, vote);
+    assert_int_equal(quorum_core_term(b.core), 9);
+    assert_true(sent(&b, QUORUM_VOTE_RESULT)->vote_result.granted);
+    bench_release(&b);
+    /* A leader hears members only. */
+    start_leader(&b, 0);
+    uint64_t term = quorum_core_term(b.core);
+    receive(&b, 3, vote);
+    receive(&b, 3, result);
+    assert_int_equal(quorum_core_term(b.core), term);
+    receive(&b, 1, result);
+    assert_int_equal(quorum_core_term(b.core), 9);
+    bench_release(&b);
+}
+
 static void test_malformed_is_dropped(void **state)
 {
     struct bench b;
@@ -443,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_w21_bootstrap_is_no_snapshot),
         cmocka_unit_test(test_barrier_of_our_own),
         cmocka_unit_test(test_second_change_settles_the_first),
+        cmocka_unit_test(test_strangers_do_not_unseat),
         cmocka_unit_test(test_malformed_is_dropped),
         cmocka_unit_test(test_second_leader_is_dropped),
     };
