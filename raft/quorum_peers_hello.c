@@ -102,6 +102,15 @@ static enum kafka_error check_self(struct quorum_peers *peers, const struct peer
     return KAFKA_ERROR_NONE;
 }
 
+/* The disk that votes for a node id goes before one that was replaced and has come back. */
+static bool has_the_vote(const struct quorum_peers *peers, struct uuid directory_id,
+                         const struct peer *other)
+{
+    const struct quorum_voters *voters = peers->node ? quorum_node_voters(peers->node) : NULL;
+    return voters && quorum_voters_is_voter(voters, quorum_raft_id(directory_id)) &&
+           !quorum_voters_is_voter(voters, other->id.raft_id);
+}
+
 /* Nobody else who lives has its directory or its node id. */
 static enum kafka_error check_others(struct quorum_peers *peers, const struct peer_hello *hello,
                                      struct str host)
@@ -120,7 +129,7 @@ static enum kafka_error check_others(struct quorum_peers *peers, const struct pe
                           "one is a copy of the other; stop one of them and empty its log "
                           "directories",
                           hello->node_id, STR_FMT(host), peer->host, names.other);
-        if (peer->id.node_id == hello->node_id)
+        if (peer->id.node_id == hello->node_id && !has_the_vote(peers, hello->directory_id, peer))
             return refuse(peers, KAFKA_ERROR_DUPLICATE_VOTER,
                           "two live nodes have node.id %" PRId32
                           ": one at %.*s (directory %s), one "

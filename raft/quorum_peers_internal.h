@@ -58,6 +58,8 @@ struct quorum_peers {
     int64_t leaderless_ms;            /* since when nobody leads, or when that was last not so */
     enum quorum_outlook_kind outlook; /* that was logged last, and when */
     int64_t outlook_ms;
+    int64_t observes_ms; /* since when our node id's vote belongs to another disk, as above */
+    bool said_whose_vote;
     bool running, stopping;
     int closing_links;
     struct task stop_task;

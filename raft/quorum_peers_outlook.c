@@ -3,9 +3,12 @@
 
 #define LOG_MODULE "quorum"
 
+#include <inttypes.h>
+
 /* An election takes one or two time-outs; a node that restarts some more. */
 #define LOST_PATIENCE    3
 #define MISSING_PATIENCE 8
+#define WHOSE_PATIENCE   5
 #define REPEAT_MS        60000
 
 static void say(struct quorum_peers *peers, const struct quorum_voters *voters, int64_t now_ms)
@@ -40,10 +43,39 @@ static void say(struct quorum_peers *peers, const struct quorum_voters *voters, 
         log_warn(peers->env->logger, "%s", text);
 }
 
+/* This disk follows, and the vote of its node id belongs to another one: for a moment, while it is
+ * replaced; for good, where this is the one that was. */
+static void say_whose_vote(struct quorum_peers *peers, int64_t now_ms)
+{
+    const struct quorum_voters *voters = quorum_node_voters(peers->node);
+    int32_t id = peers->config.node_id;
+    const struct quorum_server *server = voters ? quorum_voters_find_node(voters, id) : NULL;
+    char theirs[UUID_TEXT_LEN + 1], ours[UUID_TEXT_LEN + 1];
+    if (!server || server->role != QUORUM_VOTER || peers->said_whose_vote ||
+        uuid_eq(server->directory_id, peers->config.directory_id)) {
+        peers->observes_ms = now_ms;
+        return;
+    }
+    if (now_ms - peers->observes_ms < WHOSE_PATIENCE * (int64_t)peers->config.election_timeout_ms)
+        return;
+    peers->said_whose_vote = true;
+    uuid_format(server->directory_id, theirs);
+    uuid_format(peers->config.directory_id, ours);
+    log_warn(peers->env->logger,
+             "Node %" PRId32 " votes with directory %s; this one, %s, follows without a vote. An "
+             "empty disk takes over when the other one is gone; one that was replaced does not "
+             "come back: stop this node, and start it with the directory that votes, or empty",
+             id, theirs, ours);
+}
+
 void peers_say_outlook(struct quorum_peers *peers)
 {
     const struct quorum_node *node = peers->node;
     int64_t now_ms = env_now_ms(peers->env);
+    if (node && quorum_node_is_open(node) && !quorum_node_core(node))
+        say_whose_vote(peers, now_ms);
+    else
+        peers->observes_ms = now_ms;
     bool votes = node && quorum_node_is_open(node) && quorum_node_core(node);
     const struct quorum_voters *voters = votes ? quorum_node_voters(node) : NULL;
     if (!voters || quorum_node_leader_id(node) >= 0) {

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 
 #define RETRY_MS 500
+/* Two nodes of one id take each other's place: ever more slowly. */
+#define DISPLACED_MAX_MS 60000
 
 CONTROLLER_DECIDE(controller_registration)
 
@@ -22,7 +24,9 @@ struct controller_lifecycle {
     struct uuid incarnation_id;
     struct timer timer;
     bool started, asking;
-    struct arena arena; /* of the request under way */
+    bool registered;      /* seen in the metadata */
+    int64_t displaced_ms; /* how long the next registration waits that takes another one's place */
+    struct arena arena;   /* of the request under way */
     struct controller_call call;
     struct controller_registration_request request;
     struct controller_registration_response response;
@@ -149,7 +153,19 @@ void controller_lifecycle_stop(struct controller_lifecycle *l)
 
 void controller_lifecycle_image(struct controller_lifecycle *l)
 {
-    if (l->started && !l->asking && !timer_running(&l->timer) &&
-        !is_known(l, node_shard(l->node, 0)->image))
-        timer_start_in_ms(&l->timer, 0); /* not from inside of a commit */
+    bool known = is_known(l, node_shard(l->node, 0)->image);
+    l->registered = l->registered || known;
+    if (!l->started || l->asking || timer_running(&l->timer) || known)
+        return;
+    int64_t wait_ms = 0; /* not from inside of a commit */
+    if (l->registered) {
+        wait_ms = l->displaced_ms;
+        l->displaced_ms = MIN(MAX(2 * wait_ms, RETRY_MS), DISPLACED_MAX_MS);
+        l->registered = false;
+        log_warn(
+            node_env(l->node)->logger,
+            "Controller %d was registered by another process: two live nodes have this node.id",
+            node_id(l->node));
+    }
+    timer_start_in_ms(&l->timer, wait_ms);
 }
