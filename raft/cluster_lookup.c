@@ -63,10 +63,13 @@ static void again(struct cluster_lookup *l, int status)
         return;
     drop_client(l);
     if (status != l->said) {
+        bool led = l->config.led_cluster_id;
         endpoint_format(target(l), where);
-        log_info(l->config.loop->env->logger,
-                 "The controller at %s does not say which cluster it is of: %s", where,
-                 status == -ENODATA ? "it has none yet" : strerror(-status));
+        log_info(l->config.loop->env->logger, "The controller at %s does not say %s: %s", where,
+                 led ? "who leads" : "which cluster it is of",
+                 status != -ENODATA ? strerror(-status)
+                 : led              ? "it knows nobody"
+                                    : "it has none yet");
         l->said = status;
     }
     int64_t pause_ms = MAX(l->config.backoff_ms, 1) << MIN(l->attempts / l->config.count, 10U);
@@ -86,6 +89,10 @@ static bool take(struct cluster_lookup *l, struct buf *frame)
                 message_decode(api->response, VERSION, &input, &arena, &response) == 0 &&
                 response.error_code == KAFKA_ERROR_NONE && response.cluster_id.len > 0 &&
                 response.cluster_id.len <= CLUSTER_ID_MAX;
+    const struct cluster_lookup_config *config = &l->config;
+    if (good && config->led_cluster_id)
+        good = str_eq_z(response.cluster_id, config->led_cluster_id) &&
+               response.controller_id >= 0 && response.controller_id != config->node_id;
     if (good)
         memcpy(l->cluster_id, response.cluster_id.data, (size_t)response.cluster_id.len);
     arena_release(&arena);

@@ -1,7 +1,8 @@
 /*
  * Asks controllers which cluster they are of (DescribeCluster, KIP-919): what a broker with empty
- * disks has to know before it can follow them. It asks one after the other, for ever; a controller
- * that has no cluster yet has no answer.
+ * disks has to know before it can follow them; or, where somebody leads them, whether the quorum
+ * goes on. It asks one after the other, for ever; a controller that has no cluster yet, or knows no
+ * leader, has no answer.
  *
  * One loop. `found` comes once, on it, never from inside of a call.
  */
@@ -18,6 +19,10 @@ struct cluster_lookup_config {
     size_t count;
     int timeout_ms;
     int64_t backoff_ms;
+    /* Only the answer of a controller of this cluster counts that knows a leader other than
+     * node_id; NULL: any cluster. */
+    const char *led_cluster_id;
+    int32_t node_id;
     void (*found)(void *ctx, struct str cluster_id);
     void *ctx;
 };

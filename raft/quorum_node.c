@@ -183,6 +183,7 @@ static void opened(struct work *work)
     }
     node->phase = QUORUM_RUNNING;
     if (o->rv != 0) {
+        node->damaged = o->rv == -EBADMSG;
         node_fail(node, "%s", o->sentence);
         opening_free(o);
         return;

@@ -31,7 +31,7 @@ struct quorum_node {
     const struct quorum_handler *handler;
     void *ctx;
     enum quorum_phase phase;
-    bool failed;
+    bool failed, damaged;
     char failure[QUORUM_SENTENCE_MAX];
     struct quorum_opening *opening;
     struct quorum_core *core;         /* or */

@@ -21,6 +21,11 @@ bool quorum_node_is_open(const struct quorum_node *node)
     return node->core || node->observer;
 }
 
+bool quorum_node_is_damaged(const struct quorum_node *node)
+{
+    return node->damaged;
+}
+
 bool quorum_node_is_active(const struct quorum_node *node)
 {
     return node->active;

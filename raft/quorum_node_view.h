@@ -18,6 +18,8 @@ const struct quorum_core *quorum_node_core(const struct quorum_node *node);
 /* The newest voters in the log, or those it begins with; NULL: none, or before `opened`. */
 struct quorum_voters *quorum_node_voters(const struct quorum_node *node);
 bool quorum_node_is_open(const struct quorum_node *node); /* after `opened` */
+/* It failed because its disk has lost something (quorum_aside.h). */
+bool quorum_node_is_damaged(const struct quorum_node *node);
 /* We lead and on_leader was called. */
 bool quorum_node_is_active(const struct quorum_node *node);
 int32_t quorum_node_epoch(const struct quorum_node *node);

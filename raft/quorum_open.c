@@ -22,6 +22,9 @@
  * What lies above the mark may be in the page cache only (after kill -9, and even after a sync that
  * failed): it is written once more, as it is (log_write_again), and synced before libraft hears of
  * it.
+ *
+ * -EBADMSG always means that this disk has lost something that it may have acknowledged: see
+ * quorum_aside.h.
  */
 #include "common/protocol/record_batch.h"
 #include "common/storage/checkpoint_file.h"
@@ -244,7 +247,7 @@ static int load_core(struct quorum_opening *o)
     } else if (end > start && !first) {
         return refuse_without_voters(o);
     } else if (start > 0) {
-        return refuse(o, -EINVAL,
+        return refuse(o, -EBADMSG,
                       "the metadata log in %s begins at offset %" PRId64
                       " and there is no checkpoint of what was before",
                       o->config->directory, start);
@@ -329,7 +332,7 @@ static int start_core(struct quorum_opening *o)
 {
     int rv = quorum_core_start(o->core, env_now_ms(o->env));
     if (rv != 0)
-        return refuse(o, rv,
+        return refuse(o, -EBADMSG,
                       "the metadata log in %s begins at offset %" PRId64
                       ", behind its newest whole checkpoint: what was between is lost",
                       o->config->directory, log_start_offset(o->log));

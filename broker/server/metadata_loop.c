@@ -6,6 +6,7 @@
 #include "broker/server/metadata_loop_internal.h"
 #include "broker/server/broker_metrics.h"
 #include "broker/server/node.h"
+#include "broker/server/node_repair.h"
 #include "broker/server/shard.h"
 #include "broker/server/shard_topics.h"
 #include "common/base/check.h"
@@ -289,6 +290,9 @@ static void loaded(void *ctx)
 static void failed(void *ctx, const char *sentence)
 {
     struct metadata_loop *ml = ctx;
+    if (ml->started != NULL && quorum_node_is_damaged(ml->quorum) &&
+        node_repair_start(ml->node, sentence))
+        return;
     log_at(logger_of(ml), LOG_FATAL, "%s", sentence);
     controller_deactivate(ml->controller);
     fail_waiting(ml, KAFKA_ERROR_NOT_CONTROLLER);
@@ -297,6 +301,12 @@ static void failed(void *ctx, const char *sentence)
         started(ml, -EIO);
     else
         node_fatal(ml->node);
+}
+
+void metadata_loop_give_up(struct metadata_loop *ml)
+{
+    if (ml->started != NULL)
+        started(ml, -EIO);
 }
 
 static void opened(void *ctx)

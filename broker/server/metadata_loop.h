@@ -34,6 +34,8 @@ void metadata_loop_free(struct metadata_loop *loop);
  * logged) comes when the log on the disk is loaded and the first image went to the shards. */
 void metadata_loop_start(struct metadata_loop *loop, const struct quorum_node_config *config,
                          void (*started)(void *ctx, int status), void *ctx);
+/* `started` was held back for a repair (node_repair.h), which came to nothing. */
+void metadata_loop_give_up(struct metadata_loop *loop);
 /* Fetches of the metadata log are answered with what there is, from now on. */
 void metadata_loop_end_waits(struct metadata_loop *loop);
 /* Answers what waits with NOT_CONTROLLER and closes the log. */

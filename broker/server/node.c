@@ -12,6 +12,7 @@
 #include "broker/server/node_formation.h"
 #include "broker/server/node_internal.h"
 #include "broker/server/node_quorum.h"
+#include "broker/server/node_repair.h"
 #include "broker/server/request.h"
 #include "common/base/check.h"
 #include "common/base/logger.h"
@@ -62,6 +63,7 @@ void node_free(struct node *node)
     free(node->shard_stops);
     controller_channel_free(node->channel);
     node_formation_free(node);
+    node_repair_free(node);
     node_quorum_free(node);
     metadata_loop_free(node->metadata);
     metrics_remove_collector(broker_metrics_registry(node->metrics), node->disk.logs);
@@ -250,6 +252,8 @@ static void stop_disk_run(struct work *work)
         node->work_status = log_manager_stop(node->disk.logs, node->stop_epoch);
     if (node->reset_wanted && node->work_status == 0)
         node->work_status = node_disk_reset(node->env, node->config, &node->disk);
+    if (node->aside_wanted && node->work_status == 0)
+        node->work_status = node_repair_disk(node);
 }
 
 static void stop_disk_done(struct work *work)
@@ -277,10 +281,15 @@ static void channel_stopped(void *ctx)
     node_quorum_stop(ctx, metadata_stopped, ctx);
 }
 
-static void formation_stopped(void *ctx)
+static void repair_stopped(void *ctx)
 {
     struct node *node = ctx;
     controller_channel_stop(node->channel, channel_stopped, node);
+}
+
+static void formation_stopped(void *ctx)
+{
+    node_repair_stop(ctx, repair_stopped, ctx);
 }
 
 static void shard_stopped_here(struct task *task)

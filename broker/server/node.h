@@ -32,8 +32,8 @@ void node_free(struct node *node);
 /* `fatal` is called on loop 0 when the node cannot go on (the metadata log failed): stop it. */
 void node_on_fatal(struct node *node, void (*fatal)(void *ctx), void *ctx);
 void node_fatal(struct node *node);
-/* After its end: its formation could never elect and was given up; a node that is started on these
- * disks now begins anew, blank. */
+/* After its end: its formation could never elect and was given up, or its damaged metadata log was
+ * set aside; a node that is started on these disks now begins anew. */
 bool node_wants_restart(const struct node *node);
 /* Loop 0: another controller is the active one, or none. */
 void node_controller_changed(struct node *node);

@@ -170,9 +170,8 @@ static bool is_own(const struct server_config *config, const struct endpoint *en
            strcmp(own->advertised.host, endpoint->host) == 0;
 }
 
-/* The listed end points: the voters', else the bootstrap servers, else this node alone. */
-static int list(const struct server_config *config, struct endpoint listed[FORMATION_LISTED_MAX],
-                int *ret_self)
+int node_formation_list(const struct server_config *config,
+                        struct endpoint listed[FORMATION_LISTED_MAX], int *ret_self)
 {
     int count = 0;
     *ret_self = -1;
@@ -215,7 +214,7 @@ void node_formation_start(struct node *node, void (*formed)(struct node *node, i
     }
     struct node_formation *nf = mem_calloc(1, sizeof(*nf));
     struct endpoint listed[FORMATION_LISTED_MAX];
-    int self_index, count = list(config, listed, &self_index);
+    int self_index, count = node_formation_list(config, listed, &self_index);
     nf->node = node;
     nf->formed = formed;
     node->formation = nf;

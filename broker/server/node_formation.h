@@ -5,9 +5,17 @@
 #ifndef KRAFTD_BROKER_SERVER_NODE_FORMATION_H
 #define KRAFTD_BROKER_SERVER_NODE_FORMATION_H
 
+#include "common/base/stream.h"
 #include "common/protocol/messages/quorum_peer.h"
+#include "raft/formation.h"
 
 struct node;
+struct server_config;
+
+/* The listed end points: the voters', else the bootstrap servers, else this node alone. Returns how
+ * many; *ret_self: which of them is this node, -1 when that is not known. */
+int node_formation_list(const struct server_config *config,
+                        struct endpoint listed[FORMATION_LISTED_MAX], int *ret_self);
 
 /* `formed` comes once: 0 when the disks belong to a cluster, at once or when all listed nodes were
  * there; else an errno whose reason was logged. The node goes on answering those that are blank. */

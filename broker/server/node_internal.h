@@ -1,6 +1,6 @@
 /*
  * Inside of a node: node.c (start and stop), node_formation.c and node_quorum.c (its
- * cluster and quorum),
+ * cluster and quorum), node_repair.c (a damaged metadata log),
  * node_storage.c (what partitions need of the disks), and node_view.c (what others ask).
  */
 #ifndef KRAFTD_BROKER_SERVER_NODE_INTERNAL_H
@@ -15,6 +15,7 @@
 
 struct broker_lifecycle;
 struct node_formation;
+struct node_repair;
 struct quorum_peers;
 struct controller_channel;
 struct controller_lifecycle;
@@ -57,6 +58,8 @@ struct node {
     struct broker_lifecycle *lifecycle;
     struct node_formation *formation;
     bool reset_wanted; /* a stillborn formation: the disks become blank at the end */
+    struct node_repair *repair;
+    bool aside_wanted; /* a damaged metadata log is set aside at the end */
     struct quorum_peers *peers;
     struct timer resign_timer;
     int64_t resign_due_ms;

@@ -120,7 +120,8 @@ void node_on_fatal(struct node *node, void (*fatal)(void *ctx), void *ctx)
 
 bool node_wants_restart(const struct node *node)
 {
-    return node->reset_wanted && node->state == NODE_STOPPED && node->work_status == 0;
+    return (node->reset_wanted || node->aside_wanted) && node->state == NODE_STOPPED &&
+           node->work_status == 0;
 }
 
 void node_controller_changed(struct node *node)

@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "common/base/mem.h"
 #include "common/protocol/record_batch_builder.h"
+#include "raft/quorum_aside.h"
 #include "raft/quorum_checkpoint.h"
 #include "tests/sim/sim_disk.h"
 
@@ -326,6 +327,52 @@ static void test_no_reset_of_data(void **state)
     env_release(&e);
 }
 
+/* A damaged metadata log is set aside; whatever call the machine dies in, a disk that lacks a part
+ * of it has a new id, and the next attempt comes to the end. */
+static void test_set_aside(void **state)
+{
+    static const char segment[] = "/d1/" FORMAT_METADATA_NAME "/00000000000000000000.log";
+    bool crashed = true;
+    int64_t n = 1;
+    for (; crashed; n++) {
+        struct small_env e;
+        struct formation_disk d;
+        bool wrote, dynamic = false, has_data = true;
+        char *stray = NULL;
+        env_init(&e, (uint64_t)n);
+        struct formation_disk_args args = args_of(&e);
+        assert_int_equal(formation_disk_alone(&args, &d, &wrote), 0);
+        put(&e, segment, "damaged");
+        struct uuid old = d.directory_id;
+        formation_disk_release(&d);
+        sim_disk_crash_at(e.sim, n);
+        int rv = quorum_aside(&e.env, "/d1", &stray);
+        crashed = sim_disk_crashed(e.sim);
+        assert_int_equal(rv == 0, !crashed);
+        sim_disk_power_cut(e.sim, SIM_CUT_RANDOM);
+        args_of(&e);
+        assert_true(disk_exists(e.env.disk, segment) || !uuid_eq(e.dirs[0].meta.directory_id, old));
+        if (crashed)
+            assert_int_equal(quorum_aside(&e.env, "/d1", &stray), 0);
+        args = args_of(&e);
+        assert_false(uuid_eq(e.dirs[0].meta.directory_id, old));
+        assert_int_equal(formation_disk_look(&args, &d), 0);
+        assert_string_equal(d.cluster_id, e.dirs[1].meta.cluster_id);
+        assert_string_equal(d.record.cluster_id, "");
+        formation_disk_release(&d);
+        const char *log = "/d1/" FORMAT_METADATA_NAME;
+        assert_int_equal(formation_disk_is_dynamic(e.env.disk, log, &dynamic), 0);
+        assert_int_equal(formation_disk_has_data(e.env.disk, log, &has_data), 0);
+        assert_true(dynamic && !has_data);
+        char *kept = mem_printf("%s/00000000000000000000.log", stray);
+        assert_true(crashed || disk_exists(e.env.disk, kept));
+        free(kept);
+        free(stray);
+        env_release(&e);
+    }
+    assert_true(n > 15);
+}
+
 static void test_new_directory_joins(void **state)
 {
     struct small_env e;
@@ -451,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_metadata_that_is_gone),
         cmocka_unit_test(test_joined_is_dynamic),
         cmocka_unit_test(test_no_reset_of_data),
+        cmocka_unit_test(test_set_aside),
         cmocka_unit_test(test_new_directory_joins),
         cmocka_unit_test(test_kafkas_directory),
         cmocka_unit_test(test_formats_like_kafka),
