@@ -91,8 +91,14 @@ void elections_leaderless(struct controller *c, int64_t now_ms, struct arena *ar
 
 /* --- asked for ---------------------------------------------------------------------------- */
 
+static bool is_known(int8_t type)
+{
+    return type == ELECT_PREFERRED || type == ELECT_UNCLEAN;
+}
+
 struct wanted_election {
     struct controller *c;
+    int8_t type;
     bool unclean;
     struct arena *arena;
     struct metadata_records *records;
@@ -119,6 +125,9 @@ static struct api_error elect_one(struct wanted_election *wanted, const struct t
 static struct api_error elect_named(struct wanted_election *wanted, struct str name,
                                     int32_t partition)
 {
+    if (!is_known(wanted->type))
+        return api_error(wanted->arena, KAFKA_ERROR_INVALID_REQUEST, "Unknown election type %d",
+                         wanted->type);
     const struct topic_image *topic = topics_image_find(&controller_image(wanted->c)->topics, name);
     if (!topic)
         return api_error(wanted->arena, KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION,
@@ -195,21 +204,20 @@ CONTROLLER_API(elect_leaders)
 {
     *ret_result = (struct controller_result){0};
     message_init(&elect_leaders_response_desc, ret_response);
-    if (request->election_type != ELECT_PREFERRED && request->election_type != ELECT_UNCLEAN) {
-        ret_response->error_code = KAFKA_ERROR_INVALID_REQUEST;
-        return;
-    }
     struct wanted_election wanted = {
         .c = controller,
+        .type = request->election_type,
         .unclean = request->election_type == ELECT_UNCLEAN,
         .arena = arena,
         .records = &ret_result->records,
     };
+    if (!is_known(request->election_type))
+        ret_response->error_code = KAFKA_ERROR_INVALID_REQUEST;
     partition_decider_init(&wanted.decider, controller);
     map_init(&wanted.seen, MAP_UUID);
-    if (request->topic_partitions_count < 0)
+    if (request->topic_partitions_count < 0 && is_known(request->election_type))
         elect_all(&wanted, ret_response);
-    else
+    else if (request->topic_partitions_count > 0)
         elect_given(&wanted, request, ret_response);
     map_release(&wanted.seen);
 }

@@ -42,6 +42,16 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+struct node_list node_list_sorted(struct node_list list, struct arena *arena)
+{
+    int32_t *ids = ARENA_ARRAY(arena, int32_t, list.count);
+    if (list.count > 0)
+        memcpy(ids, list.ids, (size_t)list.count * sizeof(*ids));
+    if (list.count > 1)
+        qsort(ids, (size_t)list.count, sizeof(*ids), ascending);
+    return (struct node_list){ids, list.count};
+}
+
 /* Below min.insync.replicas, whoever leaves the ISR stays eligible, unless its disk may have lost
  * something. */
 static struct node_list wanted_elr(const struct partition_change *change, struct arena *arena)
@@ -61,9 +71,7 @@ static struct node_list wanted_elr(const struct partition_change *change, struct
                 ids[count++] = node;
         }
     }
-    if (count > 1)
-        qsort(ids, (size_t)count, sizeof(*ids), ascending);
-    return (struct node_list){ids, count};
+    return node_list_sorted((struct node_list){ids, count}, arena);
 }
 
 struct choice {

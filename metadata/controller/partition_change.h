@@ -49,6 +49,8 @@ bool partition_change_make(struct partition_change *change, struct arena *arena,
 /* A list without some nodes, in the arena. */
 struct node_list node_list_minus(struct node_list list, struct node_list minus,
                                  struct arena *arena);
+/* The same nodes in ascending order. */
+struct node_list node_list_sorted(struct node_list list, struct arena *arena);
 struct node_list node_list_without(struct node_list list, int32_t node, struct arena *arena);
 
 #endif

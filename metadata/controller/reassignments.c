@@ -63,9 +63,9 @@ static struct api_error change_target(struct reassignment *r, const struct topic
         return error;
     struct node_list before = node_list_minus(now, partition_adding(p), r->arena);
     partition_decider_begin(&r->decider, topic, p, &change);
-    change.removing = node_list_minus(now, target, r->arena);
+    change.removing = node_list_sorted(node_list_minus(now, target, r->arena), r->arena);
     change.replicas = joined(target, change.removing, r->arena);
-    change.adding = node_list_minus(change.replicas, before, r->arena);
+    change.adding = node_list_sorted(node_list_minus(change.replicas, before, r->arena), r->arena);
     partition_decider_finish(&r->decider, &change, r->arena, r->records);
     return API_OK;
 }
