@@ -35,6 +35,7 @@ struct fetch_op {
     int32_t group_count, outstanding;
     struct timer timer;
     struct shard_hurry hurry;
+    struct fetch_op *earlier; /* of the same session, still waiting; only while planning */
 };
 
 static void op_read(struct fetch_op *op);
@@ -159,6 +160,7 @@ static void op_free(struct fetch_op *op)
 {
     timer_stop(&op->timer);
     list_remove(&op->hurry.link);
+    fetch_session_ended(op->request->shard->sessions, op->session_id, op);
     for (int32_t i = 0; i < op->count; i++)
         fetch_entry_clear(&op->entries[i]);
 }
@@ -239,6 +241,10 @@ static void count_fetched(const struct fetch_op *op, const struct fetch_entry *e
     struct topic_ref topic;
     if (entry->group == NULL)
         return;
+    if (fetch_is_by_replica(&op->params)) {
+        replication_metrics_count(shard->metrics, REPLICATION_BYTES_OUT, size_bytes);
+        size_bytes = 0;
+    }
     if (metrics == NULL && shard_topic_by_id(shard, entry->at.topic_id, &topic))
         metrics = topic_metrics_get(shard->metrics, topic.id, topic.name);
     if (metrics != NULL)
@@ -296,6 +302,10 @@ static bool op_enough(const struct fetch_op *op)
     for (int32_t i = 0; i < op->count; i++) {
         const struct fetch_entry *entry = &op->entries[i];
         if (entry->error != KAFKA_ERROR_NONE || entry->diverging_epoch >= 0)
+            return true;
+        /* A follower learns at once what is committed: consumers and its next leader need it. */
+        if (op->has_session && fetch_is_by_replica(&op->params) &&
+            entry->high_watermark > entry->at.sent_high_watermark)
             return true;
         bytes += entry->read.size_bytes;
     }
@@ -403,11 +413,15 @@ static enum kafka_error op_plan(struct fetch_op *op)
         .forgotten = forgotten,
         .now_ms = env_now_ms(request->shard->host.env),
         .random = random,
+        .op = op,
     };
     struct fetch_session_plan plan;
     enum kafka_error error = fetch_session_begin(request->shard->sessions, &session, &plan);
     if (error != KAFKA_ERROR_NONE)
         return error;
+    /* Whoever sends the next request does not wait for the answer to the one before. */
+    if (plan.earlier != NULL)
+        op->earlier = plan.earlier;
     op->incremental = plan.incremental;
     op->has_session = plan.session != NULL;
     op->session_id = plan.answer_session_id;
@@ -438,6 +452,7 @@ void handle_fetch(struct request *request)
         .version = request->header.request_api_version,
         .replica_id = request->header.request_api_version >= 15 ? body->replica_state.replica_id
                                                                 : body->replica_id,
+        .replica_epoch = body->replica_state.replica_epoch,
         .max_bytes =
             MIN(body->max_bytes, (int32_t)server_config_integer(node_config(request->shard->node),
                                                                 CONFIG_BROKER_FETCH_MAX_BYTES)),
@@ -449,6 +464,8 @@ void handle_fetch(struct request *request)
         respond_error(request, error);
         return;
     }
+    if (op->earlier != NULL)
+        end_waiting(op->earlier);
     timer_init(&op->timer, request->shard->loop, time_is_up);
     op->time_up = request->shard->hurry;
     op->hurry.hurry = hurry;

@@ -16,6 +16,7 @@ void fetch_entry_clear(struct fetch_entry *entry)
     entry->aborted_count = 0;
     entry->error = KAFKA_ERROR_NONE;
     entry->high_watermark = entry->last_stable_offset = entry->log_start_offset = -1;
+    entry->end_offset = -1;
     entry->diverging_epoch = -1;
     entry->diverging_end_offset = -1;
     entry->leader_id = entry->leader_epoch = -1;
@@ -39,26 +40,62 @@ static bool check_divergence(struct fetch_entry *entry, const struct log *log)
     return true;
 }
 
+static struct replica_fetch replica_fetch_of(const struct fetch_entry *entry,
+                                             const struct fetch_params *params)
+{
+    return (struct replica_fetch){.id = params->replica_id,
+                                  .broker_epoch = params->replica_epoch,
+                                  .offset = entry->at.fetch_offset,
+                                  .log_start_offset = entry->at.log_start_offset};
+}
+
+static int64_t bound_of(const struct partition *p, const struct fetch_params *params)
+{
+    return params->replica_id == -1 ? partition_read_bound(p, params->read_committed)
+                                    : log_end_offset(partition_log(p));
+}
+
+static void note_ends(struct fetch_entry *entry, const struct log *log)
+{
+    entry->high_watermark = log_high_watermark(log);
+    entry->last_stable_offset = log_last_stable_offset(log);
+    entry->log_start_offset = log_start_offset(log);
+    entry->end_offset = log_end_offset(log);
+}
+
+static void out_of_range(struct fetch_entry *entry)
+{
+    entry->error = KAFKA_ERROR_OFFSET_OUT_OF_RANGE;
+    entry->high_watermark = entry->last_stable_offset = entry->log_start_offset = -1;
+}
+
 static void read_log(struct fetch_entry *entry, struct partition *p,
                      const struct fetch_params *params)
 {
     struct log *log = partition_log(p);
-    entry->high_watermark = log_high_watermark(log);
-    entry->last_stable_offset = log_last_stable_offset(log);
-    entry->log_start_offset = log_start_offset(log);
+    note_ends(entry, log);
     if (check_divergence(entry, log)) {
         if (entry->error != KAFKA_ERROR_NONE)
-            entry->high_watermark = entry->last_stable_offset = entry->log_start_offset = -1;
+            out_of_range(entry);
         return;
     }
-    int64_t end = log_end_offset(log);
-    int64_t bound =
-        params->replica_id == -2 ? end : partition_read_bound(p, params->read_committed);
-    if (entry->at.fetch_offset < entry->log_start_offset || entry->at.fetch_offset > end) {
-        entry->error = KAFKA_ERROR_OFFSET_OUT_OF_RANGE;
-        entry->high_watermark = entry->last_stable_offset = entry->log_start_offset = -1;
+    if (entry->at.fetch_offset < entry->log_start_offset ||
+        entry->at.fetch_offset > entry->end_offset) {
+        out_of_range(entry);
         return;
     }
+    if (fetch_is_by_replica(params)) {
+        /* What it has may be just what others wait for. */
+        struct replica_fetch fetch = replica_fetch_of(entry, params);
+        partition_replica_fetched(p, &fetch);
+        log = partition_log(p);
+        if (log == NULL) {
+            entry->error = KAFKA_ERROR_KAFKA_STORAGE_ERROR;
+            return;
+        }
+        note_ends(entry, log);
+    }
+    int64_t bound = bound_of(p, params);
     struct log_read_args args = {.offset = entry->at.fetch_offset,
                                  .upper_offset = bound,
                                  .max_bytes = MIN(entry->at.max_bytes, params->max_bytes),
@@ -81,8 +118,10 @@ static void read_entry(struct fetch_entry *entry, struct shard *shard,
         return;
     }
     entry->error = partition_check_leader(p, entry->at.current_leader_epoch);
-    if (entry->error == KAFKA_ERROR_NONE && params->replica_id >= 0)
-        entry->error = KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+    if (entry->error == KAFKA_ERROR_NONE && fetch_is_by_replica(params)) {
+        struct replica_fetch fetch = replica_fetch_of(entry, params);
+        entry->error = partition_check_replica(p, &fetch, entry->at.current_leader_epoch >= 0);
+    }
     if (entry->error == KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER ||
         entry->error == KAFKA_ERROR_FENCED_LEADER_EPOCH) {
         entry->leader_id = partition_get_role(p)->leader_id;
@@ -141,9 +180,12 @@ static void entry_woken(struct data_wait *wait)
 static bool moved_since_read(const struct fetch_entry *entry, const struct partition *p,
                              const struct fetch_params *params)
 {
-    return partition_check_leader(p, entry->at.current_leader_epoch) != KAFKA_ERROR_NONE ||
-           partition_read_bound(p, params->read_committed) >
-               (params->read_committed ? entry->last_stable_offset : entry->high_watermark);
+    if (partition_check_leader(p, entry->at.current_leader_epoch) != KAFKA_ERROR_NONE)
+        return true;
+    if (params->replica_id != -1 && log_end_offset(partition_log(p)) > entry->end_offset)
+        return true;
+    return partition_read_bound(p, params->read_committed) >
+           (params->read_committed ? entry->last_stable_offset : entry->high_watermark);
 }
 
 void fetch_group_wait(struct shard_call *call)
@@ -158,7 +200,7 @@ void fetch_group_wait(struct shard_call *call)
             continue;
         }
         entry->wait.wake = entry_woken;
-        partition_wait_data(p, &entry->wait);
+        partition_wait_data(p, &entry->wait, group->params->replica_id != -1);
     }
     shard_call_answer(call);
 }

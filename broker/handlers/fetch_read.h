@@ -6,7 +6,7 @@
 #define KRAFTD_BROKER_HANDLERS_FETCH_READ_H
 
 #include "broker/replica/fetch_session.h"
-#include "broker/replica/partition.h"
+#include "broker/replica/partition_lead.h"
 #include "broker/server/shard_call.h"
 #include "common/storage/log_txn.h"
 
@@ -23,6 +23,7 @@ struct fetch_entry {
 
     enum kafka_error error;
     int64_t high_watermark, last_stable_offset, log_start_offset; /* -1: not known */
+    int64_t end_offset;                                           /* likewise */
     int32_t diverging_epoch;                                      /* -1: none */
     int64_t diverging_end_offset;
     int32_t leader_id, leader_epoch; /* of a partition that is led elsewhere; -1 */
@@ -35,10 +36,16 @@ struct fetch_entry {
 struct fetch_params {
     int16_t version;
     int32_t replica_id; /* -1 consumer, -2 debugging consumer */
+    int64_t replica_epoch;
     int32_t max_bytes;
     int8_t isolation_level;
     bool read_committed;
 };
+
+static inline bool fetch_is_by_replica(const struct fetch_params *params)
+{
+    return params->replica_id >= 0;
+}
 
 /* The entries that one loop owns. Between a send and its answer it belongs to that loop. */
 struct fetch_group {

@@ -4,6 +4,7 @@
  * synced (flush.messages). A partition named twice is taken once, the last one, as Kafka does.
  */
 #include "broker/handlers/handlers.h"
+#include "broker/replica/partition_lead.h"
 #include "broker/server/broker_metrics.h"
 #include "broker/server/request.h"
 #include "broker/server/shard.h"
@@ -33,6 +34,7 @@ struct produce_entry {
 /* The entries that one loop owns; that loop's between the send and the answer. */
 struct produce_group {
     struct shard_call call;
+    struct timer timer; /* on the owner's loop: what is not committed in time */
     struct produce_op *op;
     struct shard *owner;
     struct produce_entry **entries;
@@ -51,8 +53,11 @@ struct produce_op {
 
 static void one_acked(struct produce_group *group)
 {
-    if (--group->pending == 0)
-        shard_call_answer(&group->call);
+    if (--group->pending > 0)
+        return;
+    if (group->timer.fire != NULL)
+        timer_stop(&group->timer);
+    shard_call_answer(&group->call);
 }
 
 static void entry_acked(struct ack_wait *wait, enum kafka_error error)
@@ -79,7 +84,9 @@ static void append_entry(struct produce_entry *entry, struct partition *p, int16
     }
     struct bytes batch = {entry->validation.batch,
                           entry->validation.header.batch_length + RECORD_BATCH_LOG_OVERHEAD};
-    entry->error = partition_append(p, batch, LOG_APPEND_CLIENT, &entry->appended);
+    entry->error = acks == -1 ? partition_check_in_sync(p) : KAFKA_ERROR_NONE;
+    if (entry->error == KAFKA_ERROR_NONE)
+        entry->error = partition_append(p, batch, LOG_APPEND_CLIENT, &entry->appended);
     count_produced(entry->group->owner, entry, partition_topic(p), batch.len);
     if (entry->error == KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER) {
         entry->leader_id = partition_get_role(p)->leader_id;
@@ -91,6 +98,7 @@ static void append_entry(struct produce_entry *entry, struct partition *p, int16
                                     .committed = acks == -1,
                                     .durable = entry->appended.sync_first,
                                     .done = entry_acked};
+    list_init(&entry->wait.link);
     if (partition_wait_ack(p, &entry->wait))
         return;
     entry->group->pending++;
@@ -101,6 +109,21 @@ static struct partition *entry_partition(const struct produce_group *group, int3
 {
     const struct produce_entry *entry = group->entries[i];
     return shard_partition(group->owner, entry->topic.id, entry->in->index);
+}
+
+/* The records are there and may be committed yet: only nobody waits for it any more. */
+static void time_is_up(struct timer *timer)
+{
+    struct produce_group *group = CONTAINER_OF(timer, struct produce_group, timer);
+    group->pending++; /* until all were ended */
+    for (int32_t i = 0; i < group->count; i++) {
+        struct ack_wait *wait = &group->entries[i]->wait;
+        if (wait->done == NULL || list_empty(&wait->link))
+            continue;
+        list_remove(&wait->link);
+        wait->done(wait, KAFKA_ERROR_REQUEST_TIMED_OUT);
+    }
+    one_acked(group);
 }
 
 static void group_append(struct shard_call *call)
@@ -114,6 +137,10 @@ static void group_append(struct shard_call *call)
     group->pending = 1; /* until all were begun */
     for (int32_t i = 0; i < group->count; i++)
         append_entry(group->entries[i], entry_partition(group, i), group->op->body->acks);
+    if (group->pending > 1) {
+        timer_init(&group->timer, group->owner->loop, time_is_up);
+        timer_start_in_ms(&group->timer, group->op->body->timeout_ms);
+    }
     one_acked(group);
 }
 

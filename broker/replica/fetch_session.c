@@ -11,6 +11,7 @@ struct fetch_session {
     int32_t id, epoch;
     bool uses_topic_ids, privileged;
     int64_t created_ms, used_ms;
+    void *op; /* of its last request; NULL when that has ended */
     struct list bucket, lru;
     struct list order;          /* of session_partition.order */
     struct list *table;         /* of session_partition.bucket */
@@ -241,6 +242,7 @@ static enum kafka_error begin_full(struct fetch_session_cache *cache,
         !cache_make_room(cache, request->privileged, request->now_ms))
         return KAFKA_ERROR_NONE;
     struct fetch_session *session = session_new(cache, request);
+    session->op = request->op;
     *ret_plan = (struct fetch_session_plan){
         .session = session, .answer_session_id = session->id, .count = (int32_t)session->count};
     return KAFKA_ERROR_NONE;
@@ -276,11 +278,21 @@ enum kafka_error fetch_session_begin(struct fetch_session_cache *cache,
     session->used_ms = request->now_ms;
     list_remove(&session->lru);
     list_push_back(&cache->lru, &session->lru);
+    void *earlier = session->op;
+    session->op = request->op;
     *ret_plan = (struct fetch_session_plan){.session = session,
                                             .incremental = true,
+                                            .earlier = earlier,
                                             .answer_session_id = session->id,
                                             .count = (int32_t)session->count};
     return KAFKA_ERROR_NONE;
+}
+
+void fetch_session_ended(struct fetch_session_cache *cache, int32_t session_id, const void *op)
+{
+    struct fetch_session *session = session_id != 0 ? cache_find(cache, session_id) : NULL;
+    if (session != NULL && session->op == op)
+        session->op = NULL;
 }
 
 void fetch_session_partitions(const struct fetch_session *session, struct fetch_partition *out)

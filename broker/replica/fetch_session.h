@@ -56,6 +56,7 @@ struct fetch_session_request {
     int32_t forgotten_count;
     int64_t now_ms;
     uint32_t random; /* for a new id */
+    void *op;        /* who asks; known to the session until fetch_session_ended */
 };
 
 /* What to fetch and how to answer. */
@@ -63,6 +64,7 @@ struct fetch_session_plan {
     struct fetch_session *session; /* NULL: sessionless, or nothing is remembered */
     bool incremental;              /* answer only what changed */
     int32_t answer_session_id;
+    void *earlier; /* the op of the session's last request, if that has not ended; else NULL */
     /* Partitions in fetch order: the session's own (changed only by fetch_session calls on this
      * loop before the next call of fetch_session_begin for it) or the request's. */
     int32_t count;
@@ -76,6 +78,9 @@ struct fetch_session_plan {
 enum kafka_error fetch_session_begin(struct fetch_session_cache *cache,
                                      const struct fetch_session_request *request,
                                      struct fetch_session_plan *ret_plan);
+
+/* The op is about to go. */
+void fetch_session_ended(struct fetch_session_cache *cache, int32_t session_id, const void *op);
 
 /* Copies the session's partitions, in order, into out[plan->count]. */
 void fetch_session_partitions(const struct fetch_session *session, struct fetch_partition *out);

@@ -4,7 +4,6 @@
 #include "common/base/check.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
-#include "common/storage/log_epochs.h"
 #include "common/storage/log_flush.h"
 #include "common/storage/log_retention.h"
 #include "common/storage/log_txn.h"
@@ -15,12 +14,13 @@
 /* Allowed moves between states; a move that is not listed is a bug. */
 static const uint8_t moves[] = {
     [PARTITION_OPENING] = 1 << PARTITION_ONLINE | 1 << PARTITION_OFFLINE | 1 << PARTITION_CLOSING,
-    [PARTITION_ONLINE] = 1 << PARTITION_OFFLINE | 1 << PARTITION_CLOSING,
+    [PARTITION_ONLINE] = 1 << PARTITION_CUTTING | 1 << PARTITION_OFFLINE | 1 << PARTITION_CLOSING,
+    [PARTITION_CUTTING] = 1 << PARTITION_ONLINE | 1 << PARTITION_OFFLINE | 1 << PARTITION_CLOSING,
     [PARTITION_OFFLINE] = 1 << PARTITION_CLOSING,
     [PARTITION_CLOSING] = 0,
 };
 
-static void check_invariants(const struct partition *p)
+void partition_check_invariants(const struct partition *p)
 {
     if (p->state != PARTITION_ONLINE || log_failed(p->log))
         return;
@@ -29,24 +29,35 @@ static void check_invariants(const struct partition *p)
           log_high_watermark(p->log) <= MAX(p->synced_from, log_durable_end_offset(p->log)));
 }
 
-static void move(struct partition *p, enum partition_state to)
+void partition_move(struct partition *p, enum partition_state to)
 {
     CHECK(moves[p->state] & (1 << to));
     p->state = to;
-    check_invariants(p);
+    partition_check_invariants(p);
 }
 
-static void wake_readers(struct partition *p)
+static void wake_all(struct list *waits)
 {
     struct list woken;
     list_init(&woken);
-    while (!list_empty(&p->data_waits))
-        list_push_back(&woken, list_pop_front(&p->data_waits));
+    while (!list_empty(waits))
+        list_push_back(&woken, list_pop_front(waits));
     struct list *node;
     while ((node = list_pop_front(&woken)) != NULL) {
         struct data_wait *wait = LIST_ITEM(node, struct data_wait, link);
         wait->wake(wait);
     }
+}
+
+void partition_wake_readers(struct partition *p)
+{
+    wake_all(&p->data_waits);
+    wake_all(&p->replica_waits);
+}
+
+void partition_wake_replicas(struct partition *p)
+{
+    wake_all(&p->replica_waits);
 }
 
 static bool ack_holds(const struct partition *p, const struct ack_wait *wait)
@@ -55,7 +66,18 @@ static bool ack_holds(const struct partition *p, const struct ack_wait *wait)
            (!wait->durable || log_durable_end_offset(p->log) >= wait->offset);
 }
 
-static void answer_acks(struct partition *p, enum kafka_error error)
+/* What the ISR fell below before it was committed is there, but not as safe as was asked for. */
+static enum kafka_error ack_error(const struct partition *p, const struct ack_wait *wait,
+                                  enum kafka_error error)
+{
+    if (error != KAFKA_ERROR_NONE || !wait->committed || p->role.replicas.count == 1)
+        return error;
+    return leader_state_maximal_isr_count(&p->leader) < leader_state_min_isr(&p->leader, p->min_isr)
+               ? KAFKA_ERROR_NOT_ENOUGH_REPLICAS_AFTER_APPEND
+               : KAFKA_ERROR_NONE;
+}
+
+void partition_answer_acks(struct partition *p, enum kafka_error error)
 {
     struct list ready;
     list_init(&ready);
@@ -69,20 +91,8 @@ static void answer_acks(struct partition *p, enum kafka_error error)
     struct list *node;
     while ((node = list_pop_front(&ready)) != NULL) {
         struct ack_wait *wait = LIST_ITEM(node, struct ack_wait, link);
-        wait->done(wait, error);
+        wait->done(wait, ack_error(p, wait, error));
     }
-}
-
-/* A sole replica's high watermark follows its own end: the durable one where that is promised. */
-static void advance_high_watermark(struct partition *p)
-{
-    if (p->role.leader_id != p->host->node_id || p->role.isr_count > 1)
-        return;
-    int64_t end = p->sync_first ? log_durable_end_offset(p->log) : log_end_offset(p->log);
-    if (end <= log_high_watermark(p->log))
-        return;
-    log_set_high_watermark(p->log, end);
-    wake_readers(p);
 }
 
 void partition_keep_call(struct task **queue, struct shard_call *call)
@@ -109,10 +119,11 @@ void partition_fail(struct partition *p, int status)
 {
     if (p->state == PARTITION_OFFLINE || p->state == PARTITION_CLOSING)
         return;
-    move(p, PARTITION_OFFLINE);
-    answer_acks(p, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
-    wake_readers(p);
+    partition_move(p, PARTITION_OFFLINE);
+    partition_answer_acks(p, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    partition_wake_readers(p);
     partition_run_calls(p, &p->opening_calls);
+    p->host->follow(p->host, p);
     p->host->log_failed(p->host->owner, p, status);
 }
 
@@ -122,6 +133,13 @@ static void flush_work_run(struct work *work)
     int64_t begin_us = env_now_us(p->host->env);
     log_flush_run(p->flush);
     p->flush_us = env_now_us(p->host->env) - begin_us;
+}
+
+/* Somebody waits for what the flush that ended did not cover. */
+static bool flush_is_missed(const struct partition *p)
+{
+    return !list_empty(&p->ack_waits) ||
+           (p->sync_first && log_durable_end_offset(p->log) < log_end_offset(p->log));
 }
 
 static void flush_work_done(struct work *work)
@@ -140,11 +158,20 @@ static void flush_work_done(struct work *work)
         partition_fail(p, rv);
         return;
     }
-    advance_high_watermark(p);
-    answer_acks(p, KAFKA_ERROR_NONE);
+    if (p->state != PARTITION_ONLINE) {
+        partition_cut_step(p);
+        return;
+    }
+    if (partition_leads(p)) {
+        partition_advance(p);
+        partition_answer_acks(p, KAFKA_ERROR_NONE);
+    } else {
+        partition_follow_watermark(p);
+    }
     if (p->state == PARTITION_ONLINE &&
-        (!list_empty(&p->ack_waits) || log_flush_due(p->log, env_wall_ms(p->host->env))))
+        (flush_is_missed(p) || log_flush_due(p->log, env_wall_ms(p->host->env))))
         partition_start_flush(p, false);
+    p->host->follow(p->host, p);
 }
 
 void partition_start_flush(struct partition *p, bool checkpoint)
@@ -159,52 +186,61 @@ void partition_start_flush(struct partition *p, bool checkpoint)
     work_submit(&p->flush_work, WORK_FLUSH);
 }
 
-void partition_set_config(struct partition *p, const struct log_config *config)
+void partition_set_config(struct partition *p, const struct log_config *config, int32_t min_isr)
 {
     p->config = *config;
+    p->min_isr = min_isr;
     bool sync_first = config->flush_messages <= 1;
     /* What was acknowledged before the promise was made need not be durable. */
     if (sync_first && !p->sync_first)
-        p->synced_from = p->log ? log_high_watermark(p->log) : 0;
+        p->synced_from = p->state == PARTITION_ONLINE ? log_high_watermark(p->log) : 0;
     p->sync_first = sync_first;
-    if (p->log != NULL && p->state == PARTITION_ONLINE)
-        log_set_config(p->log, config);
+    if (p->state != PARTITION_ONLINE)
+        return;
+    log_set_config(p->log, config);
+    if (partition_leads(p))
+        partition_advance(p);
 }
 
-static void take_leadership(struct partition *p)
+/* What the role asks of a log that is there. */
+void partition_settle(struct partition *p)
 {
-    log_assign_epoch(p->log, p->role.leader_epoch);
-    p->led_epoch = p->role.leader_epoch;
-    p->led_from = log_end_offset(p->log);
-    advance_high_watermark(p);
-    /* What an earlier process left unsynced is promised, too, and becomes visible once it is. */
-    if (p->sync_first && log_durable_end_offset(p->log) < p->led_from)
+    bool leads = p->role.leader_id == p->host->node_id;
+    if (p->led_epoch >= 0 && (!leads || p->led_epoch != p->role.leader_epoch)) {
+        p->led_epoch = -1;
+        partition_answer_acks(p, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+        partition_wake_readers(p);
+    }
+    if (leads && p->led_epoch < 0) {
+        partition_take_leadership(p);
+    } else if (leads) {
+        leader_state_update(&p->leader, env_now_ms(p->host->env));
+        partition_advance(p);
+    } else if (flush_is_missed(p)) {
         partition_start_flush(p, false);
+    }
+    p->host->follow(p->host, p);
 }
 
 void partition_apply(struct partition *p, const struct partition_role *role)
 {
-    bool led = p->role.leader_id == p->host->node_id;
-    bool new_epoch = role->leader_epoch != p->role.leader_epoch;
-    p->role = *role;
-    if (p->state != PARTITION_ONLINE)
+    /* The controller's answer to a change of the ISR may have come before its record. */
+    if (role->leader_epoch == p->role.leader_epoch &&
+        role->partition_epoch < p->role.partition_epoch)
         return;
-    bool leads = role->leader_id == p->host->node_id;
-    if (led && (!leads || new_epoch)) {
-        answer_acks(p, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
-        wake_readers(p);
-    }
-    if (leads && p->led_epoch != role->leader_epoch)
-        take_leadership(p);
-    else if (leads)
-        advance_high_watermark(p);
+    bool new_epoch = role->leader_epoch != p->role.leader_epoch;
+    partition_role_set(&p->role, role);
+    if (new_epoch)
+        p->leader_watermark = 0;
+    if (p->state == PARTITION_ONLINE)
+        partition_settle(p);
 }
 
 /* The log is there, or is not: called on the loop when the worker is done. */
 void partition_opened(struct partition *p, int status)
 {
     if (status != 0) {
-        move(p, PARTITION_OFFLINE);
+        partition_move(p, PARTITION_OFFLINE);
         partition_run_calls(p, &p->opening_calls);
         p->host->opened(p->host->owner, p, status);
         return;
@@ -212,69 +248,20 @@ void partition_opened(struct partition *p, int status)
     log_set_config(p->log, &p->config);
     /* Who made it durable before is not known: the promise starts with what is there now. */
     p->synced_from = log_end_offset(p->log);
-    move(p, PARTITION_ONLINE);
-    if (p->role.leader_id == p->host->node_id)
-        take_leadership(p);
+    partition_move(p, PARTITION_ONLINE);
+    partition_settle(p);
     partition_run_calls(p, &p->opening_calls);
     p->host->opened(p->host->owner, p, 0);
 }
 
 bool partition_wait_open(struct partition *p, struct shard_call *call)
 {
-    if (p->state != PARTITION_OPENING)
+    if (p->state != PARTITION_OPENING && p->state != PARTITION_CUTTING)
         return true;
     shard_call_again(call);
     /* In order of arrival: a producer's batches keep theirs. */
     partition_keep_call(&p->opening_calls, call);
     return false;
-}
-
-enum kafka_error partition_check_leader(const struct partition *p, int32_t client_epoch)
-{
-    if (p->state == PARTITION_OFFLINE)
-        return KAFKA_ERROR_KAFKA_STORAGE_ERROR;
-    if (p->state != PARTITION_ONLINE)
-        return KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
-    if (client_epoch >= 0 && client_epoch < p->role.leader_epoch)
-        return KAFKA_ERROR_FENCED_LEADER_EPOCH;
-    if (client_epoch >= 0 && client_epoch > p->role.leader_epoch)
-        return KAFKA_ERROR_UNKNOWN_LEADER_EPOCH;
-    if (p->role.leader_id != p->host->node_id)
-        return KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
-    return KAFKA_ERROR_NONE;
-}
-
-enum kafka_error partition_append(struct partition *p, struct bytes batches,
-                                  enum log_append_origin origin, struct partition_appended *ret)
-{
-    enum kafka_error error = partition_check_leader(p, -1);
-    if (error != KAFKA_ERROR_NONE)
-        return error;
-    int64_t now_ms = env_wall_ms(p->host->env);
-    struct log_append_args args = {.batches = batches,
-                                   .origin = origin,
-                                   .leader_epoch = p->role.leader_epoch,
-                                   .now_ms = now_ms};
-    struct partition_appended appended = {0};
-    int rv = log_append(p->log, &args, &appended.info);
-    if (rv != 0) {
-        /* A full disk leaves the log whole: it takes records again once there is room. */
-        if (log_failed(p->log))
-            partition_fail(p, rv);
-        return KAFKA_ERROR_KAFKA_STORAGE_ERROR;
-    }
-    if (appended.info.error != KAFKA_ERROR_NONE) {
-        *ret = appended;
-        return appended.info.error;
-    }
-    if (log_flush_due(p->log, now_ms) || p->sync_first) {
-        appended.sync_first = p->sync_first || p->config.flush_messages != INT64_MAX;
-        partition_start_flush(p, false);
-    }
-    advance_high_watermark(p);
-    check_invariants(p);
-    *ret = appended;
-    return KAFKA_ERROR_NONE;
 }
 
 bool partition_wait_ack(struct partition *p, struct ack_wait *wait)
@@ -285,14 +272,9 @@ bool partition_wait_ack(struct partition *p, struct ack_wait *wait)
     return false;
 }
 
-void partition_wait_data(struct partition *p, struct data_wait *wait)
+void partition_wait_data(struct partition *p, struct data_wait *wait, bool replica)
 {
-    list_push_back(&p->data_waits, &wait->link);
-}
-
-bool partition_knows_end(const struct partition *p)
-{
-    return log_high_watermark(p->log) >= p->led_from;
+    list_push_back(replica ? &p->replica_waits : &p->data_waits, &wait->link);
 }
 
 int64_t partition_read_bound(const struct partition *p, bool read_committed)
@@ -303,9 +285,9 @@ int64_t partition_read_bound(const struct partition *p, bool read_committed)
 /* Waiters are told before the partition goes: nothing may point to it afterwards. */
 void partition_dismiss_waiters(struct partition *p)
 {
-    move(p, PARTITION_CLOSING);
-    answer_acks(p, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
-    wake_readers(p);
+    partition_move(p, PARTITION_CLOSING);
+    partition_answer_acks(p, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    partition_wake_readers(p);
     partition_run_calls(p, &p->opening_calls);
 }
 

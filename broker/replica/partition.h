@@ -6,8 +6,12 @@
  * image, decides leadership: the image tells it (partition_apply), and what it answers follows its
  * own state.
  *
- * States: OPENING -> ONLINE -> CLOSING -> freed; any -> OFFLINE when its log directory failed.
- * While OPENING, calls are kept (partition_wait_open) and run again when the log is there or lost.
+ * States: OPENING -> ONLINE -> CLOSING -> freed; any -> OFFLINE when its log directory failed;
+ * ONLINE -> CUTTING -> ONLINE while a worker cuts the log of a follower that parted from its
+ * leader. While OPENING or CUTTING, calls are kept (partition_wait_open) and run again when the log
+ * is there or lost.
+ *
+ * Leading is partition_lead.h's, following partition_follow.h's.
  *
  * Invariants: high watermark <= end offset; where records are synced before they are acknowledged
  * (flush.messages=1) high watermark <= durable end; an ack is given only at or below the high
@@ -16,6 +20,7 @@
 #ifndef KRAFTD_BROKER_REPLICA_PARTITION_H
 #define KRAFTD_BROKER_REPLICA_PARTITION_H
 
+#include "broker/replica/partition_role.h"
 #include "broker/server/shard_call.h"
 #include "common/base/list.h"
 #include "common/base/uuid.h"
@@ -28,17 +33,9 @@ struct replica_host;
 enum partition_state {
     PARTITION_OPENING,
     PARTITION_ONLINE,
+    PARTITION_CUTTING,
     PARTITION_OFFLINE,
     PARTITION_CLOSING,
-};
-
-/* What the metadata says of a partition; a value. */
-struct partition_role {
-    int32_t leader_id; /* -1: none */
-    int32_t leader_epoch;
-    int32_t partition_epoch;
-    int32_t replica_count;
-    int32_t isr_count;
 };
 
 /* Waits for all that is asked of `offset`, the end of what was appended. */
@@ -63,6 +60,7 @@ struct partition_new_args {
     int32_t index;
     const struct partition_role *role;
     const struct log_config *config;
+    int32_t min_isr; /* min.insync.replicas */
 };
 
 /* Starts opening (and, where the disk holds nothing, creating) the log. */
@@ -70,7 +68,7 @@ struct partition *partition_new(const struct partition_new_args *args);
 /* New leadership or ISR from the metadata. Waiters of a lost leadership get NOT_LEADER_OR_FOLLOWER.
  */
 void partition_apply(struct partition *p, const struct partition_role *role);
-void partition_set_config(struct partition *p, const struct log_config *config);
+void partition_set_config(struct partition *p, const struct log_config *config, int32_t min_isr);
 
 /* Ends it: wakes all waiters, waits for jobs in flight, closes the log (clean: with all that a
  * start without recovery needs), renames the directory away when `remove`, then calls `closed` and
@@ -89,8 +87,8 @@ struct log *partition_log(const struct partition *p);
 /* The log in any state; NULL when it was never opened. */
 struct log *partition_any_log(const struct partition *p);
 
-/* False while OPENING: the call was queued and its run() is called again later. run() must not have
- * done anything yet. */
+/* False while OPENING or CUTTING: the call was queued and its run() is called again later. run()
+ * must not have done anything yet. */
 bool partition_wait_open(struct partition *p, struct shard_call *call);
 
 /*
@@ -109,7 +107,8 @@ enum kafka_error partition_append(struct partition *p, struct bytes batches,
                                   enum log_append_origin origin, struct partition_appended *ret);
 /* True when it holds already; otherwise done() is called later. */
 bool partition_wait_ack(struct partition *p, struct ack_wait *wait);
-void partition_wait_data(struct partition *p, struct data_wait *wait);
+/* Woken by a new high watermark; a replica also by new records. */
+void partition_wait_data(struct partition *p, struct data_wait *wait, bool replica);
 
 /* True when reading there waits for nothing. Else brings the bytes into the page cache on a worker
  * and runs the call again; a second attempt for the same read goes ahead whatever this says. */

@@ -1,13 +1,18 @@
 /*
- * Inside of a partition, shared by partition.c (leadership, appends, waiters) and partition_jobs.c
- * (work that runs beside the loop: opening, retention, closing).
+ * Inside of a partition, shared by partition.c (states, roles, waiters), partition_lead.c (appends,
+ * high watermark, followers), partition_follow.c (appending what was fetched, cutting) and
+ * partition_jobs.c (work that runs beside the loop: opening, retention, closing).
  */
 #ifndef KRAFTD_BROKER_REPLICA_PARTITION_INTERNAL_H
 #define KRAFTD_BROKER_REPLICA_PARTITION_INTERNAL_H
 
+#include "broker/replica/leader_state.h"
 #include "broker/replica/partition.h"
+#include "broker/replica/partition_follow.h"
+#include "broker/replica/partition_lead.h"
 #include "broker/replica/replica_host.h"
 
+struct followed;
 struct log_deletion;
 struct log_flush;
 struct log_warm;
@@ -19,13 +24,16 @@ struct partition {
     int32_t index;
     enum partition_state state;
     struct partition_role role;
-    int32_t led_epoch; /* the epoch the log knows us to lead; -1 */
-    int64_t led_from;  /* where the log ended when that epoch began */
+    int32_t min_isr;
+    int32_t led_epoch;          /* the epoch the log knows us to lead; -1 */
+    struct leader_state leader; /* while led_epoch is the role's */
+    int64_t leader_watermark;   /* the high watermark that the leader last told; 0 */
+    struct followed *followed;  /* the fetcher's; NULL */
     struct log_config config;
     bool sync_first;     /* flush.messages=1 */
     int64_t synced_from; /* the promise of sync_first holds from this offset on */
     struct log *log;     /* NULL until it was opened */
-    struct list ack_waits, data_waits;
+    struct list ack_waits, data_waits, replica_waits;
     struct task *opening_calls, *warming_calls; /* first come first */
 
     struct log_flush *flush; /* in flight */
@@ -35,6 +43,10 @@ struct partition {
     struct work flush_work, deletion_work, warm_work, log_work; /* log_work: open, then close */
     struct timer open_timer;                                    /* to try again */
     int log_work_status;
+    struct {
+        bool wanted, restart;
+        int64_t end;
+    } cut;
     struct log_config open_config; /* the worker's, while it opens */
     int32_t open_epoch;            /* likewise: led by this node; -1: it does not lead */
     struct log *opened_log;        /* what it opened */
@@ -52,6 +64,23 @@ void partition_fail(struct partition *p, int status);
 void partition_start_flush(struct partition *p, bool checkpoint);
 void partition_opened(struct partition *p, int status);
 void partition_dismiss_waiters(struct partition *p);
+void partition_move(struct partition *p, enum partition_state to);
+void partition_check_invariants(const struct partition *p);
+/* The role and the state of the log say that it leads. */
+bool partition_leads(const struct partition *p);
+void partition_take_leadership(struct partition *p);
+/* As leader: as far as followers, ISR and disk allow. */
+void partition_advance(struct partition *p);
+/* As follower, likewise. */
+void partition_follow_watermark(struct partition *p);
+/* New high watermark: whoever waits for it. */
+void partition_wake_readers(struct partition *p);
+void partition_wake_replicas(struct partition *p);
+void partition_answer_acks(struct partition *p, enum kafka_error error);
+/* The log is there again: the role may have changed meanwhile. */
+void partition_settle(struct partition *p);
+/* Cuts once no job is in flight. */
+void partition_cut_step(struct partition *p);
 /* Goes on with closing once no job is in flight. */
 void partition_close_step(struct partition *p);
 

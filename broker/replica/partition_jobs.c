@@ -13,6 +13,8 @@ enum { OPEN_RETRY_MS = 10 };
 
 static void partition_free(struct partition *p)
 {
+    leader_state_release(&p->leader);
+    partition_role_release(&p->role);
     free((void *)(uintptr_t)p->topic.data);
     free(p);
 }
@@ -58,11 +60,13 @@ struct partition *partition_new(const struct partition_new_args *args)
         str_from(mem_strndup(args->topic.data, (size_t)args->topic.len), (size_t)args->topic.len);
     p->topic_id = args->topic_id;
     p->index = args->index;
-    p->role = *args->role;
+    partition_role_set(&p->role, args->role);
     p->led_epoch = -1;
+    leader_state_init(&p->leader, p->host->node_id, &p->role);
     list_init(&p->ack_waits);
     list_init(&p->data_waits);
-    partition_set_config(p, args->config);
+    list_init(&p->replica_waits);
+    partition_set_config(p, args->config, args->min_isr);
     timer_init(&p->open_timer, p->host->loop, open_log);
     open_log(&p->open_timer);
     return p;
@@ -83,6 +87,8 @@ static void warm_done(struct work *work)
     partition_run_calls(p, &p->warming_calls);
     if (p->state == PARTITION_CLOSING)
         partition_close_step(p);
+    else
+        partition_cut_step(p);
 }
 
 bool partition_warm(struct partition *p, int64_t offset, int32_t max_bytes, struct shard_call *call)
@@ -113,6 +119,8 @@ static void deletion_done(struct work *work)
         partition_close_step(p);
     else if (rv != 0)
         partition_fail(p, rv);
+    else
+        partition_cut_step(p);
 }
 
 static void start_deletion(struct partition *p, struct log_deletion *deletion)
@@ -220,5 +228,6 @@ void partition_close(struct partition *p, bool clean, bool remove, void (*closed
         p->host->opened(p->host->owner, p, 0);
     timer_stop(&p->open_timer);
     partition_dismiss_waiters(p);
+    p->host->unfollow(p->host, p);
     partition_close_step(p);
 }

@@ -9,6 +9,7 @@
 #include "common/base/str.h"
 
 struct file_cache;
+struct isr_proposal;
 struct log;
 struct log_config;
 struct log_recovery;
@@ -33,6 +34,22 @@ struct replica_host {
     void (*log_failed)(void *owner, struct partition *p, int status);
     /* On the loop: it is open (0), offline (errno), or closed before it was open (0). */
     void (*opened)(void *owner, struct partition *p, int status);
+    /* On a worker: cuts the log to end at `end`, or, with restart, to be empty and start there;
+     * makes sure that no recovery point is left above it. 0, or an errno: the log has failed. */
+    int (*cut_log)(void *owner, struct log *log, bool restart, int64_t end);
+
+    /* What replication needs, all on the loop. */
+    int64_t lag_max_ms; /* replica.lag.time.max.ms */
+    /* The epoch that a broker is registered with, -1: none; live: not fenced, not shutting down. */
+    int64_t (*broker_epoch)(struct replica_host *host, int32_t id, bool *ret_live);
+    /* What p fetches, or from whom, may have changed: see partition_follow_at. Never from inside a
+     * call of partition_follow.h. */
+    void (*follow)(struct replica_host *host, struct partition *p);
+    /* It is about to be freed. */
+    void (*unfollow)(struct replica_host *host, struct partition *p);
+    /* The controller is to be asked; the answer goes to partition_isr_answered. */
+    void (*propose_isr)(struct replica_host *host, struct partition *p,
+                        const struct isr_proposal *proposal);
 };
 
 #endif

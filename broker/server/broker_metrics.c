@@ -11,6 +11,7 @@ struct broker_metrics {
     int shard_count;
     struct shard_metrics *shards;
     struct metric *all_topics[TOPIC_METRIC_COUNT];
+    struct metric *replication[REPLICATION_METRIC_COUNT];
     struct metric *bad_crc;
     struct metric *flush_times;
     struct gauges *gauges;
@@ -30,6 +31,14 @@ static const char *const topic_mbeans[TOPIC_METRIC_COUNT] = {
     [TOPIC_FETCH_FAILED] = "kafka.server:type=BrokerTopicMetrics,name=FailedFetchRequestsPerSec",
 };
 
+static const char *const replication_mbeans[REPLICATION_METRIC_COUNT] = {
+    [REPLICATION_BYTES_IN] = "kafka.server:type=BrokerTopicMetrics,name=ReplicationBytesInPerSec",
+    [REPLICATION_BYTES_OUT] = "kafka.server:type=BrokerTopicMetrics,name=ReplicationBytesOutPerSec",
+    [REPLICATION_ISR_SHRINKS] = "kafka.server:type=ReplicaManager,name=IsrShrinksPerSec",
+    [REPLICATION_ISR_EXPANDS] = "kafka.server:type=ReplicaManager,name=IsrExpandsPerSec",
+    [REPLICATION_ISR_FAILURES] = "kafka.server:type=ReplicaManager,name=FailedIsrUpdatesPerSec",
+};
+
 struct broker_metrics *broker_metrics_new(int loop_count)
 {
     struct broker_metrics *m = mem_calloc(1, sizeof(*m));
@@ -44,6 +53,9 @@ struct broker_metrics *broker_metrics_new(int loop_count)
     }
     for (int i = 0; i < TOPIC_METRIC_COUNT; i++)
         m->all_topics[i] = metrics_register(m->registry, METRIC_COUNTER, topic_mbeans[i], NULL, 0);
+    for (int i = 0; i < REPLICATION_METRIC_COUNT; i++)
+        m->replication[i] =
+            metrics_register(m->registry, METRIC_COUNTER, replication_mbeans[i], NULL, 0);
     m->bad_crc = metrics_register(
         m->registry, METRIC_COUNTER,
         "kafka.server:type=BrokerTopicMetrics,name=InvalidMessageCrcRecordsPerSec", NULL, 0);
@@ -75,6 +87,8 @@ void broker_metrics_free(struct broker_metrics *m)
     }
     for (int i = 0; i < TOPIC_METRIC_COUNT; i++)
         metrics_remove(m->registry, m->all_topics[i]);
+    for (int i = 0; i < REPLICATION_METRIC_COUNT; i++)
+        metrics_remove(m->registry, m->replication[i]);
     metrics_remove(m->registry, m->bad_crc);
     metrics_remove(m->registry, m->flush_times);
     metrics_remove_collector(m->registry, m->gauges);
@@ -143,6 +157,17 @@ static void count(struct shard_metrics *shard, struct topic_metrics *topic, enum
     metric_add(topic->metrics[which], shard->index, n);
 }
 
+void replication_metrics_count(struct shard_metrics *shard, enum replication_metric which,
+                               int64_t n)
+{
+    metric_add(shard->broker->replication[which], shard->index, n);
+}
+
+void broker_metrics_bad_crc(struct shard_metrics *shard)
+{
+    metric_add(shard->broker->bad_crc, shard->index, 1);
+}
+
 void topic_metrics_produced(struct shard_metrics *shard, struct topic_metrics *topic,
                             enum kafka_error error, int64_t bytes, int64_t records)
 {
@@ -156,7 +181,7 @@ void topic_metrics_produced(struct shard_metrics *shard, struct topic_metrics *t
     if (error == KAFKA_ERROR_MESSAGE_TOO_LARGE || error == KAFKA_ERROR_RECORD_LIST_TOO_LARGE)
         count(shard, topic, TOPIC_BYTES_REJECTED, bytes);
     else if (error == KAFKA_ERROR_CORRUPT_MESSAGE)
-        metric_add(shard->broker->bad_crc, shard->index, 1);
+        broker_metrics_bad_crc(shard);
 }
 
 void topic_metrics_fetched(struct shard_metrics *shard, struct topic_metrics *topic,

@@ -31,6 +31,16 @@ enum topic_metric {
     TOPIC_METRIC_COUNT,
 };
 
+/* Replication, of all topics. */
+enum replication_metric {
+    REPLICATION_BYTES_IN,
+    REPLICATION_BYTES_OUT,
+    REPLICATION_ISR_SHRINKS,
+    REPLICATION_ISR_EXPANDS,
+    REPLICATION_ISR_FAILURES,
+    REPLICATION_METRIC_COUNT,
+};
+
 struct topic_metrics {
     struct uuid id;
     char *name;
@@ -69,6 +79,10 @@ void topic_metrics_produced(struct shard_metrics *metrics, struct topic_metrics 
                             enum kafka_error error, int64_t bytes, int64_t records);
 void topic_metrics_fetched(struct shard_metrics *metrics, struct topic_metrics *topic,
                            enum kafka_error error, int64_t bytes);
+void replication_metrics_count(struct shard_metrics *metrics, enum replication_metric which,
+                               int64_t n);
+/* A batch with a wrong checksum came from a producer or a leader. */
+void broker_metrics_bad_crc(struct shard_metrics *metrics);
 /* The topic is gone. */
 void topic_metrics_forget(struct shard_metrics *metrics, struct uuid id);
 

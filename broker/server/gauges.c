@@ -8,6 +8,8 @@
 
 #define PURGATORY "kafka.server:type=DelayedOperationPurgatory,name=PurgatorySize"
 
+#define FETCHERS "kafka.server:type=ReplicaFetcherManager,name="
+
 struct gauges {
     int loop_count;
     _Atomic bool is_set[GAUGE_COUNT];
@@ -33,6 +35,11 @@ static const struct {
         {"kafka.server:type=FetchSessionCache,name=NumIncrementalFetchPartitionsCached", 0},
     [GAUGE_WAITING_PRODUCES] = {PURGATORY, 0, {"delayedOperation", {"Produce", 7}}},
     [GAUGE_WAITING_FETCHES] = {PURGATORY, 0, {"delayedOperation", {"Fetch", 5}}},
+    [GAUGE_REPLICA_MAX_LAG] = {FETCHERS "MaxLag", 0, {"clientId", {"Replica", 7}}},
+    [GAUGE_REPLICA_FETCHERS_FAILED] = {FETCHERS "DeadThreadCount", 0, {"clientId", {"Replica", 7}}},
+    [GAUGE_REPLICA_PARTITIONS_FAILED] = {FETCHERS "FailedPartitionsCount",
+                                         0,
+                                         {"clientId", {"Replica", 7}}},
     [GAUGE_BROKER_STATE] = {"kafka.server:type=KafkaServer,name=BrokerState", 0},
     [GAUGE_METADATA_OFFSET] =
         {"kafka.server:type=broker-metadata-metrics,name=last-applied-record-offset", 0},
@@ -103,6 +110,15 @@ int64_t gauge_sum(const struct gauges *gauges, enum gauge gauge)
     return sum;
 }
 
+static int64_t gauge_max(const struct gauges *gauges, enum gauge gauge)
+{
+    int64_t max = INT64_MIN;
+    for (int i = 0; i < gauges->loop_count; i++)
+        max = MAX(max, atomic_load_explicit(&gauges->values[i * GAUGE_COUNT + (int)gauge],
+                                            memory_order_relaxed));
+    return max;
+}
+
 /* The exporter turns a text into a label. */
 static void write_raft_state(const struct gauges *gauges, struct metrics_writer *writer)
 {
@@ -138,7 +154,8 @@ void gauges_collect(void *ctx, struct metrics_writer *writer)
             write_idle(gauges, writer);
             continue;
         }
-        double value = (double)gauge_sum(gauges, (enum gauge)i);
+        double value = (double)(i == GAUGE_REPLICA_MAX_LAG ? gauge_max(gauges, (enum gauge)i)
+                                                           : gauge_sum(gauges, (enum gauge)i));
         if (table[i].scale > 0)
             value *= table[i].scale;
         metrics_write(writer, METRIC_GAUGE, table[i].mbean, &table[i].label,

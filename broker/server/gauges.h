@@ -23,6 +23,9 @@ enum gauge {
     GAUGE_FETCH_SESSION_PARTITIONS,
     GAUGE_WAITING_PRODUCES,
     GAUGE_WAITING_FETCHES,
+    GAUGE_REPLICA_MAX_LAG, /* the largest of the loops' */
+    GAUGE_REPLICA_FETCHERS_FAILED,
+    GAUGE_REPLICA_PARTITIONS_FAILED,
     GAUGE_IDLE, /* in thousandths of the time; shown as the loops' mean, under two names */
     /* Of loop 0: what the metadata says. */
     GAUGE_BROKER_STATE,

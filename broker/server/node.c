@@ -6,6 +6,7 @@
 #include "broker/server/broker_metrics.h"
 #include "broker/server/controller_channel.h"
 #include "broker/server/controller_lifecycle.h"
+#include "broker/server/isr_changes.h"
 #include "broker/server/listeners.h"
 #include "broker/server/log_metrics.h"
 #include "broker/server/metadata_loop.h"
@@ -59,6 +60,7 @@ void node_free(struct node *node)
         file_cache_release(node->shards[i].host.files);
         free(node->shards[i].host.files);
     }
+    isr_changes_free(node->isr_changes);
     free(node->shards);
     free(node->shard_stops);
     controller_channel_free(node->channel);
@@ -101,6 +103,7 @@ static void make_shards(struct node *node)
 {
     node->metadata = metadata_loop_new(node);
     node->channel = controller_channel_new(node);
+    node->isr_changes = isr_changes_new(node);
     node->shards = mem_calloc((size_t)node->env->loop_count, sizeof(struct shard));
     for (int i = 0; i < node->env->loop_count; i++) {
         struct shard *shard = &node->shards[i];
@@ -316,6 +319,7 @@ static void stop_shard(struct task *task)
 static void listeners_drained(void *ctx)
 {
     struct node *node = ctx;
+    isr_changes_stop(node->isr_changes);
     node->stopping_shards = node->env->loop_count;
     for (int i = 0; i < node->env->loop_count; i++) {
         node->shard_stops[i] =

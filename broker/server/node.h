@@ -16,6 +16,7 @@
 
 struct broker_metrics;
 struct controller_channel;
+struct isr_changes;
 struct log_manager;
 struct metadata_loop;
 struct node;
@@ -66,6 +67,7 @@ int node_broker_state(const struct node *node);
 int64_t node_broker_epoch(const struct node *node);
 struct metadata_loop *node_metadata_loop(const struct node *node);
 struct controller_channel *node_controller_channel(const struct node *node);
+struct isr_changes *node_isr_changes(const struct node *node);
 /* NULL where this node is no controller, and at the end. Loop 0. */
 struct quorum_membership *node_membership(const struct node *node);
 struct shard *node_shard(const struct node *node, int index);

@@ -19,6 +19,7 @@ struct node_repair;
 struct quorum_peers;
 struct controller_channel;
 struct controller_lifecycle;
+struct isr_changes;
 struct listeners;
 
 enum node_state {
@@ -54,6 +55,7 @@ struct node {
     struct shard *shards;
     struct metadata_loop *metadata;
     struct controller_channel *channel;
+    struct isr_changes *isr_changes;
     struct listeners *listeners;
     struct broker_lifecycle *lifecycle;
     struct node_formation *formation;

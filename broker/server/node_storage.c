@@ -5,6 +5,7 @@
 #include "common/base/check.h"
 #include "common/base/logger.h"
 #include "common/base/mem.h"
+#include "common/storage/log_truncate.h"
 #include "metadata/config/server_config.h"
 
 #include <errno.h>
@@ -81,6 +82,20 @@ static int close_log(void *owner, struct log *log, bool clean, bool remove)
     return rv;
 }
 
+/* A recovery point above the end would make the next start take the log for damaged. */
+static int cut_log(void *owner, struct log *log, bool restart, int64_t end)
+{
+    struct node *node = owner;
+    int64_t before = log_end_offset(log), start = log_start_offset(log);
+    int64_t point = log_recovery_point(log), now_ms = env_wall_ms(node->env);
+    int rv = restart ? log_truncate_fully(log, end, -1, now_ms) : log_truncate_to(log, end, now_ms);
+    log_info(node->env->logger, "%s was cut from offset=%lld to %lld to agree with its leader%s",
+             log_path(log), (long long)before, (long long)end, rv == 0 ? "" : ", in vain");
+    if (rv == 0 && (log_recovery_point(log) < point || log_start_offset(log) < start))
+        rv = log_manager_checkpoint(node->disk.logs);
+    return rv;
+}
+
 static void log_dir_failed(void *owner, struct partition *p, int status)
 {
     struct node *node = owner;
@@ -129,6 +144,7 @@ void node_fill_host(struct node *node, struct shard *shard, struct loop *loop)
         .close_log = close_log,
         .log_failed = log_dir_failed,
         .opened = partition_was_opened,
+        .cut_log = cut_log,
     };
 }
 

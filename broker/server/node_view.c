@@ -81,6 +81,11 @@ int64_t node_broker_epoch(const struct node *node)
     return node->lifecycle ? broker_lifecycle_epoch(node->lifecycle) : -1;
 }
 
+struct isr_changes *node_isr_changes(const struct node *node)
+{
+    return node->isr_changes;
+}
+
 struct metadata_loop *node_metadata_loop(const struct node *node)
 {
     return node->metadata;

@@ -1,8 +1,10 @@
 #include "broker/server/shard.h"
 
 #include "broker/replica/fetch_session.h"
+#include "broker/replica/partition_lead.h"
 #include "broker/server/broker_metrics.h"
 #include "broker/server/node.h"
+#include "broker/server/replication.h"
 #include "broker/server/request.h"
 #include "broker/server/shard_gauges.h"
 #include "broker/server/shard_topics.h"
@@ -35,17 +37,6 @@ struct partition *shard_partition(const struct shard *shard, struct uuid topic_i
     return map_get(&shard->partitions, map_key_uuid_int(topic_id, index));
 }
 
-static struct partition_role role_of(const struct partition_image *image)
-{
-    return (struct partition_role){
-        .leader_id = image->leader,
-        .leader_epoch = image->leader_epoch,
-        .partition_epoch = image->partition_epoch,
-        .replica_count = image->replica_count,
-        .isr_count = image->isr_count,
-    };
-}
-
 static void check_stopped(struct shard *shard)
 {
     if (shard->stopping && shard->closing_partitions == 0)
@@ -71,7 +62,7 @@ static void add_partition(struct shard *shard, const struct partition_delta *cha
                           const struct image *image)
 {
     struct topic_ref topic = {.name = topic_name(change->topic), .id = change->topic->id};
-    struct partition_role role = role_of(change->after);
+    struct partition_role role = partition_role_of(change->after);
     struct topic_settings settings;
     topic_settings_resolve(node_config(shard->node), image, topic.name, &settings);
     struct partition_new_args args = {.host = &shard->host,
@@ -79,7 +70,8 @@ static void add_partition(struct shard *shard, const struct partition_delta *cha
                                       .topic_id = topic.id,
                                       .index = change->after->id,
                                       .role = &role,
-                                      .config = &settings.log};
+                                      .config = &settings.log,
+                                      .min_isr = settings.min_insync_replicas};
     node_partition_opening(shard->node);
     map_put(&shard->partitions, map_key_uuid_int(topic.id, change->after->id),
             partition_new(&args));
@@ -99,7 +91,7 @@ static void apply_partition(struct shard *shard, const struct partition_delta *c
     } else if (p != NULL && !hosts) {
         close_partition(shard, p, false, true);
     } else if (p != NULL) {
-        struct partition_role role = role_of(change->after);
+        struct partition_role role = partition_role_of(change->after);
         partition_apply(p, &role);
     }
 }
@@ -115,7 +107,7 @@ static void apply_config(struct shard *shard, const struct image *image, struct 
 {
     struct topic_settings settings;
     topic_settings_resolve(node_config(shard->node), image, partition_topic(p), &settings);
-    partition_set_config(p, &settings.log);
+    partition_set_config(p, &settings.log, settings.min_insync_replicas);
 }
 
 static void apply_topic_config(struct shard *shard, const struct image *image, struct str name)
@@ -168,17 +160,19 @@ static void receive_image(struct task *task)
 {
     struct shard_image *message = CONTAINER_OF(task, struct shard_image, task);
     struct shard *shard = message->shard;
+    /* Partitions look at the brokers of this image; nobody else runs before this task ends. */
+    shard->image = message->image;
     if (!shard->stopping) {
         for (size_t i = 0; i < message->delta->partitions.count; i++)
             apply_partition(shard, &message->delta->partitions.items[i], message->image);
         apply_configs(shard, message->image, message->delta);
+        replication_brokers_changed(shard->replication, message->delta);
     }
     forget_topics(shard, message->delta);
     if (shard->index == 0)
         partition_census_apply(&shard->census, message->delta);
     if (!timer_running(&shard->tick) && !shard->stopping)
         timer_start_in_ms(&shard->tick, TICK_MS);
-    shard->image = message->image;
     image_reader_advance(&shard->reader, message->image);
     free(message);
 }
@@ -213,9 +207,14 @@ static void tick(struct timer *timer)
         shard->expiry_due_ms =
             now_ms +
             server_config_integer(config, CONFIG_BROKER_PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS);
+    bool lag = now_ms >= shard->lag_due_ms;
+    if (lag)
+        shard->lag_due_ms = now_ms + MAX(shard->host.lag_max_ms / 2, 1);
     shard_gauges_tick(shard, now_ms);
     MAP_FOR_EACH (entry, &shard->partitions) {
         partition_tick(entry->value, retention);
+        if (lag)
+            partition_check_lag(entry->value);
         if (expiry)
             partition_expire_producers(entry->value);
         partition_checkpoint_flush(entry->value, checkpoint ? 0 : FLUSHER_BYTES);
@@ -245,6 +244,8 @@ void shard_init(struct shard *shard, struct node *node, struct loop *loop,
                 loop->env->loop_count;
     shard->sessions =
         fetch_session_cache_new(MAX(slots, 1), 120000, loop->index, loop->env->loop_count);
+    shard->replication = replication_new(shard);
+    replication_fill_host(shard);
     record_validator_init(&shard->validator);
     timer_init(&shard->tick, loop, tick);
     int64_t now_ms = env_now_ms(loop->env);
@@ -274,16 +275,22 @@ void shard_hurry_fetches(struct shard *shard)
     loop_post(shard->loop, &shard->wake_task);
 }
 
+static void replication_stopped(void *ctx)
+{
+    struct shard *shard = ctx;
+    shard->closing_partitions--;
+    check_stopped(shard);
+}
+
 void shard_stop(struct shard *shard, bool clean, void (*stopped)(struct shard *))
 {
     shard->stopping = true;
     shard->stopped = stopped;
     timer_stop(&shard->tick);
-    shard->closing_partitions++; /* until all were begun */
+    shard->closing_partitions++; /* until the fetchers are gone */
     MAP_FOR_EACH (entry, &shard->partitions)
         close_partition(shard, entry->value, clean, false);
-    shard->closing_partitions--;
-    check_stopped(shard);
+    replication_stop(shard->replication, replication_stopped, shard);
 }
 
 void shard_release(struct shard *shard)
@@ -296,5 +303,6 @@ void shard_release(struct shard *shard)
     map_release(&shard->partitions);
     request_free_all(shard);
     fetch_session_cache_free(shard->sessions);
+    replication_free(shard->replication);
     record_validator_release(&shard->validator);
 }

@@ -22,6 +22,7 @@ struct fetch_session_cache;
 struct image_delta;
 struct image;
 struct node;
+struct replication;
 struct request;
 struct shard_metrics;
 
@@ -35,6 +36,7 @@ struct shard {
     struct map auto_creating;  /* names of topics that are on their way */
     struct producer_ids producer_ids;
     struct fetch_session_cache *sessions;
+    struct replication *replication;
     struct record_validator validator;
     struct image_reader reader;
     const struct image *image; /* what this loop sees; never NULL once started */
@@ -51,7 +53,7 @@ struct shard {
     int64_t waiting_produces, waiting_fetches;
     int64_t busy_since_us, busy_before_us; /* the loop's CPU time, at that time */
     double busy_share;                     /* about the last minute */
-    int64_t retention_due_ms, checkpoint_due_ms, expiry_due_ms;
+    int64_t retention_due_ms, checkpoint_due_ms, expiry_due_ms, lag_due_ms;
     int closing_partitions;
     bool stopping;
     void (*stopped)(struct shard *);

@@ -4,6 +4,7 @@
 #include "broker/server/broker_metrics.h"
 #include "broker/server/metadata_loop.h"
 #include "broker/server/node.h"
+#include "broker/server/replication.h"
 #include "broker/server/shard.h"
 #include "broker/server/shard_topics.h"
 #include "common/base/check.h"
@@ -31,14 +32,14 @@ static void tally_partition(struct shard *shard, const struct partition *p, stru
     if (role->leader_id != shard->host.node_id)
         return;
     int32_t least = 1;
-    if (role->replica_count > 1) {
+    if (role->replicas.count > 1) {
         struct topic_ref topic = {.name = partition_topic(p), .id = partition_topic_id(p)};
-        least = MIN(shard_topic_settings(shard, &topic)->min_insync_replicas, role->replica_count);
+        least = MIN(shard_topic_settings(shard, &topic)->min_insync_replicas, role->replicas.count);
     }
     tally->leaders++;
-    tally->under_replicated += role->isr_count < role->replica_count;
-    tally->under_min_isr += role->isr_count < least;
-    tally->at_min_isr += role->isr_count == least;
+    tally->under_replicated += role->isr.count < role->replicas.count;
+    tally->under_min_isr += role->isr.count < least;
+    tally->at_min_isr += role->isr.count == least;
 }
 
 /* As Kafka's meters: a mean over about the last minute. */
@@ -75,6 +76,11 @@ static void refresh_partitions(struct shard *shard)
               fetch_session_cache_partitions(shard->sessions));
     gauge_set(gauges, GAUGE_WAITING_PRODUCES, at, shard->waiting_produces);
     gauge_set(gauges, GAUGE_WAITING_FETCHES, at, shard->waiting_fetches);
+    struct replication_lag lag;
+    replication_lag(shard->replication, &lag);
+    gauge_set(gauges, GAUGE_REPLICA_MAX_LAG, at, lag.max_lag);
+    gauge_set(gauges, GAUGE_REPLICA_FETCHERS_FAILED, at, lag.unreachable);
+    gauge_set(gauges, GAUGE_REPLICA_PARTITIONS_FAILED, at, lag.paused_partitions);
 }
 
 static void refresh_brokers(const struct image *image, struct gauges *gauges)

@@ -8,6 +8,11 @@ void log_assign_epoch(struct log *log, int32_t epoch)
     epoch_cache_assign(&log->epochs, epoch, log->end_offset);
 }
 
+void log_forget_open_epoch(struct log *log)
+{
+    epoch_cache_truncate_end(&log->epochs, log->end_offset);
+}
+
 int32_t log_latest_epoch(const struct log *log)
 {
     return epoch_cache_latest(&log->epochs);

@@ -14,6 +14,9 @@ struct log_epoch_end {
 /* A leader of this epoch begins at the end offset. The file follows with its first batch, or when
  * the log is closed: a start that leads ten thousand partitions writes no file for each. */
 void log_assign_epoch(struct log *log, int32_t epoch);
+/* A leader that appended nothing leaves no epoch behind: the last one, if it begins at the end. The
+ * file follows as above. */
+void log_forget_open_epoch(struct log *log);
 /* -1 when the log knows none. */
 int32_t log_latest_epoch(const struct log *log);
 /* The epoch that wrote `offset`; -1 when that is not known. */

@@ -1,0 +1,215 @@
+#include "broker/replica/partition_follow.h"
+
+#include "broker/replica/follower_state.h"
+#include "broker/replica/partition_internal.h"
+#include "common/base/check.h"
+#include "common/protocol/record_batch.h"
+#include "common/storage/log_flush.h"
+#include "common/storage/log_retention.h"
+
+#include <errno.h>
+
+struct followed **partition_followed(struct partition *p)
+{
+    return &p->followed;
+}
+
+static bool follows(const struct partition *p)
+{
+    return p->role.leader_id >= 0 && p->role.leader_id != p->host->node_id &&
+           (p->state == PARTITION_ONLINE || p->state == PARTITION_CUTTING);
+}
+
+/* Where records are synced before they count, those that are not do not count for the leader. */
+static bool is_synced(const struct partition *p)
+{
+    return !p->sync_first || log_durable_end_offset(p->log) >= log_end_offset(p->log);
+}
+
+enum follow_status partition_follow_at(const struct partition *p, struct follow_at *ret_at)
+{
+    if (!follows(p))
+        return FOLLOW_NOBODY;
+    *ret_at =
+        (struct follow_at){.leader_id = p->role.leader_id, .leader_epoch = p->role.leader_epoch};
+    if (p->state != PARTITION_ONLINE || !is_synced(p))
+        return FOLLOW_BUSY;
+    ret_at->offset = log_end_offset(p->log);
+    ret_at->last_epoch = log_latest_epoch(p->log);
+    ret_at->log_start_offset = log_start_offset(p->log);
+    return FOLLOW_READY;
+}
+
+/* It is still where the question was asked from. */
+static bool is_at(const struct partition *p, const struct follow_at *at)
+{
+    return follows(p) && p->state == PARTITION_ONLINE && p->role.leader_epoch == at->leader_epoch &&
+           log_end_offset(p->log) == at->offset;
+}
+
+static struct follower_log log_of(const struct partition *p)
+{
+    return (struct follower_log){
+        .start_offset = log_start_offset(p->log),
+        .end_offset = log_end_offset(p->log),
+        .durable_end = log_durable_end_offset(p->log),
+        .high_watermark = log_high_watermark(p->log),
+        .sync_first = p->sync_first,
+    };
+}
+
+void partition_follow_watermark(struct partition *p)
+{
+    if (!follows(p))
+        return;
+    struct follower_log log = log_of(p);
+    int64_t offset = follower_high_watermark(&log, p->leader_watermark);
+    if (offset <= log.high_watermark)
+        return;
+    log_set_high_watermark(p->log, offset);
+    partition_check_invariants(p);
+    partition_wake_readers(p);
+}
+
+static void cut_run(struct work *work)
+{
+    struct partition *p = CONTAINER_OF(work, struct partition, log_work);
+    p->log_work_status = p->host->cut_log(p->host->owner, p->log, p->cut.restart, p->cut.end);
+}
+
+static void cut_done(struct work *work)
+{
+    struct partition *p = CONTAINER_OF(work, struct partition, log_work);
+    p->log_work_running = false;
+    if (p->state == PARTITION_CLOSING) {
+        partition_close_step(p);
+        return;
+    }
+    log_attach(p->log, p->host->files);
+    p->cut.wanted = false;
+    if (p->log_work_status != 0) {
+        partition_fail(p, p->log_work_status);
+        return;
+    }
+    p->synced_from = MIN(p->synced_from, log_end_offset(p->log));
+    log_set_config(p->log, &p->config);
+    partition_move(p, PARTITION_ONLINE);
+    partition_settle(p);
+    partition_run_calls(p, &p->opening_calls);
+}
+
+void partition_cut_step(struct partition *p)
+{
+    if (p->state != PARTITION_CUTTING || p->log_work_running || p->flush != NULL ||
+        p->deletion != NULL || p->warm != NULL)
+        return;
+    p->log_work_running = true;
+    log_detach(p->log);
+    p->log_work = (struct work){.run = cut_run, .done = cut_done, .loop = p->host->loop};
+    work_submit(&p->log_work, WORK_DISK);
+}
+
+static void cut(struct partition *p, bool restart, int64_t end)
+{
+    p->cut.wanted = true;
+    p->cut.restart = restart;
+    p->cut.end = end;
+    partition_move(p, PARTITION_CUTTING);
+    partition_cut_step(p);
+}
+
+static void diverged(struct partition *p, struct log_epoch_end leader)
+{
+    struct follower_log log = log_of(p);
+    int64_t offset =
+        follower_truncation_offset(&log, leader, log_end_offset_for_epoch(p->log, leader.epoch));
+    if (offset >= log.end_offset)
+        log_forget_open_epoch(p->log);
+    else
+        cut(p, offset < log.start_offset, offset);
+}
+
+/* The whole and right batches at the front; *ret_corrupt: what follows is not one. */
+static struct bytes right_batches(const struct partition *p, struct bytes records,
+                                  bool *ret_corrupt)
+{
+    struct record_batches run = record_batches_of(records);
+    struct record_batch batch;
+    int64_t next = log_end_offset(p->log);
+    const uint8_t *good = run.at;
+    int rv;
+    *ret_corrupt = false;
+    while ((rv = record_batches_next(&run, &batch)) == 1) {
+        if (batch.header.base_offset < next || batch.header.last_offset_delta < 0 ||
+            !record_batch_crc_ok(&batch))
+            break;
+        next = record_batch_next_offset(&batch.header);
+        good = batch.bytes.data + batch.bytes.len;
+    }
+    *ret_corrupt = rv == 1 || (rv < 0 && rv != -EAGAIN);
+    return records.len > 0 ? (struct bytes){records.data, (int32_t)(good - records.data)} : records;
+}
+
+static enum follow_result append(struct partition *p, struct bytes batches, int64_t *ret_bytes)
+{
+    int64_t now_ms = env_wall_ms(p->host->env), before = log_size_bytes(p->log);
+    struct log_append_args args = {.batches = batches,
+                                   .origin = LOG_APPEND_REPLICA,
+                                   .leader_epoch = p->role.leader_epoch,
+                                   .now_ms = now_ms};
+    struct log_append_info info;
+    int rv = log_append(p->log, &args, &info);
+    if (rv != 0) {
+        if (log_failed(p->log))
+            partition_fail(p, rv);
+        return FOLLOW_FAILED;
+    }
+    *ret_bytes = log_size_bytes(p->log) - before;
+    if (*ret_bytes > 0 && (p->sync_first || log_flush_due(p->log, now_ms)))
+        partition_start_flush(p, false);
+    return FOLLOW_TAKEN;
+}
+
+enum follow_result partition_follow(struct partition *p, const struct follow_at *at,
+                                    const struct follow_answer *answer, int64_t *ret_bytes)
+{
+    *ret_bytes = 0;
+    if (!is_at(p, at))
+        return FOLLOW_STALE;
+    if (answer->diverging.epoch >= 0 || answer->diverging.end_offset >= 0) {
+        diverged(p, answer->diverging);
+        return FOLLOW_TAKEN;
+    }
+    bool corrupt;
+    enum follow_result result = FOLLOW_TAKEN;
+    struct bytes batches = right_batches(p, answer->records, &corrupt);
+    if (batches.len > 0)
+        result = append(p, batches, ret_bytes);
+    if (result != FOLLOW_TAKEN)
+        return result;
+    p->leader_watermark = answer->high_watermark;
+    partition_follow_watermark(p);
+    if (answer->log_start_offset > log_start_offset(p->log))
+        (void)log_increment_start_offset(p->log, answer->log_start_offset);
+    return corrupt ? FOLLOW_CORRUPT : FOLLOW_TAKEN;
+}
+
+enum follow_result partition_follow_reset(struct partition *p, const struct follow_at *at,
+                                          int64_t leader_start, int64_t leader_end)
+{
+    if (!is_at(p, at))
+        return FOLLOW_STALE;
+    struct follower_log log = log_of(p);
+    int64_t offset;
+    switch (follower_out_of_range(&log, leader_start, leader_end, &offset)) {
+    case FOLLOWER_START_AT:
+        cut(p, true, offset);
+        break;
+    case FOLLOWER_TRUNCATE:
+        cut(p, false, offset);
+        break;
+    default:
+        break;
+    }
+    return FOLLOW_TAKEN;
+}

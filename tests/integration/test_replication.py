@@ -1,0 +1,263 @@
+#!/usr/bin/python3
+"""Three processes that replicate: what was acknowledged by all survives whoever dies.
+
+usage: test_replication.py KRAFTD
+
+One cluster lives through it all: records are written with acks=all and read back while a leader is
+killed; its replica catches up when it is back; a frozen follower leaves the in-sync replicas and
+joins them again; a leader that took records nobody else has cuts them off when it comes back as a
+follower. At the end of each part the replicas of every partition are equal byte for byte.
+"""
+
+import argparse
+import glob
+import os
+import shutil
+import signal
+import sys
+import time
+import urllib.request
+
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from harness import check
+from test_quorum import Cluster
+
+PARTITIONS = 4
+LAG_MS = 1500
+
+
+class Replicated(Cluster):
+    def __init__(self, kraftd):
+        super().__init__(kraftd)
+        for node in self.nodes:
+            with open(node.properties, "a", encoding="utf-8") as f:
+                f.write(f"replica.lag.time.max.ms={LAG_MS}\nbroker.session.timeout.ms=6000\n")
+        self.written = {}
+
+    def bootstrap(self):
+        return ",".join(n.bootstrap for n in self.nodes if n.process.poll() is None)
+
+    def settings(self, **more):
+        return {
+            "bootstrap.servers": self.bootstrap(),
+            "reconnect.backoff.ms": 20,
+            "reconnect.backoff.max.ms": 100,
+            "retry.backoff.ms": 50,
+            "topic.metadata.refresh.interval.ms": 1000,
+            "log_level": 0,
+            **more,
+        }
+
+    def create(self, name, seconds=20, **config):
+        admin = AdminClient(self.settings())
+        deadline = time.monotonic() + seconds
+        topic = NewTopic(name, PARTITIONS, 3, config=config)
+        while True:
+            try:
+                admin.create_topics([topic], request_timeout=5)[name].result()
+                return
+            except Exception:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def partitions(self, topic, without=()):
+        nodes = [n for n in self.nodes if n.process.poll() is None and n not in without]
+        admin = AdminClient(self.settings(**{"bootstrap.servers": nodes[0].bootstrap}))
+        return admin.list_topics(topic, timeout=10).topics[topic].partitions
+
+    def wait_isr(self, topic, size, seconds=20, without=()):
+        deadline = time.monotonic() + seconds
+        while True:
+            found = [len(p.isrs) for p in self.partitions(topic, without).values()]
+            if len(found) == PARTITIONS and all(n == size for n in found):
+                return
+            check(time.monotonic() < deadline, f"{topic}: ISRs of {found}, not {size} members")
+            time.sleep(0.05)
+
+    def produce(self, topic, count, acks="all", only=None):
+        """Returns how many were acknowledged; notes them."""
+        failed = []
+        producer = Producer(
+            self.settings(
+                acks=acks,
+                **{"enable.idempotence": acks == "all", "linger.ms": 2,
+                   "message.timeout.ms": 30000, "batch.num.messages": 50},
+            )
+        )
+        kept = self.written.setdefault(topic, {})
+
+        def delivered(error, message):
+            if error:
+                failed.append(error)
+            elif acks == "all":
+                kept[(message.partition(), message.offset())] = message.value()
+
+        for i in range(count):
+            value = f"{topic}-{len(kept)}-{i}-".encode() + b"x" * 80
+            producer.produce(topic, value, partition=i % PARTITIONS if only is None else only,
+                             on_delivery=delivered)
+            producer.poll(0)
+        producer.flush(40)
+        check(not failed, f"{len(failed)} records were not acknowledged: {failed[:1]}")
+
+    def read_all(self, topic):
+        """Every acknowledged record is there, where it was acknowledged."""
+        consumer = Consumer(self.settings(**{"group.id": "none", "enable.auto.commit": False}))
+        parts = [TopicPartition(topic, i, 0) for i in range(PARTITIONS)]
+        ends = {i: consumer.get_watermark_offsets(TopicPartition(topic, i), timeout=10)[1]
+                for i in range(PARTITIONS)}
+        consumer.assign(parts)
+        found, at = {}, {i: 0 for i in range(PARTITIONS)}
+        deadline = time.monotonic() + 30
+        while any(at[i] < ends[i] for i in at) and time.monotonic() < deadline:
+            for message in consumer.consume(500, timeout=0.2):
+                if message.error():
+                    check(message.error().code() == KafkaError._PARTITION_EOF,
+                          f"reading: {message.error()}")
+                    continue
+                found[(message.partition(), message.offset())] = message.value()
+                at[message.partition()] = message.offset() + 1
+        consumer.close()
+        lost = [key for key, value in self.written[topic].items() if found.get(key) != value]
+        check(not lost, f"{topic}: {len(lost)} of {len(self.written[topic])} are lost: {lost[:5]}")
+
+    def bytes_of(self, node, topic, partition):
+        files = sorted(glob.glob(os.path.join(node.data, f"{topic}-{partition}", "*.log")))
+        content = b""
+        for path in files:
+            with open(path, "rb") as f:
+                content += f.read()
+        return content
+
+    def check_equal(self, topic, seconds=15):
+        deadline = time.monotonic() + seconds
+        for partition in range(PARTITIONS):
+            while True:
+                logs = [self.bytes_of(node, topic, partition) for node in self.nodes]
+                if logs[0] == logs[1] == logs[2] and logs[0]:
+                    break
+                check(time.monotonic() < deadline,
+                      f"{topic}-{partition}: replicas of {[len(log) for log in logs]} bytes differ")
+                time.sleep(0.05)
+
+    def metric(self, node, name):
+        url = f"http://127.0.0.1:{node.admin_port}/metrics"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            for line in answer.read().decode().splitlines():
+                if line.startswith(name) and not line.startswith("#"):
+                    return float(line.rsplit(" ", 1)[1])
+        raise AssertionError(f"no metric {name}")
+
+
+def leader_of(cluster, topic, partition):
+    leader = cluster.partitions(topic)[partition].leader
+    return cluster.nodes[leader - 1]
+
+
+def test_copies(cluster):
+    cluster.create("copied", **{"min.insync.replicas": "2"})
+    cluster.produce("copied", 2000)
+    cluster.wait_isr("copied", 3)
+    cluster.read_all("copied")
+    cluster.check_equal("copied")
+    check(any(cluster.metric(n, "kafka_server_brokertopicmetrics_replicationbytesin_total") > 0
+              for n in cluster.nodes), "no replicated bytes were counted")
+
+
+def test_killed_leader(cluster):
+    victim = leader_of(cluster, "copied", 0)
+    cluster.produce("copied", 400)
+    victim.kill()
+    begin = time.monotonic()
+    cluster.produce("copied", 1, only=0)
+    print(f"  the next record was acknowledged {time.monotonic() - begin:.2f} s after kill -9")
+    cluster.produce("copied", 1000)
+    cluster.read_all("copied")
+    victim.start()
+    cluster.wait_isr("copied", 3)
+    cluster.read_all("copied")
+    cluster.check_equal("copied")
+
+
+def test_frozen_follower(cluster):
+    leaders = {p.leader for p in cluster.partitions("copied").values()}
+    active = cluster.nodes.index(cluster.leader()) + 1
+    # Neither the controller nor, where that can be, a leader.
+    order = sorted((i for i in (1, 2, 3) if i != active), key=lambda i: i in leaders)
+    frozen = cluster.nodes[order[0] - 1]
+    frozen.process.send_signal(signal.SIGSTOP)
+    try:
+        cluster.produce("copied", 200)
+        cluster.wait_isr("copied", 2, without=(frozen,))
+    finally:
+        frozen.process.send_signal(signal.SIGCONT)
+    cluster.produce("copied", 200)
+    cluster.wait_isr("copied", 3)
+    cluster.read_all("copied")
+    cluster.check_equal("copied")
+
+
+def test_diverged(cluster):
+    """A leader takes records while its followers sleep, and dies with them."""
+    cluster.create("parted", **{"min.insync.replicas": "1"})
+    cluster.produce("parted", 400)
+    cluster.wait_isr("parted", 3)
+    old = leader_of(cluster, "parted", 0)
+    others = [node for node in cluster.nodes if node is not old]
+    partitions = [i for i, p in cluster.partitions("parted").items()
+                  if cluster.nodes[p.leader - 1] is old]
+    for node in others:
+        node.process.send_signal(signal.SIGSTOP)
+    settings = cluster.settings(acks="1", **{"bootstrap.servers": old.bootstrap})
+    producer = Producer(settings)
+    # What the followers asked for before they fell asleep still reaches them.
+    for i in range(5):
+        producer.produce("parted", f"lost {i}".encode() * 10, partition=partitions[0])
+        check(producer.flush(20) == 0, "the leader did not take a record alone")
+    old.kill()
+    for node in others:
+        node.process.send_signal(signal.SIGCONT)
+    cluster.produce("parted", 300)
+    old.start()
+    cluster.wait_isr("parted", 3)
+    cluster.read_all("parted")
+    cluster.check_equal("parted")
+    check("to agree with its leader" in old.log(100000), "nothing was cut")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kraftd")
+    parser.add_argument("only", nargs="*")
+    args = parser.parse_args()
+    cluster = Replicated(os.path.abspath(args.kraftd))
+    try:
+        for node in cluster.nodes:
+            node.launch()
+        for node in cluster.nodes:
+            node.wait_ready(30)
+        for part in (test_copies, test_killed_leader, test_frozen_follower, test_diverged):
+            if args.only and part.__name__ not in args.only:
+                continue
+            begin = time.monotonic()
+            part(cluster)
+            print(f"{part.__name__}: ok, {time.monotonic() - begin:.1f} s", flush=True)
+        for node in cluster.nodes:
+            code = node.stop()
+            check(code in (0, 143), f"kraftd ended with exit code {code}\n{node.log(200)}")
+    except BaseException:
+        for node in cluster.nodes:
+            print(f"--- node at {node.bootstrap}\n{node.log(80)}", file=sys.stderr)
+            if node.process is not None and node.process.poll() is None:
+                node.process.send_signal(signal.SIGCONT)
+                node.kill()
+        raise
+    for node in cluster.nodes:
+        shutil.rmtree(node.folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
