@@ -152,12 +152,35 @@ bool quorum_core_caught_up(const struct quorum_core *core, uint64_t raft_id)
     return raft_catch_up(&core->raft, raft_id, &status) == 0 && status == RAFT_CATCH_UP_FINISHED;
 }
 
+/* Of the voters that are alive the one that has most of the log; 0: there is none. libraft takes
+ * the last of the set where nobody has all of it, be it dead or not. */
+static uint64_t choose_heir(const struct quorum_core *core)
+{
+    const struct quorum_voters *voters = quorum_core_voters(core);
+    uint64_t heir = 0, most = 0;
+    for (int i = 0; i < voters->count; i++) {
+        uint64_t raft_id = voters->servers[i].raft_id;
+        struct quorum_progress progress;
+        if (voters->servers[i].role != QUORUM_VOTER || raft_id == core->self.raft_id ||
+            !is_alive_and_caught_up(core, raft_id) ||
+            quorum_core_progress(core, raft_id, &progress) != 0)
+            continue;
+        if (heir == 0 || progress.match_index > most) {
+            heir = raft_id;
+            most = progress.match_index;
+        }
+    }
+    return heir;
+}
+
 int quorum_core_transfer(struct quorum_core *core, uint64_t raft_id, int64_t now_ms)
 {
     core->now_ms = MAX(core->now_ms, now_ms);
-    if (!core->started || core->failed)
+    if (!core->started || core->failed || !quorum_core_is_leader(core))
         return -EPERM;
     struct raft_event event = {.type = RAFT_TRANSFER};
-    event.transfer.server_id = raft_id;
+    event.transfer.server_id = raft_id ? raft_id : choose_heir(core);
+    if (event.transfer.server_id == 0)
+        return -EAGAIN;
     return errno_of_raft(step(core, &event, NULL, 0));
 }

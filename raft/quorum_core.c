@@ -290,6 +290,8 @@ void quorum_core_persisted(struct quorum_core *core, uint64_t write_id, int64_t 
     struct raft_event event = {.type = RAFT_PERSISTED_ENTRIES};
     event.persisted_entries.index = end;
     step_or_fail(core, &event, NULL, 0);
+    if (!core->failed)
+        follow_summons(core);
 }
 
 int quorum_core_submit(struct quorum_core *core, uint32_t count, struct quorum_bytes bytes,

@@ -128,7 +128,8 @@ int quorum_core_change(struct quorum_core *core, struct quorum_voters *voters, u
 /* Begins to bring a standby up to date; done when quorum_core_caught_up says so. */
 int quorum_core_catch_up(struct quorum_core *core, uint64_t raft_id, int64_t now_ms);
 bool quorum_core_caught_up(const struct quorum_core *core, uint64_t raft_id);
-/* Hands leadership to that voter, 0: to any. */
+/* Hands leadership to that voter, 0: to the one that can take it over soonest (-EAGAIN: nobody is
+ * alive). */
 int quorum_core_transfer(struct quorum_core *core, uint64_t raft_id, int64_t now_ms);
 
 #include "raft/quorum_core_view.h"

@@ -62,6 +62,13 @@ struct quorum_core {
         enum quorum_role role;
         uint64_t term, leader;
     } reported;
+    /* A TimeoutNow that names more than is stored; term 0: none. */
+    struct {
+        struct quorum_peer_id peer;
+        uint64_t term;
+        struct quorum_timeout_now message;
+        int64_t until_ms;
+    } summons;
     struct quorum_voters *installing; /* of the snapshot that is being fetched */
     uint64_t echo;                    /* of the append that is being received (W18) */
     bool rejected;                    /* its current part did not fit */
@@ -110,6 +117,9 @@ void send_message(struct quorum_core *core, const struct raft_message *message);
 void send_commit(struct quorum_core *core);
 /* The answer to a message of an older term (W1). */
 void send_stale_term(struct quorum_core *core, const struct quorum_peer_id *peer);
+
+/* quorum_receive.c: a TimeoutNow that waited may be heard now. */
+void follow_summons(struct quorum_core *core);
 
 struct quorum_peer *peer_find(struct quorum_core *core, uint64_t raft_id);
 /* Never NULL; remembers it. */

@@ -334,15 +334,43 @@ static void receive_install(struct quorum_core *core, const struct quorum_messag
     }
 }
 
+static void feed_timeout_now(struct quorum_core *core, const struct quorum_peer_id *peer,
+                             uint64_t term, const struct quorum_timeout_now *message)
+{
+    struct raft_message raft_message = {.type = RAFT_TIMEOUT_NOW};
+    raft_message.timeout_now.term = term;
+    raft_message.timeout_now.last_log_index = message->last_index;
+    raft_message.timeout_now.last_log_term = message->last_term;
+    feed(core, &raft_message, peer, NULL, 0);
+}
+
+/*
+ * libraft drops a TimeoutNow while anything before its index is not stored, and a leader sends it
+ * once: on its way while a batch is being synced it would be lost, and the leader leave without an
+ * heir. It waits as long as the leader does.
+ */
 static void receive_timeout_now(struct quorum_core *core, const struct quorum_message *message)
 {
     if (amnesiac(core))
         return;
-    struct raft_message raft_message = {.type = RAFT_TIMEOUT_NOW};
-    raft_message.timeout_now.term = message->term;
-    raft_message.timeout_now.last_log_index = message->timeout_now.last_index;
-    raft_message.timeout_now.last_log_term = message->timeout_now.last_term;
-    feed(core, &raft_message, &message->peer, NULL, 0);
+    if (message->timeout_now.last_index <= core->raft.last_stored) {
+        feed_timeout_now(core, &message->peer, message->term, &message->timeout_now);
+        return;
+    }
+    core->summons.peer = message->peer;
+    core->summons.term = message->term;
+    core->summons.message = message->timeout_now;
+    core->summons.until_ms = core->now_ms + (int64_t)core->config.election_timeout_ms;
+}
+
+void follow_summons(struct quorum_core *core)
+{
+    if (core->summons.term == 0 || core->summons.message.last_index > core->raft.last_stored)
+        return;
+    uint64_t term = core->summons.term;
+    core->summons.term = 0;
+    if (core->now_ms < core->summons.until_ms && term == raft_current_term(&core->raft))
+        feed_timeout_now(core, &core->summons.peer, term, &core->summons.message);
 }
 
 static bool indexes_are_sane(const struct quorum_message *message)
