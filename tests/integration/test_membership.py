@@ -215,7 +215,7 @@ def leadership_is_handed_over(cluster):
         count += 1
         longest, at = max(longest, time.monotonic() - at), time.monotonic()
     stop.join()
-    check(longest < 5, f"a request took {longest:.2f} s")
+    check(longest < 2, f"a request took {longest:.2f} s")
     check(cluster.nodes[leader].process.returncode in (0, 143), "stopped in order")
     print(f"handed over: the longest of {count} requests took {longest * 1000:.0f} ms")
     cluster.nodes[leader].start()
