@@ -53,7 +53,7 @@ class Ci(unittest.TestCase):
     def test_parts_that_cannot_run_are_named(self):
         rc, lines, out = self.ends(test="true", fresh_check="exit 77", tsan="true")
         self.assertEqual(rc, 0)
-        self.assertEqual(lines[0], "run: left out: fresh-check fuzz upgrade interop")
+        self.assertEqual(lines[0], "run: left out: fresh-check fuzz upgrade interop chaos")
         self.assertIn("passed: 2 parts", lines[1])
         self.assertIn("=== fuzz: left out, the tree has no scripts/fuzz", out)
 
