@@ -28,6 +28,7 @@ struct fetch_op {
     struct fetch_params params;
     enum fetch_phase phase;
     bool incremental, has_session, time_up, woken;
+    bool finished; /* responds as soon as no wake-up is on its way */
     int32_t session_id;
     struct fetch_entry *entries;
     int32_t count;
@@ -338,12 +339,21 @@ static void group_waits(struct shard_call *call)
     op_after_setting(op_of(CONTAINER_OF(call, struct fetch_group, call)));
 }
 
+static void op_finish(struct fetch_op *op)
+{
+    op->finished = true;
+    for (int32_t g = 0; g < op->group_count; g++)
+        if (op->groups[g].wake_queued)
+            return;
+    op_respond(op);
+}
+
 static void op_after_reading(struct fetch_op *op)
 {
     if (--op->outstanding > 0)
         return;
     if (op_enough(op)) {
-        op_respond(op);
+        op_finish(op);
         return;
     }
     op->woken = false;
@@ -368,9 +378,13 @@ static void op_read(struct fetch_op *op)
 
 static void group_wake(struct task *task)
 {
-    struct fetch_op *op = op_of(CONTAINER_OF(task, struct fetch_group, wake));
+    struct fetch_group *group = CONTAINER_OF(task, struct fetch_group, wake);
+    struct fetch_op *op = op_of(group);
+    group->wake_queued = false;
     op->woken = true;
-    if (op->phase == FETCH_WAITING)
+    if (op->finished)
+        op_finish(op);
+    else if (op->phase == FETCH_WAITING)
         op_read(op);
 }
 

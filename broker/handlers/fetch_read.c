@@ -170,9 +170,10 @@ void fetch_group_read(struct shard_call *call)
 static void entry_woken(struct data_wait *wait)
 {
     struct fetch_group *group = CONTAINER_OF(wait, struct fetch_entry, wait)->group;
-    if (group->woken)
+    if (group->woken || group->wake_queued)
         return;
     group->woken = true;
+    group->wake_queued = group->asker == group->shard->loop;
     loop_post(group->asker, &group->wake);
 }
 

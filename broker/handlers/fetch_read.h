@@ -58,6 +58,9 @@ struct fetch_group {
     bool wait;        /* also wait for data at entries that had none */
     bool woken;       /* owner's: the task below is posted */
     struct task wake; /* to the asker's loop: something may be there */
+    /* The task is on its way, where both are the same loop: calls do not queue up behind it there,
+     * so the op may be through before it arrives. */
+    bool wake_queued;
     struct loop *asker;
 };
 

@@ -170,11 +170,19 @@ static enum follow_result append(struct partition *p, struct bytes batches, int6
     return FOLLOW_TAKEN;
 }
 
+/* Records that a fetch of earlier asked for: they are here already. */
+static bool begins_before(struct bytes records, int64_t offset)
+{
+    struct record_batches run = record_batches_of(records);
+    struct record_batch batch;
+    return record_batches_next(&run, &batch) == 1 && batch.header.base_offset < offset;
+}
+
 enum follow_result partition_follow(struct partition *p, const struct follow_at *at,
                                     const struct follow_answer *answer, int64_t *ret_bytes)
 {
     *ret_bytes = 0;
-    if (!is_at(p, at))
+    if (!is_at(p, at) || begins_before(answer->records, at->offset))
         return FOLLOW_STALE;
     if (answer->diverging.epoch >= 0 || answer->diverging.end_offset >= 0) {
         diverged(p, answer->diverging);
