@@ -25,12 +25,19 @@ static int64_t wall_of(const struct controller_call *call, int64_t at_ms)
     return at_ms < 0 ? -1 : env_wall_ms(env) - (env_now_ms(env) - at_ms);
 }
 
+/* Directories and end points are of version 2 on. */
+static bool names_places(const struct controller_call *call)
+{
+    return call->version >= 2;
+}
+
 static void fill_replica(const struct controller_call *call, const struct quorum_node *quorum,
                          const struct quorum_server *server, replica_state *out)
 {
     struct quorum_progress progress;
     out->replica_id = server->node_id;
-    out->replica_directory_id = server->directory_id;
+    if (names_places(call))
+        out->replica_directory_id = server->directory_id;
     out->log_end_offset = out->last_fetch_timestamp = out->last_caught_up_timestamp = -1;
     if (quorum_core_progress(quorum_node_core(quorum), server->raft_id, &progress) != 0)
         return;
@@ -53,7 +60,8 @@ static void add_observers(const struct controller_call *call, struct quorum_node
             continue;
         replica_state *room = &out->observers[out->observers_count++];
         room->replica_id = replica->node_id;
-        room->replica_directory_id = replica->directory_id;
+        if (names_places(call))
+            room->replica_directory_id = replica->directory_id;
         room->log_end_offset = replica->fetch_offset;
         room->last_fetch_timestamp = wall_of(call, replica->fetched_ms);
         room->last_caught_up_timestamp = wall_of(call, replica->caught_up_ms);
@@ -140,7 +148,7 @@ static void collect(struct metadata_loop *ml, struct controller_call *call)
                 fill_unknown(&out->partitions[p]);
         }
     }
-    if (all_known && body->topics_count > 0)
+    if (all_known && body->topics_count > 0 && names_places(call))
         fill_nodes(call, voters);
     controller_call_finish(call, KAFKA_ERROR_NONE);
 }

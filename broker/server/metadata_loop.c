@@ -165,6 +165,17 @@ static void run_due(struct metadata_loop *ml)
         timer_start_at_us(&ml->timer, next_ms * 1000);
 }
 
+bool metadata_loop_broker_gone(struct metadata_loop *ml, int32_t broker, int64_t epoch)
+{
+    const struct image *image = metadata_loop_decided(ml);
+    const struct broker_image *found = image ? cluster_image_broker(&image->cluster, broker) : NULL;
+    if (ml->stopping || !found || found->fenced ||
+        !controller_broker_gone(ml->controller, env_now_ms(node_env(ml->node)), broker, epoch))
+        return false;
+    run_due(ml);
+    return true;
+}
+
 static void tick(struct timer *timer)
 {
     run_due(CONTAINER_OF(timer, struct metadata_loop, timer));
@@ -441,6 +452,11 @@ struct quorum_node *metadata_loop_quorum(const struct metadata_loop *ml)
 bool metadata_loop_is_active(const struct metadata_loop *ml)
 {
     return ml->controller != NULL && controller_is_active(ml->controller);
+}
+
+const struct image *metadata_loop_decided(const struct metadata_loop *ml)
+{
+    return metadata_loop_is_active(ml) ? controller_image(ml->controller) : NULL;
 }
 
 bool metadata_loop_leader(const struct metadata_loop *ml, struct metadata_leader *ret_leader)

@@ -44,6 +44,13 @@ void metadata_loop_stop(struct metadata_loop *loop, void (*stopped)(void *ctx), 
 /* Decides it now and answers it when its records are committed. */
 void metadata_loop_decide(struct metadata_loop *loop, struct controller_call *call);
 
+/* The process of this incarnation of a broker is known to be gone: fences it. False when that is no
+ * news, or not this node's matter. */
+bool metadata_loop_broker_gone(struct metadata_loop *loop, int32_t broker, int64_t epoch);
+/* What decisions are made on while this node is the active controller; else NULL. Valid until the
+ * next turn of the loop. */
+const struct image *metadata_loop_decided(const struct metadata_loop *loop);
+
 struct quorum_node *metadata_loop_quorum(const struct metadata_loop *loop);
 bool metadata_loop_is_active(const struct metadata_loop *loop);
 /* Who leads the quorum as far as this node knows, and where its controller listener is. */

@@ -4,6 +4,7 @@
 
 #include "broker/server/broker_lifecycle.h"
 #include "broker/server/broker_metrics.h"
+#include "broker/server/broker_watch.h"
 #include "broker/server/controller_channel.h"
 #include "broker/server/controller_lifecycle.h"
 #include "broker/server/isr_changes.h"
@@ -64,6 +65,7 @@ void node_free(struct node *node)
     free(node->shards);
     free(node->shard_stops);
     controller_channel_free(node->channel);
+    broker_watch_free(node->watch);
     node_formation_free(node);
     node_repair_free(node);
     node_quorum_free(node);
@@ -104,6 +106,7 @@ static void make_shards(struct node *node)
     node->metadata = metadata_loop_new(node);
     node->channel = controller_channel_new(node);
     node->isr_changes = isr_changes_new(node);
+    node->watch = broker_watch_new(node);
     node->shards = mem_calloc((size_t)node->env->loop_count, sizeof(struct shard));
     for (int i = 0; i < node->env->loop_count; i++) {
         struct shard *shard = &node->shards[i];
@@ -279,9 +282,15 @@ static void metadata_stopped(void *ctx)
     work_submit(&node->work, WORK_DISK);
 }
 
-static void channel_stopped(void *ctx)
+static void watch_stopped(void *ctx)
 {
     node_quorum_stop(ctx, metadata_stopped, ctx);
+}
+
+static void channel_stopped(void *ctx)
+{
+    struct node *node = ctx;
+    broker_watch_stop(node->watch, watch_stopped, node);
 }
 
 static void repair_stopped(void *ctx)

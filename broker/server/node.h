@@ -66,6 +66,8 @@ int node_broker_state(const struct node *node);
 /* Of this incarnation's registration; -1 until it is registered. */
 int64_t node_broker_epoch(const struct node *node);
 struct metadata_loop *node_metadata_loop(const struct node *node);
+/* Loop 0. */
+struct broker_watch *node_broker_watch(const struct node *node);
 struct controller_channel *node_controller_channel(const struct node *node);
 struct isr_changes *node_isr_changes(const struct node *node);
 /* NULL where this node is no controller, and at the end. Loop 0. */

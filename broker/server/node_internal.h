@@ -20,6 +20,7 @@ struct quorum_peers;
 struct controller_channel;
 struct controller_lifecycle;
 struct isr_changes;
+struct broker_watch;
 struct listeners;
 
 enum node_state {
@@ -56,6 +57,7 @@ struct node {
     struct metadata_loop *metadata;
     struct controller_channel *channel;
     struct isr_changes *isr_changes;
+    struct broker_watch *watch;
     struct listeners *listeners;
     struct broker_lifecycle *lifecycle;
     struct node_formation *formation;

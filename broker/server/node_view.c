@@ -1,4 +1,5 @@
 #include "broker/server/broker_lifecycle.h"
+#include "broker/server/broker_watch.h"
 #include "broker/server/controller_channel.h"
 #include "broker/server/controller_lifecycle.h"
 #include "broker/server/listeners.h"
@@ -97,6 +98,11 @@ void node_image_published(struct node *node)
         controller_lifecycle_image(node->controller_lifecycle);
 }
 
+struct broker_watch *node_broker_watch(const struct node *node)
+{
+    return node->watch;
+}
+
 struct controller_channel *node_controller_channel(const struct node *node)
 {
     return node->channel;
@@ -133,6 +139,7 @@ void node_controller_changed(struct node *node)
 {
     node_quorum_leader_changed(node);
     controller_channel_leader_changed(node->channel);
+    broker_watch_all(node->watch);
     if (node->lifecycle != NULL)
         broker_lifecycle_controller_found(node->lifecycle);
     node_check_ready(node);

@@ -2,6 +2,7 @@
 
 #define LOG_MODULE "quorum"
 
+#include "broker/server/broker_watch.h"
 #include "broker/server/metadata_loop.h"
 #include "broker/server/node.h"
 #include "broker/server/node_formation.h"
@@ -24,7 +25,9 @@
 struct peer_session {
     struct task task; /* tells the metadata loop that it ended */
     struct node *node;
-    uint64_t id; /* 0 until the hello was accepted */
+    uint64_t id;    /* 0 until the hello was accepted */
+    int32_t broker; /* that reports over it; -1: none */
+    int64_t broker_epoch;
     bool lost;
 };
 
@@ -185,20 +188,23 @@ static void lost_on_loop_0(struct task *task)
 {
     struct peer_session *ended = CONTAINER_OF(task, struct peer_session, task);
     struct quorum_peers *peers = node_peers(ended->node);
-    if (peers)
+    if (peers && ended->id != 0)
         quorum_peers_closed(peers, ended->id);
+    if (ended->broker >= 0)
+        broker_watch_lost(node_broker_watch(ended->node), ended->broker, ended->broker_epoch);
     free(ended);
 }
 
 static void tell_lost(struct peer_session *session)
 {
-    if (session->id == 0)
+    if (session->id == 0 && session->broker < 0)
         return;
     struct peer_session *ended = mem_alloc(sizeof(*ended));
     *ended = *session;
     ended->task.run = lost_on_loop_0;
     loop_post(node_env(session->node)->loops[0], &ended->task);
     session->id = 0;
+    session->broker = -1;
 }
 
 static void handled(struct shard_call *shard_call)
@@ -232,6 +238,7 @@ static struct peer_session *session_of(struct shard *shard, struct connection *c
     if (!session) {
         session = mem_calloc(1, sizeof(*session));
         session->node = shard->node;
+        session->broker = -1;
         connection_set_ctx(connection, session);
     }
     return session;
@@ -263,11 +270,25 @@ void peer_request_receive(struct shard *shard, struct request_slot *slot, struct
     shard_call_send(&call->call, shard->loop, node_env(shard->node)->loops[0], handle, handled);
 }
 
+void peer_connection_of_broker(struct shard *shard, struct connection *connection, int32_t broker,
+                               int64_t epoch)
+{
+    struct peer_session *session = session_of(shard, connection);
+    session->broker = broker;
+    session->broker_epoch = epoch;
+    if (session->lost)
+        tell_lost(session);
+}
+
 void peer_connection_lost(struct connection *connection)
 {
+    const struct listener_info *info = connection_group_of(connection)->ctx;
     struct peer_session *session = connection_ctx(connection);
-    if (!session)
+    if (!session && !(info->api_mask & API_ON_CONTROLLER))
         return;
+    if (!session)
+        session = session_of(node_shard(info->node, connection_group_of(connection)->loop->index),
+                             connection);
     session->lost = true;
     tell_lost(session);
 }

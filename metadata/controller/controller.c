@@ -259,6 +259,11 @@ void controller_propose(struct controller *c, const struct controller_result *re
                      timestamp_ms);
 }
 
+bool controller_broker_gone(struct controller *c, int64_t now_ms, int32_t broker, int64_t epoch)
+{
+    return c->active && heartbeats_end_session(&c->heartbeats, broker, epoch, now_ms);
+}
+
 static void tick_noop(struct controller *c, int64_t now_ms, struct arena *arena,
                       struct metadata_records *records, int64_t *in_out_next_ms)
 {

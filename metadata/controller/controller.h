@@ -118,6 +118,11 @@ void controller_tick(struct controller *controller, const struct controller_cont
                      struct arena *arena, struct controller_result *ret_result,
                      int64_t *ret_next_ms);
 
+/* The process of this incarnation is known to be gone: the next tick fences the broker. False when
+ * that is no news. */
+bool controller_broker_gone(struct controller *controller, int64_t now_ms, int32_t broker,
+                            int64_t epoch);
+
 /* The image decisions are made on. */
 const struct image *controller_image(const struct controller *controller);
 

@@ -60,6 +60,15 @@ struct heartbeat *heartbeats_touch(struct heartbeats *heartbeats, int32_t broker
     return heartbeat;
 }
 
+bool heartbeats_end_session(struct heartbeats *heartbeats, int32_t broker, int64_t epoch,
+                            int64_t now_ms)
+{
+    if (!heartbeats_session_valid(heartbeats, broker, epoch, now_ms))
+        return false;
+    heartbeats_find(heartbeats, broker)->last_contact_ms = now_ms - heartbeats->session_timeout_ms;
+    return true;
+}
+
 void heartbeats_remove(struct heartbeats *heartbeats, int32_t broker)
 {
     free(map_remove(&heartbeats->by_broker, key_of(broker)));

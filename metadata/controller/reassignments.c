@@ -89,7 +89,7 @@ static struct api_error cancel(struct reassignment *r, const struct topic_image 
     struct partition_change change;
     struct node_list adding = partition_adding(p);
     if (!partition_is_reassigning(p))
-        return api_error_plain(KAFKA_ERROR_NO_REASSIGNMENT_IN_PROGRESS);
+        return (struct api_error){KAFKA_ERROR_NO_REASSIGNMENT_IN_PROGRESS, STR_NULL};
     partition_decider_begin(&r->decider, topic, p, &change);
     change.isr = node_list_minus(partition_isr(p), adding, r->arena);
     change.replicas = node_list_minus(partition_replicas(p), adding, r->arena);
