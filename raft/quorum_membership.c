@@ -81,6 +81,8 @@ static void end_change(struct quorum_membership *m, int status)
         say_done(m);
     m->change = NULL;
     timer_stop(&m->timer);
+    if (m->config.peers)
+        quorum_peers_call(m->config.peers, NULL);
     change->done(change, status, status == 0 ? NULL : m->sentence);
 }
 
@@ -217,8 +219,10 @@ static const char *why_late(const struct quorum_membership *m, const struct quor
 {
     uint64_t raft_id = target_of(m->change)->raft_id;
     if (m->change->kind == QUORUM_MEMBER_ADD && !is_connected(m, raft_id))
-        return "its controller is not connected: start it with controller.quorum.bootstrap.servers "
-               "that name this quorum, and see that its listener can be reached";
+        return "its controller is not connected: it does not answer where it was said to listen, "
+               "or "
+               "not as this node with this directory, and it has not called itself: start it, and "
+               "see that its listener can be reached";
     if (m->change->kind == QUORUM_MEMBER_ADD && quorum_voters_find(voters, raft_id) &&
         !quorum_core_caught_up(core_of(m), raft_id))
         return "it is lagging behind";
@@ -299,6 +303,8 @@ void quorum_membership_start(struct quorum_membership *m, struct quorum_member_c
     m->change = change;
     m->submitted = m->undoing = false;
     m->due_ms = now_of(m) + change->timeout_ms;
+    if (change->kind == QUORUM_MEMBER_ADD && m->config.peers)
+        quorum_peers_call(m->config.peers, target_of(change));
     if (change->kind == QUORUM_MEMBER_ADD &&
         quorum_voters_is_voter(quorum_core_voters(core_of(m)), target_of(change)->raft_id))
         fail(m, -EEXIST, "it is a voter already");

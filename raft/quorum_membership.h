@@ -2,9 +2,9 @@
  * Changes of the voters that somebody asks for (KIP-853), on the leader: one at a time, in the
  * steps that libraft bears (quorum_core_change), over as many commits as it takes.
  *
- *   add      wait until the controller is connected and name it a standby; standbys are brought up
- *            to date and made voters by quorum_replace.h. What does not become a voter in time is
- *            taken out again.
+ *   add      call the controller where it was said to listen, unless it has called itself, and
+ *            name it a standby; standbys are brought up to date and made voters by
+ *            quorum_replace.h. What does not become a voter in time is taken out again.
  *   remove   one change; a leader that is to go hands over first, and its successor removes it
  *   update   new listeners of a voter. Those of a voter that is connected are what it said itself:
  *            they are taken over without being asked for.

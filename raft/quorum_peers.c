@@ -332,6 +332,22 @@ static void want_askers(struct quorum_peers *peers)
     }
 }
 
+static void want_called(struct quorum_peers *peers)
+{
+    struct peer *peer = peers->called.raft_id != 0 ? peers_meet(peers, &peers->called) : NULL;
+    if (peer && !peer->wanted)
+        want(peer, &peers->called_at);
+}
+
+void quorum_peers_call(struct quorum_peers *peers, const struct quorum_server *server)
+{
+    peers->called = (struct quorum_peer_id){0};
+    if (!server || !endpoint_of(peers, server, &peers->called_at) ||
+        server->raft_id == quorum_raft_id(peers->config.directory_id))
+        return;
+    peers->called = (struct quorum_peer_id){server->node_id, server->directory_id, server->raft_id};
+}
+
 static void drop_unwanted(struct quorum_peers *peers)
 {
     size_t kept = 0;
@@ -359,6 +375,7 @@ static void refresh(struct quorum_peers *peers)
     if (!voters || !want_voters(peers, voters))
         want_contacts(peers);
     want_askers(peers);
+    want_called(peers);
     drop_unwanted(peers);
 }
 

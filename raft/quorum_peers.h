@@ -63,6 +63,10 @@ bool quorum_peers_knows(const struct quorum_peers *peers, uint64_t session);
 /* The connection is gone. */
 void quorum_peers_closed(struct quorum_peers *peers, uint64_t session);
 
+/* A controller that is no member yet: it is connected to as well, where this server's listeners
+ * say, until the next call; NULL: nobody. Copied. */
+void quorum_peers_call(struct quorum_peers *peers, const struct quorum_server *server);
+
 /* What is known about the connections with one node. */
 struct quorum_peer_view {
     struct quorum_peer_id id;

@@ -52,6 +52,8 @@ struct quorum_peers {
     size_t count, capacity;
     uint64_t last_session;
     struct timer timer;
+    struct quorum_peer_id called; /* quorum_peers_call; raft_id 0: nobody */
+    struct endpoint called_at;
     int32_t leading_epoch; /* in which we lead, since: */
     int64_t leading_ms;
     uint64_t step_said;               /* hash of what was logged last about members */

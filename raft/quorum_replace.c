@@ -119,8 +119,9 @@ static bool step_stranger(const struct quorum_replace_view *view,
                           const struct quorum_peer_view *peer, struct quorum_replace_step *step)
 {
     const struct quorum_server *old = other_of(view, peer->id.node_id, peer->id.raft_id);
-    if (!peer->self || peer->self->servers[0].listener_count == 0 ||
-        view->was_member(view->ctx, peer->id.raft_id) || (!old && !peer->wants_to_vote))
+    bool asks = peer->wants_to_vote && !old;
+    if (!peer->self || peer->self->servers[0].listener_count == 0 || (!old && !asks) ||
+        (view->was_member(view->ctx, peer->id.raft_id) && !asks))
         return false;
     /* One at a time of a node id; and it is not known to be a replacement while the old one lives.
      */

@@ -10,7 +10,8 @@
  *     removed; one that is still there, or that leads, is not.
  *   - Then it becomes a voter.
  *   - A standby that is gone, while another disk of its node id is connected, is removed.
- *   - A disk that was a member before and is not now never comes back by itself.
+ *   - A disk that was a member before and is not now comes back by itself only where it asks for a
+ *     vote, and no other disk has its node id.
  *   - A member that says other listeners than the set has gets those.
  */
 #ifndef KRAFTD_RAFT_QUORUM_REPLACE_H

@@ -190,6 +190,41 @@ def voters_change(cluster):
     return leader
 
 
+def one_that_calls_nobody_is_called(cluster):
+    """The leader reaches out to the controller that AddRaftVoter names."""
+    node = cluster.add(6)
+    cluster.set(node, "controller.quorum.bootstrap.servers", "127.0.0.1:1")
+    cluster.set(node, "process.roles", "controller")
+    cluster.set(node, "listeners", f"CONTROLLER://127.0.0.1:{node.controller_port}")
+    cluster.format(node, "--no-initial-controllers")
+    cluster.launch(node)
+    eventually("it has its directory", 10,
+               lambda: os.path.exists(os.path.join(node.data, "meta.properties")))
+    check(cluster.change(5, "AddRaftVoter", 6)["ErrorCode"] == NO_ERROR, "add node 6")
+    node.wait_ready()
+    check(6 in cluster.quorum(5)[1], "node 6 votes")
+    return 6
+
+
+def the_removed_comes_back(cluster, removed):
+    """With controller.quorum.auto.join.enable a controller asks for its vote again."""
+    check(cluster.change(5, "RemoveRaftVoter", removed)["ErrorCode"] == NO_ERROR, "remove")
+    node = cluster.nodes[removed]
+    eventually("it is an observer", 10, lambda: removed in cluster.quorum(5)[2])
+    check(node.stop() in (0, 143), "ended badly")
+    cluster.set(node, "controller.quorum.bootstrap.servers",
+                f"127.0.0.1:{cluster.nodes[2].controller_port}")
+    cluster.set(node, "controller.quorum.auto.join.enable", "true")
+    node.start()
+    eventually("it votes again", 10, lambda: removed in cluster.quorum(5)[1])
+    check(cluster.change(5, "RemoveRaftVoter", removed)["ErrorCode"] == NO_ERROR, "remove again")
+    eventually("it votes once more", 15, lambda: removed in cluster.quorum(5)[1])
+    check(node.stop() in (0, 143), "ended badly")
+    check(cluster.change(5, "RemoveRaftVoter", removed)["ErrorCode"] == NO_ERROR, "remove for good")
+    check(removed not in cluster.quorum(5)[1], "it is there still")
+    del cluster.nodes[removed]
+
+
 def the_removed_follows(cluster, removed):
     """A controller that is no voter any more is an observer, and its broker keeps up."""
     check(cluster.create(5, "after-the-removal") == NO_ERROR, "create")
@@ -252,6 +287,7 @@ def main():
             requests_are_forwarded(cluster)
             describe_is_true(cluster)
             the_removed_follows(cluster, voters_change(cluster))
+            the_removed_comes_back(cluster, one_that_calls_nobody_is_called(cluster))
             leadership_is_handed_over(cluster)
             requests_wait_for_a_controller(cluster)
         except BaseException:

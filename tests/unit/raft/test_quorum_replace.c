@@ -197,22 +197,41 @@ static void test_wiped_once_more(void **state)
     teardown_world(&w);
 }
 
-static void test_who_was_removed_stays_out(void **state)
+static void test_who_was_removed_asks_to_come_back(void **state)
 {
     (void)state;
     struct world w;
     struct quorum_replace_step step;
     setup_world(&w);
-    connect_node(&w, 7, 7)->wants_to_vote = true;
+    struct quorum_peer_view *peer = connect_node(&w, 7, 7);
     w.was_member = raft_id(7);
     assert_int_equal(next(&w, &step), QUORUM_REPLACE_REST);
-    w.was_member = 0;
+    /* controller.quorum.auto.join.enable */
+    peer->wants_to_vote = true;
     next(&w, &step);
     apply(&w, &step);
     w.caught_up = true;
     next(&w, &step);
     apply(&w, &step);
     assert_int_equal(quorum_voters_count(w.voters), 4);
+    teardown_world(&w);
+}
+
+/* Whatever it asks for: another disk of its node id votes. */
+static void test_a_replaced_disk_stays_out(void **state)
+{
+    (void)state;
+    struct world w;
+    struct quorum_replace_step step;
+    setup_world(&w);
+    lose(&w.peers[1], 0);
+    struct quorum_peer_view *peer = connect_node(&w, 3, 33);
+    peer->wants_to_vote = true;
+    w.was_member = raft_id(33);
+    assert_int_equal(next(&w, &step), QUORUM_REPLACE_REST);
+    w.was_member = 0;
+    next(&w, &step);
+    apply(&w, &step);
     teardown_world(&w);
 }
 
@@ -260,7 +279,8 @@ int main(void)
         cmocka_unit_test(test_a_wiped_voter),
         cmocka_unit_test(test_the_old_disk_comes_back_in_between),
         cmocka_unit_test(test_wiped_once_more),
-        cmocka_unit_test(test_who_was_removed_stays_out),
+        cmocka_unit_test(test_who_was_removed_asks_to_come_back),
+        cmocka_unit_test(test_a_replaced_disk_stays_out),
         cmocka_unit_test(test_the_leader_is_never_replaced),
         cmocka_unit_test(test_new_end_points),
     };
