@@ -1,5 +1,7 @@
 #include "tools/bootstrap.h"
 
+#include "tools/tool.h"
+
 bool bootstrap_open(struct bootstrap *bootstrap, const struct args *args, const char *config_path,
                     struct failure *failure)
 {
@@ -21,4 +23,21 @@ void bootstrap_close(struct bootstrap *bootstrap)
     client_free(bootstrap->client);
     client_config_release(&bootstrap->config);
     arena_release(&bootstrap->arena);
+}
+
+int bootstrap_run(const struct args *args, const char *config_path,
+                  const struct bootstrap_command *commands, size_t count)
+{
+    struct failure failure;
+    struct bootstrap bootstrap;
+    bool ok = bootstrap_open(&bootstrap, args, config_path, &failure);
+    for (size_t i = 0; ok && i < count; i++) {
+        if (strcmp(commands[i].name, args->command->name) != 0)
+            continue;
+        struct client_op op;
+        client_op_begin(&op, bootstrap.client, commands[i].call, &bootstrap.arena);
+        ok = commands[i].run(args, &op, &failure);
+    }
+    bootstrap_close(&bootstrap);
+    return ok ? 0 : tool_fail(&(struct tool){.json = args->json}, &failure);
 }

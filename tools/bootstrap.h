@@ -19,4 +19,13 @@ bool bootstrap_open(struct bootstrap *bootstrap, const struct args *args, const 
                     struct failure *failure);
 void bootstrap_close(struct bootstrap *bootstrap);
 
+/* A command of a tool that is one operation; `call` is what Kafka's client calls it. */
+struct bootstrap_command {
+    const char *name, *call;
+    bool (*run)(const struct args *args, struct client_op *op, struct failure *failure);
+};
+/* Runs the one of `count` commands that was given, and says what failed. The exit code. */
+int bootstrap_run(const struct args *args, const char *config_path,
+                  const struct bootstrap_command *commands, size_t count);
+
 #endif

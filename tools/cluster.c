@@ -160,18 +160,14 @@ static bool unregister(const struct args *args, struct client_op *op, struct fai
 
 static int run(const struct args *args)
 {
-    static const struct {
-        const char *command, *call;
-        bool (*run)(const struct args *, struct client_op *, struct failure *);
-    } runs[] = {
+    static const struct bootstrap_command runs[] = {
         {"cluster-id", "listNodes", cluster_id},
         {"unregister", "unregisterBroker", unregister},
         {"list-endpoints", "listNodes", list_endpoints},
     };
-    struct failure failure;
-    struct bootstrap bootstrap;
     const char *config = args_value(args, "command-config");
     if (args_has(args, "config") && config != NULL) {
+        struct failure failure;
         failure_set(&failure, KAFKA_ERROR_INVALID_REQUEST,
                     "--config and --command-config cannot be specified together.");
         return tool_fail(&(struct tool){.json = args->json}, &failure);
@@ -182,16 +178,7 @@ static int run(const struct args *args)
                 "--command-config instead.\n");
         config = args_value(args, "config");
     }
-    bool ok = bootstrap_open(&bootstrap, args, config, &failure);
-    for (size_t i = 0; ok && i < ARRAY_LEN(runs); i++) {
-        if (strcmp(runs[i].command, args->command->name) != 0)
-            continue;
-        struct client_op op;
-        client_op_begin(&op, bootstrap.client, runs[i].call, &bootstrap.arena);
-        ok = runs[i].run(args, &op, &failure);
-    }
-    bootstrap_close(&bootstrap);
-    return ok ? 0 : tool_fail(&(struct tool){.json = args->json}, &failure);
+    return bootstrap_run(args, config, runs, ARRAY_LEN(runs));
 }
 
 int cluster_main(int argc, char **argv)

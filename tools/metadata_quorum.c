@@ -112,6 +112,15 @@ static bool ask_cluster_id(const struct args *args, struct client_op *op, struct
 
 /* --- describe --status ------------------------------------------------------------------------ */
 
+/* The host of IPv6 stands in brackets. */
+static json_t *json_of_listener(const struct describe_quorum_response_listener *listener)
+{
+    bool is_v6 =
+        listener->host.len > 0 && memchr(listener->host.data, ':', (size_t)listener->host.len);
+    return json_sprintf("%.*s://%s%.*s%s:%d", STR_FMT(listener->name), is_v6 ? "[" : "",
+                        STR_FMT(listener->host), is_v6 ? "]" : "", listener->port);
+}
+
 static json_t *json_of_replica(const struct quorum *quorum,
                                const struct describe_quorum_response_replica_state *replica)
 {
@@ -124,9 +133,7 @@ static json_t *json_of_replica(const struct quorum *quorum,
     for (int32_t i = 0; i < quorum->response.nodes_count; i++) {
         const struct describe_quorum_response_node *n = &quorum->response.nodes[i];
         for (int32_t l = 0; n->node_id == replica->replica_id && l < n->listeners_count; l++)
-            json_array_append_new(
-                endpoints, json_sprintf("%.*s://%.*s:%d", STR_FMT(n->listeners[l].name),
-                                        STR_FMT(n->listeners[l].host), n->listeners[l].port));
+            json_array_append_new(endpoints, json_of_listener(&n->listeners[l]));
     }
     if (json_array_size(endpoints) > 0)
         json_object_set(node, "endpoints", endpoints);
@@ -360,26 +367,12 @@ static bool remove_controller(const struct args *args, struct client_op *op,
 
 static int run(const struct args *args)
 {
-    static const struct {
-        const char *command, *call;
-        bool (*run)(const struct args *, struct client_op *, struct failure *);
-    } runs[] = {
+    static const struct bootstrap_command runs[] = {
         {"describe", "describeMetadataQuorum", describe},
         {"add-controller", "addRaftVoter", metadata_quorum_add},
         {"remove-controller", "removeRaftVoter", remove_controller},
     };
-    struct failure failure;
-    struct bootstrap bootstrap;
-    bool ok = bootstrap_open(&bootstrap, args, args_value(args, "command-config"), &failure);
-    for (size_t i = 0; ok && i < ARRAY_LEN(runs); i++) {
-        if (strcmp(runs[i].command, args->command->name) != 0)
-            continue;
-        struct client_op op;
-        client_op_begin(&op, bootstrap.client, runs[i].call, &bootstrap.arena);
-        ok = runs[i].run(args, &op, &failure);
-    }
-    bootstrap_close(&bootstrap);
-    return ok ? 0 : tool_fail(&(struct tool){.json = args->json}, &failure);
+    return bootstrap_run(args, args_value(args, "command-config"), runs, ARRAY_LEN(runs));
 }
 
 int metadata_quorum_main(int argc, char **argv)
