@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A quorum on a network of its own: IPv6, host names, end points that change, a cable that is pulled.
+"""A quorum on a network of its own: IPv6, names, end points that change, a cable that is pulled.
 
 usage: test_networks.py KRAFTD [--only NAME]...
 
@@ -224,9 +224,9 @@ def moved_listeners(network, kraftd):
             node.configure(host, quorum.servers, port)
             node.launch()
             node.wait_ready()
-            other = quorum.nodes[2]
-            quorum.eventually(f"node {number} is known at its new place", lambda host=host, port=port:
-                              f"CONTROLLER://{host}:{port}" in quorum.status(other))
+            place, other = f"CONTROLLER://{host}:{port}", quorum.nodes[2]
+            quorum.eventually(f"node {number} is known at its new place",
+                              lambda place=place, other=other: place in quorum.status(other))
         quorum.create(quorum.nodes[2])
         for node in quorum.nodes:
             check(node.stop() in (0, 143), "ended badly")

@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 """Brokers without the controller's role: they follow the metadata log of a controller.
 
-usage: test_observer.py KRAFTD
+usage: test_observer.py KRAFTD [--topics N]
+
+N (1,000) is how many topics a broker has that restarts from its own checkpoint.
 """
 
+import argparse
 import glob
 import os
 import shutil
@@ -208,6 +211,48 @@ def a_damaged_log_is_fetched_again(cluster):
     print("a damaged log is fetched again: ok")
 
 
+def restarts_from_its_own_checkpoint(cluster, count):
+    """Its log and the leader's begin behind the topics: they come from a checkpoint that it wrote."""
+    leader = cluster.brokers[0]
+    broker = cluster.broker(4)
+    with open(broker.properties, "a", encoding="utf-8") as f:
+        f.write("metadata.log.max.record.bytes.between.snapshots=50000\n"
+                "metadata.max.retention.bytes=1\nmetadata.log.segment.ms=500\n")
+    broker.start()
+    client = admin(leader)
+    for begin in range(0, count, 500):
+        wanted = [NewTopic(f"many-{i}", 1, replica_assignment=[[2]])
+                  for i in range(begin, min(begin + 500, count))]
+        for future in client.create_topics(wanted).values():
+            future.result(60)
+    wait_for("all topics", lambda: len(topics_of(broker)) == len(topics_of(leader)))
+    topics = topics_of(broker)
+
+    def first_of(node):
+        return min(int(os.path.basename(path)[:20])
+                   for path in glob.glob(os.path.join(metadata_dir(node), "*.log")))
+
+    for turn in range(20):
+        time.sleep(0.6)
+        create(leader, [f"more-{turn}-{i}" for i in range(20)])
+        delete(leader, [f"more-{turn}-{i}" for i in range(20)])
+        if min(first_of(broker), first_of(cluster.controller)) > 2 * count:
+            break
+    check(first_of(broker) > 2 * count, f"the broker's log begins at {first_of(broker)}")
+    check(first_of(cluster.controller) > 2 * count, "the leader's log is not trimmed")
+    broker.stop()
+    began = time.monotonic()
+    broker.start()
+    took = time.monotonic() - began
+    with open(broker.log_path, encoding="utf-8") as f:
+        f.seek(broker.log_from)
+        check("Took the leader's checkpoint" not in f.read(), "it took the leader's checkpoint")
+    check(topics_of(broker) == topics, "it does not have all topics")
+    print(f"{len(topics)} topics from its own checkpoint, ready after {took:.2f} s: ok")
+    check(broker.stop() in (0, 143), "it does not stop")
+    shutil.rmtree(broker.folder)
+
+
 def another_cluster_is_refused(cluster):
     """Directories of one cluster, controllers of another."""
     stranger = cluster.broker(9)
@@ -235,7 +280,11 @@ def another_cluster_is_refused(cluster):
 
 
 def main():
-    cluster = Cluster(os.path.abspath(sys.argv[1]))
+    arguments = argparse.ArgumentParser(description="Brokers without the controller's role")
+    arguments.add_argument("kraftd", type=os.path.abspath)
+    arguments.add_argument("--topics", type=int, default=1000)
+    arguments = arguments.parse_args()
+    cluster = Cluster(arguments.kraftd)
     try:
         a_blank_broker_stops_while_it_looks(cluster)
         blank_brokers_join(cluster)
@@ -243,6 +292,7 @@ def main():
         who_lags_takes_a_checkpoint(cluster)
         a_damaged_log_is_fetched_again(cluster)
         another_cluster_is_refused(cluster)
+        restarts_from_its_own_checkpoint(cluster, arguments.topics)
     except BaseException:
         for node in cluster.nodes():
             print(f"--- {node.properties}", node.log(), sep="\n", file=sys.stderr)
