@@ -212,7 +212,7 @@ def a_damaged_log_is_fetched_again(cluster):
 
 
 def restarts_from_its_own_checkpoint(cluster, count):
-    """Its log and the leader's begin behind the topics: they come from a checkpoint that it wrote."""
+    """Its log and the leader's begin behind the topics: these come from what it wrote itself."""
     leader = cluster.brokers[0]
     broker = cluster.broker(4)
     with open(broker.properties, "a", encoding="utf-8") as f:

@@ -1,6 +1,7 @@
 #include "tests/unit/raft/node_world.c"
 #include "tests/unit/raft/leader_app.c"
 
+#include "raft/quorum_observer_internal.h"
 #include "tests/sim/sim_net.h"
 
 #include <stdlib.h>
@@ -199,6 +200,61 @@ static void test_takes_a_checkpoint(void **state)
     pair_release(&pair);
 }
 
+static void drop(void *ctx, const struct quorum_message *message)
+{
+}
+
+/* The leader's first message to a member. On the loop: what it takes belongs to the process. */
+static struct {
+    struct task task;
+    struct pair *pair;
+    int during_the_last_write;
+} promotion;
+
+static void promote(struct task *task)
+{
+    struct uuid leader = promotion.pair->leader.world.directory_id;
+    struct quorum_message append = {
+        .type = QUORUM_APPEND, .term = 2, .peer = {1, leader, quorum_raft_id(leader)}};
+    struct quorum_node *node = observer_of_pair(promotion.pair)->node;
+    const struct quorum_observer *o = quorum_node_is_open(node) ? node->observer : NULL;
+    if (!o)
+        return;
+    promotion.during_the_last_write +=
+        o->writing && o->snapshot_position + o->piece.len == o->snapshot_size;
+    quorum_node_receive(node, &append);
+}
+
+/* It becomes a member while it takes a checkpoint, at any moment of that. Where the checkpoint is
+ * whole by then, and was not installed, it takes the log's place and is given out. */
+static void test_promoted_with_a_checkpoint(void **state)
+{
+    promotion.during_the_last_write = 0;
+    for (int ms = 60; ms < 300 && promotion.during_the_last_write < 2; ms += 2) {
+        struct pair pair;
+        pair_init(&pair, 4);
+        pair.follow.never_votes = false;
+        pair.observer.transport = &(struct quorum_transport){.send = drop};
+        let_leader_trim(&pair);
+        pair.leader.world.propose_every_ms = 0;
+        world_start(&pair.observer);
+        sim_disk_set_faults(sim_node_disk(pair.observer.node), "/",
+                            &(struct sim_disk_faults){.latency_us = 1000});
+        run_ms(&pair, ms);
+        struct program *p = observer_of_pair(&pair);
+        promotion.pair = &pair;
+        promotion.task = (struct task){.run = promote};
+        loop_post(p->env->loops[0], &promotion.task);
+        run_ms(&pair, 300);
+        assert_string_equal(pair.observer.failure, "");
+        assert_true(is_prefix(&pair));
+        if (quorum_node_core(p->node))
+            assert_true(quorum_node_given_out(p->node) >= quorum_node_log_start(p->node));
+        pair_release(&pair);
+    }
+    assert_true(promotion.during_the_last_write > 0);
+}
+
 static void test_makes_checkpoints(void **state)
 {
     struct pair pair;
@@ -383,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_comes_back),
         cmocka_unit_test(test_waits_for_a_leader),
         cmocka_unit_test(test_takes_a_checkpoint),
+        cmocka_unit_test(test_promoted_with_a_checkpoint),
         cmocka_unit_test(test_makes_checkpoints),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_lies_about_checkpoints),
