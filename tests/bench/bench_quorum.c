@@ -244,7 +244,9 @@ static struct blocking_client *create(struct controllers *c, const char *prefix,
             fflush(stdout);
             break;
         }
-        if (rv > 0 && rv != KAFKA_ERROR_NOT_CONTROLLER)
+        /* A cluster that is forming has too few brokers for a while. */
+        if (rv > 0 && rv != KAFKA_ERROR_NOT_CONTROLLER &&
+            rv != KAFKA_ERROR_INVALID_REPLICATION_FACTOR)
             fail(kafka_error_message((int16_t)rv), rv);
         blocking_client_free(client);
         client = NULL;
