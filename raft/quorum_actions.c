@@ -19,6 +19,11 @@ bool quorum_core_take(struct quorum_core *core, struct quorum_action *ret_action
     return true;
 }
 
+const struct quorum_action *quorum_core_peek(const struct quorum_core *core)
+{
+    return core->action_front < core->action_count ? &core->actions[core->action_front] : NULL;
+}
+
 void quorum_action_release(struct quorum_action *action)
 {
     switch (action->type) {

@@ -96,6 +96,8 @@ int quorum_core_start(struct quorum_core *core, int64_t now_ms);
 
 /* The next action, false when there is none. */
 bool quorum_core_take(struct quorum_core *core, struct quorum_action *ret_action);
+/* The one that take would give, NULL when there is none; until the next call. */
+const struct quorum_action *quorum_core_peek(const struct quorum_core *core);
 
 /* Call quorum_core_tick at or after this time; reread it after every call. */
 int64_t quorum_core_deadline_ms(const struct quorum_core *core);

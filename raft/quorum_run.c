@@ -13,6 +13,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+/* What is small enough to be copied, so that many go to the file in one call, and how much of it.
+ */
+enum { SMALL_BYTES = 16 << 10, RUN_BYTES = 256 << 10 };
+
 /* Index 1 is a file of its own: a blank node learns the voters before it has a log. */
 static int write_bootstrap(const struct quorum_node *node)
 {
@@ -161,6 +165,38 @@ static bool append_bootstrap(struct quorum_node *node, const struct quorum_actio
     return false;
 }
 
+/* The next action is the batch behind `end` of the same epoch, and small. */
+static bool goes_along(const struct quorum_action *next, uint64_t end, uint64_t term)
+{
+    if (!next || next->type != QUORUM_APPEND_BATCH)
+        return false;
+    const struct quorum_batch *batch = &next->append.batch;
+    return batch->bytes.buf && !batch->voters && batch->base == end + 1 && batch->term == term &&
+           batch->bytes.len <= SMALL_BYTES;
+}
+
+/* Small batches that follow go to the file in the same call. Where there are such, all of them
+ * stand in `run` afterwards, and *in_out_end is the end of the last. */
+static void take_along(struct quorum_node *node, const struct quorum_batch *batch,
+                       struct bytebuf *run, uint64_t *in_out_end)
+{
+    const struct quorum_action *next;
+    if (batch->voters || batch->bytes.len > SMALL_BYTES)
+        return;
+    while ((next = quorum_core_peek(node->core)) != NULL &&
+           goes_along(next, *in_out_end, batch->term) && run->len < RUN_BYTES) {
+        struct quorum_action taken;
+        CHECK(quorum_core_take(node->core, &taken));
+        if (run->len == 0)
+            bytebuf_append(run, batch->bytes.buf->data + batch->bytes.offset, batch->bytes.len);
+        const struct quorum_bytes *bytes = &taken.append.batch.bytes;
+        bytebuf_append(run, bytes->buf->data + bytes->offset, bytes->len);
+        *in_out_end = quorum_batch_end(&taken.append.batch);
+        node->written_id = taken.append.write_id;
+        quorum_action_release(&taken);
+    }
+}
+
 static void append_batch(struct quorum_node *node, const struct quorum_action *action)
 {
     const struct quorum_batch *batch = &action->append.batch;
@@ -170,9 +206,12 @@ static void append_batch(struct quorum_node *node, const struct quorum_action *a
     struct bytes bytes = BYTES_NULL;
     int64_t offset = quorum_offset_of(batch->base);
     int32_t epoch = quorum_epoch_of(batch->term);
+    uint64_t end = quorum_batch_end(batch);
     if (batch->bytes.buf) {
-        bytes =
-            (struct bytes){batch->bytes.buf->data + batch->bytes.offset, (int32_t)batch->bytes.len};
+        take_along(node, batch, &own, &end);
+        bytes = own.len > 0 ? (struct bytes){own.data, (int32_t)own.len}
+                            : (struct bytes){batch->bytes.buf->data + batch->bytes.offset,
+                                             (int32_t)batch->bytes.len};
     } else {
         CHECK(batch->kind == QUORUM_BARRIER);
         struct quorum_control_place place = {offset, epoch, env_wall_ms(node->env)};
@@ -186,7 +225,6 @@ static void append_batch(struct quorum_node *node, const struct quorum_action *a
         .batches = bytes,
         .origin = LOG_APPEND_RAFT,
         .leader_epoch = epoch,
-
         .now_ms = env_wall_ms(node->env),
     };
     struct log_append_info info;
@@ -197,8 +235,7 @@ static void append_batch(struct quorum_node *node, const struct quorum_action *a
         node_fail(node, "cannot write the metadata log in %s: %s", node->directory, strerror(-rv));
         return;
     }
-    CHECK(info.first_offset == offset &&
-          info.last_offset == quorum_offset_of(quorum_batch_end(batch)));
+    CHECK(info.first_offset == offset && info.last_offset == quorum_offset_of(end));
     /* A follower learns here that they stand in the log, and writes them into its checkpoints. */
     if (batch->voters)
         node->voters_offset = MIN(node->voters_offset, offset);

@@ -5,6 +5,9 @@
  */
 #include "raft/quorum_core_internal.h"
 
+/* How many queued actions are looked at: a batch and a message for each peer of a proposal. */
+enum { JOIN_LOOK = 2 * QUORUM_SERVERS_MAX };
+
 struct quorum_peer *peer_find(struct quorum_core *core, uint64_t raft_id)
 {
     for (size_t i = 0; i < core->peer_count; i++) {
@@ -90,12 +93,51 @@ static void widen(struct quorum_core *core, struct quorum_peer *peer, uint64_t p
     peer->sent = MAX(peer->sent, append->end_index);
 }
 
+/*
+ * What is proposed in one turn goes out in one message: an append joins the one to the same peer
+ * that is still queued and ends where it begins, behind the batches that stand between them. One
+ * without batches needs no message of its own then. False: it has to be sent by itself.
+ */
+static bool join_queued(struct quorum_core *core, const struct quorum_message *message)
+{
+    const struct quorum_append *append = &message->append;
+    size_t end = core->action_count,
+           stop = end - core->action_front > JOIN_LOOK ? end - JOIN_LOOK : core->action_front;
+    while (end-- > stop) {
+        struct quorum_action *action = &core->actions[end];
+        if (action->type == QUORUM_APPEND_BATCH || action->type == QUORUM_COMMIT)
+            continue;
+        if (action->type != QUORUM_SEND)
+            return false;
+        if (action->message.peer.raft_id != message->peer.raft_id)
+            continue;
+        struct quorum_append *queued = &action->message.append;
+        if (action->message.type != QUORUM_APPEND || action->message.term != message->term ||
+            append->prev_index > queued->end_index)
+            return false;
+        bool is_empty = append->end_index == append->prev_index;
+        if (!is_empty && append->prev_index != queued->end_index)
+            return false;
+        queued->commit_index = MAX(queued->commit_index, append->commit_index);
+        if (is_empty)
+            return true;
+        queued->end_index = append->end_index;
+        struct quorum_action joined = *action;
+        memmove(action, action + 1, (core->action_count - end - 1) * sizeof(*action));
+        core->actions[core->action_count - 1] = joined;
+        return true;
+    }
+    return false;
+}
+
 static void send_append(struct quorum_core *core, const struct quorum_peer_id *to,
                         const struct raft_append_entries *args)
 {
-    struct quorum_message *message = message_push(core, QUORUM_APPEND, to, args->term);
-    message->append.commit_index = args->leader_commit;
-    widen(core, peer_meet(core, to), args->prev_log_index, args->n_entries, &message->append);
+    struct quorum_message message = {.type = QUORUM_APPEND, .peer = *to, .term = args->term};
+    message.append.commit_index = args->leader_commit;
+    widen(core, peer_meet(core, to), args->prev_log_index, args->n_entries, &message.append);
+    if (!join_queued(core, &message))
+        action_push(core, QUORUM_SEND)->message = message;
 }
 
 static void send_append_result(struct quorum_core *core, const struct quorum_peer_id *to,
