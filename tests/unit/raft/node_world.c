@@ -74,7 +74,8 @@ static void propose(struct program *p)
 static void on_propose_timer(struct timer *timer)
 {
     struct program *p = CONTAINER_OF(timer, struct program, timer);
-    if (quorum_node_is_active(p->node) && p->world->propose_every_ms > 0)
+    int left = MAX(p->world->at_once, 1);
+    while (quorum_node_is_active(p->node) && p->world->propose_every_ms > 0 && left-- > 0)
         propose(p);
     timer_start_in_ms(timer, MAX(p->world->propose_every_ms, 1));
 }

@@ -19,6 +19,7 @@ struct world {
     /* What the program does. */
     int64_t propose_every_ms; /* 0: nothing */
     int batch_records;
+    int at_once;               /* proposals of one turn; 0 is 1 */
     int64_t snapshot_every_ms; /* 0: never */
     int64_t retention_bytes;
     int32_t segment_bytes;

@@ -4,8 +4,8 @@
 static uint64_t submit(struct bench *b, uint32_t count)
 {
     uint64_t base;
-    assert_int_equal(
-        quorum_core_submit(b->core, count, (struct quorum_bytes){0}, b->now_ms, &base), 0);
+    assert_int_equal(quorum_core_submit(b->core, count, (struct quorum_bytes){0}, b->now_ms, &base),
+                     0);
     return base;
 }
 

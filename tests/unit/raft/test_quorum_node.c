@@ -66,6 +66,7 @@ static void crash_at_every_call(bool power_cut, int64_t snapshot_every_ms, int64
         struct world w;
         world_init(&w, (uint64_t)n);
         w.propose_every_ms = 3;
+        w.at_once = 3;
         w.snapshot_every_ms = snapshot_every_ms;
         w.segment_bytes = 2048;
         w.retention_bytes = 8192;
@@ -515,6 +516,36 @@ static void test_opens_recorded_directories(void **state)
     disk_posix_free(real);
 }
 
+/* What is proposed in one turn is written in one call, not more than fits. */
+static void test_one_write_for_a_turn(void **state)
+{
+    struct world w;
+    world_init(&w, 12);
+    w.at_once = 40;
+    world_start(&w);
+    assert_true(world_run_until_active(&w));
+    world_run_ms(&w, 100);
+    const struct sim_disk *disk = sim_node_disk(w.node);
+    int64_t before = sim_disk_count(disk, SIM_PWRITE);
+    uint64_t first = w.next_number;
+    w.propose_every_ms = 5;
+    world_run_ms(&w, 500);
+    w.propose_every_ms = 0;
+    world_run_ms(&w, 100);
+    int64_t proposals = (int64_t)(w.next_number - first) / w.batch_records;
+    assert_true(proposals >= 40 * 50);
+    assert_int_equal(w.cancels, 0);
+    /* The log takes 16 batches in a call; the mark is written now and then. */
+    assert_true(sim_disk_count(disk, SIM_PWRITE) - before < proposals / 10);
+    size_t count = ((struct program *)world_program(&w))->count;
+    world_check_state(&w);
+    sim_node_power_cut(w.node);
+    world_start(&w);
+    assert_true(world_run_until_active(&w));
+    assert_int_equal(((struct program *)world_program(&w))->count, count);
+    world_release(&w);
+}
+
 static void test_blank_node_waits(void **state)
 {
     struct world w;
@@ -555,6 +586,7 @@ int main(void)
         cmocka_unit_test(test_opens_what_kafka_formatted),
         cmocka_unit_test(test_formatted_without_controllers),
         cmocka_unit_test(test_opens_recorded_directories),
+        cmocka_unit_test(test_one_write_for_a_turn),
         cmocka_unit_test(test_blank_node_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
