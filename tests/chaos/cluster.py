@@ -1,6 +1,7 @@
 """The nodes of a chaos run as processes: started, killed, frozen, and asked whether all is well."""
 
 import base64
+import glob
 import os
 import re
 import shutil
@@ -184,13 +185,32 @@ class Node:
             self.kill()
             return False
 
+    def log_bytes(self, topics):
+        """What its disk holds of these topics."""
+        names = [name for topic in topics
+                 for name in glob.glob(os.path.join(self.data, f"{topic}-*", "*.log"))]
+        total = 0
+        for name in names:
+            try:
+                total += os.path.getsize(name)
+            except OSError:
+                pass
+        return total
+
     def directory_id(self):
-        with open(os.path.join(self.data, "meta.properties"), encoding="utf-8") as file:
-            return re.search("directory.id=(.*)", file.read()).group(1).strip()
+        return self.meta_property("directory.id")
 
     def cluster_id(self):
-        with open(os.path.join(self.data, "meta.properties"), encoding="utf-8") as file:
-            return re.search("cluster.id=(.*)", file.read()).group(1).strip()
+        return self.meta_property("cluster.id")
+
+    def meta_property(self, key):
+        """Empty as long as a blank disk has none."""
+        try:
+            with open(os.path.join(self.data, "meta.properties"), encoding="utf-8") as file:
+                found = re.search(rf"^{re.escape(key)}=(.*)$", file.read(), re.MULTILINE)
+        except OSError:
+            return ""
+        return found.group(1).strip() if found else ""
 
 
 class Cluster:
@@ -265,6 +285,8 @@ class Cluster:
         if set(voters) != set(self.nodes) or leader not in voters:
             return f"the quorum has the voters {sorted(voters)}, led by {leader}"
         for number, state in voters.items():
+            if state["ReplicaDirectoryId"] != self.nodes[number].directory_id():
+                return f"voter {number} is still its former disk"
             if state["LogEndOffset"] < voters[leader]["LogEndOffset"] - 1000:
                 return f"voter {number} is far behind"
         return None

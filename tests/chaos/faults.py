@@ -162,6 +162,7 @@ class Disk(Fault):
     def wipe(self):
         node, cluster = self.victim, self.cluster
         old, cluster_id = node.directory_id(), node.cluster_id()
+        had_bytes = node.log_bytes(cluster.topics)
         node.kill()
         node.disk.wipe()
         cluster.target.prepare_blank(node)
@@ -170,6 +171,10 @@ class Disk(Fault):
         if not cluster.target.replaces_voters:
             change_voter(cluster, node, cluster_id, old, add=False)
             change_voter(cluster, node, cluster_id, node.directory_id(), add=True)
+        # Until its session is over the cluster believes that it has what it had: look at the disk.
+        until(lambda: f"node {node.number} has {had_bytes} bytes again (it has "
+              f"{node.log_bytes(cluster.topics)})", cluster.options.recover_seconds,
+              lambda: node.log_bytes(cluster.topics) >= had_bytes)
 
 
 def change_voter(cluster, node, cluster_id, directory, add):
