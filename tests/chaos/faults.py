@@ -38,19 +38,34 @@ def role(cluster, node):
 
 
 class Kill(Fault):
-    """kill -9; sometimes again while it recovers."""
+    """kill -9; sometimes again while it recovers, or with others: what the kernel holds survives a
+    process, so that not even the end of all of them may lose anything."""
+
+    def variant(self):
+        return self.plan.pick(("", "", "again", "other", "all"))
 
     def describe(self):
-        again = ", and again" if self.plan.choice > 0.7 else ""
+        says = {"": "", "again": ", and again", "other": f" with node {self.plan.other}",
+                "all": " with all others"}
         return (f"kill node {self.victim.number}{role(self.cluster, self.victim)} for "
-                f"{self.plan.hold} s{again}")
+                f"{self.plan.hold} s{says[self.variant()]}")
+
+    def victims(self):
+        if self.variant() == "all":
+            return list(self.cluster.nodes.values())
+        if self.variant() == "other":
+            return [self.victim, self.cluster.nodes[self.plan.other]]
+        return [self.victim]
 
     def happen(self):
-        self.victim.kill()
+        victims = self.victims()
+        for node in victims:
+            node.kill()
         self.hold()
-        self.start(self.victim)
-        if self.plan.choice > 0.7:
-            time.sleep(5 * (self.plan.choice - 0.7))
+        for node in victims:
+            self.start(node)
+        if self.variant() == "again":
+            time.sleep(2 * random.Random(self.plan.seed).random())
             self.victim.kill()
             self.start(self.victim)
 
