@@ -420,7 +420,7 @@ static enum kafka_error op_plan(struct fetch_op *op)
         .session_id = op->body->session_id,
         .epoch = op->body->session_epoch,
         .uses_topic_ids = op->params.version >= 13,
-        .privileged = op->params.replica_id >= 0,
+        .privileged = false, /* replicas' sessions are those of fetch_by_replica.c */
         .partitions = asked,
         .partition_count = asked_count,
         .forgotten_count = forgotten_count,
@@ -459,6 +459,10 @@ void handle_fetch(struct request *request)
         return;
     }
     const struct fetch_request *body = request->body;
+    if (fetch_is_by_known_replica(request)) {
+        handle_fetch_by_replica(request);
+        return;
+    }
     struct fetch_op *op = ARENA_NEW(&request->arena, struct fetch_op);
     op->request = request;
     op->body = body;

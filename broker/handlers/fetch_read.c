@@ -109,8 +109,8 @@ static void read_log(struct fetch_entry *entry, struct partition *p,
             rv == -ERANGE ? KAFKA_ERROR_OFFSET_OUT_OF_RANGE : KAFKA_ERROR_KAFKA_STORAGE_ERROR;
 }
 
-static void read_entry(struct fetch_entry *entry, struct shard *shard,
-                       const struct fetch_params *params)
+void fetch_entry_read(struct fetch_entry *entry, struct shard *shard,
+                      const struct fetch_params *params)
 {
     struct partition *p = shard_partition(shard, entry->at.topic_id, entry->at.partition);
     if (p == NULL) {
@@ -161,7 +161,7 @@ void fetch_group_read(struct shard_call *call)
     for (int32_t i = 0; i < group->count; i++) {
         fetch_entry_clear(group->entries[i]);
         group->entries[i]->warmed = false;
-        read_entry(group->entries[i], group->shard, group->params);
+        fetch_entry_read(group->entries[i], group->shard, group->params);
     }
     group->woken = false;
     shard_call_answer(call);

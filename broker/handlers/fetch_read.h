@@ -68,6 +68,9 @@ struct fetch_group {
 void fetch_group_read(struct shard_call *call);
 /* Then: begin (or stop, when wait is false) to wait for data. A shard_call's run. */
 void fetch_group_wait(struct shard_call *call);
+/* One entry, without waiting for anything; on the owner's loop. */
+void fetch_entry_read(struct fetch_entry *entry, struct shard *shard,
+                      const struct fetch_params *params);
 /* Drops the references of the last read. Any loop. */
 void fetch_entry_clear(struct fetch_entry *entry);
 

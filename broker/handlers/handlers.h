@@ -5,7 +5,14 @@
 #ifndef KRAFTD_BROKER_HANDLERS_HANDLERS_H
 #define KRAFTD_BROKER_HANDLERS_HANDLERS_H
 
+#include <stdbool.h>
+
 struct request;
+
+/* A Fetch of a session that belongs to the life of a broker that the metadata knows; whoever else
+ * says that it is a replica is a reader that will be refused, partition by partition. */
+bool fetch_is_by_known_replica(const struct request *request);
+void handle_fetch_by_replica(struct request *request);
 
 void handle_add_raft_voter(struct request *request);
 void handle_allocate_producer_ids(struct request *request);

@@ -12,6 +12,7 @@ struct fetch_session {
     bool uses_topic_ids, privileged;
     int64_t created_ms, used_ms;
     void *op; /* of its last request; NULL when that has ended */
+    uint64_t owners;
     struct list bucket, lru;
     struct list order;          /* of session_partition.order */
     struct list *table;         /* of session_partition.bucket */
@@ -28,6 +29,8 @@ struct fetch_session_cache {
     int64_t min_eviction_ms, partitions;
     struct list buckets[BUCKETS];
     struct list lru; /* least recently used first */
+    void (*ended)(void *ctx, int32_t session_id, uint64_t owners);
+    void *ended_ctx;
 };
 
 struct fetch_session_cache *fetch_session_cache_new(int max_slots, int64_t min_eviction_ms,
@@ -150,6 +153,8 @@ static void session_free(struct fetch_session_cache *cache, struct fetch_session
     list_remove(&session->bucket);
     list_remove(&session->lru);
     cache->count--;
+    if (session->privileged && cache->ended != NULL)
+        cache->ended(cache->ended_ctx, session->id, session->owners);
     free(session->table);
     free(session);
 }
@@ -158,6 +163,7 @@ void fetch_session_cache_free(struct fetch_session_cache *cache)
 {
     if (cache == NULL)
         return;
+    cache->ended = NULL;
     LIST_FOR_EACH (node, &cache->lru)
         session_free(cache, LIST_ITEM(node, struct fetch_session, lru));
     free(cache);
@@ -235,16 +241,20 @@ static enum kafka_error begin_full(struct fetch_session_cache *cache,
 {
     struct fetch_session *old =
         request->session_id != 0 ? cache_find(cache, request->session_id) : NULL;
+    void *earlier = old != NULL && old->privileged == request->privileged ? old->op : NULL;
     if (old != NULL)
         session_free(cache, old);
-    *ret_plan = (struct fetch_session_plan){.count = request->partition_count};
+    *ret_plan = (struct fetch_session_plan){.count = request->partition_count, .earlier = earlier};
     if (request->epoch == FETCH_SESSION_FINAL_EPOCH || request->partition_count == 0 ||
-        !cache_make_room(cache, request->privileged, request->now_ms))
+        /* Replicas are as many as there are brokers: they are never without. */
+        (!cache_make_room(cache, request->privileged, request->now_ms) && !request->privileged))
         return KAFKA_ERROR_NONE;
     struct fetch_session *session = session_new(cache, request);
     session->op = request->op;
-    *ret_plan = (struct fetch_session_plan){
-        .session = session, .answer_session_id = session->id, .count = (int32_t)session->count};
+    *ret_plan = (struct fetch_session_plan){.session = session,
+                                            .earlier = earlier,
+                                            .answer_session_id = session->id,
+                                            .count = (int32_t)session->count};
     return KAFKA_ERROR_NONE;
 }
 
@@ -256,7 +266,7 @@ enum kafka_error fetch_session_begin(struct fetch_session_cache *cache,
         request->epoch == FETCH_SESSION_INITIAL_EPOCH)
         return begin_full(cache, request, ret_plan);
     struct fetch_session *session = cache_find(cache, request->session_id);
-    if (session == NULL)
+    if (session == NULL || session->privileged != request->privileged)
         return KAFKA_ERROR_FETCH_SESSION_ID_NOT_FOUND;
     if (session->epoch != request->epoch)
         return KAFKA_ERROR_INVALID_FETCH_SESSION_EPOCH;
@@ -286,6 +296,25 @@ enum kafka_error fetch_session_begin(struct fetch_session_cache *cache,
                                             .answer_session_id = session->id,
                                             .count = (int32_t)session->count};
     return KAFKA_ERROR_NONE;
+}
+
+void *fetch_session_op(const struct fetch_session_cache *cache, int32_t session_id)
+{
+    const struct fetch_session *session = cache_find(cache, session_id);
+    return session != NULL && session->privileged ? session->op : NULL;
+}
+
+uint64_t *fetch_session_owners(struct fetch_session *session)
+{
+    return &session->owners;
+}
+
+void fetch_session_cache_on_end(struct fetch_session_cache *cache,
+                                void (*ended)(void *ctx, int32_t session_id, uint64_t owners),
+                                void *ctx)
+{
+    cache->ended = ended;
+    cache->ended_ctx = ctx;
 }
 
 void fetch_session_ended(struct fetch_session_cache *cache, int32_t session_id, const void *op)

@@ -42,6 +42,10 @@ struct fetch_session;
 
 struct fetch_session_cache *fetch_session_cache_new(int max_slots, int64_t min_eviction_ms,
                                                     int loop_index, int loop_count);
+/* Called when a privileged session is gone, with its owners (fetch_session_owners). */
+void fetch_session_cache_on_end(struct fetch_session_cache *cache,
+                                void (*ended)(void *ctx, int32_t session_id, uint64_t owners),
+                                void *ctx);
 void fetch_session_cache_free(struct fetch_session_cache *cache);
 int fetch_session_cache_count(const struct fetch_session_cache *cache);
 int64_t fetch_session_cache_partitions(const struct fetch_session_cache *cache);
@@ -79,6 +83,10 @@ enum kafka_error fetch_session_begin(struct fetch_session_cache *cache,
                                      const struct fetch_session_request *request,
                                      struct fetch_session_plan *ret_plan);
 
+/* The op of a privileged session's last request; NULL: none, or no such session. */
+void *fetch_session_op(const struct fetch_session_cache *cache, int32_t session_id);
+/* The session's own set of bits, for its user: loops that have something of it. */
+uint64_t *fetch_session_owners(struct fetch_session *session);
 /* The op is about to go. */
 void fetch_session_ended(struct fetch_session_cache *cache, int32_t session_id, const void *op);
 

@@ -114,6 +114,15 @@ void leader_state_fetched(struct leader_state *leader, const struct leader_view 
     f->fetched_ms = view->now_ms;
 }
 
+void leader_state_appended(struct leader_state *leader, int64_t end, int64_t now_ms)
+{
+    for (int32_t i = 0; i < leader->follower_count; i++) {
+        struct follower_progress *f = &leader->followers[i];
+        if (f->end_offset == end)
+            f->caught_up_ms = MAX(f->caught_up_ms, now_ms);
+    }
+}
+
 /* Whether the controller would take it into the ISR (KIP-841, KIP-903). */
 static bool eligible(const struct leader_view *view, const struct follower_progress *f)
 {

@@ -103,6 +103,9 @@ enum kafka_error leader_state_check(const struct leader_state *leader,
 void leader_state_fetched(struct leader_state *leader, const struct leader_view *view,
                           const struct replica_fetch *fetch);
 
+/* The log grew from `end`: who had all of it before had caught up until now. */
+void leader_state_appended(struct leader_state *leader, int64_t end, int64_t now_ms);
+
 /* min.insync.replicas, as far as there are replicas. */
 int32_t leader_state_min_isr(const struct leader_state *leader, int32_t min_isr);
 /* How many replicas any ISR that may hold now has at most. */

@@ -52,11 +52,12 @@ static void wake_all(struct list *waits)
 void partition_wake_readers(struct partition *p)
 {
     wake_all(&p->data_waits);
-    wake_all(&p->replica_waits);
+    partition_wake_replicas(p);
 }
 
 void partition_wake_replicas(struct partition *p)
 {
+    replica_feeds_stir(&p->feed_members);
     wake_all(&p->replica_waits);
 }
 
@@ -120,6 +121,7 @@ void partition_fail(struct partition *p, int status)
     if (p->state == PARTITION_OFFLINE || p->state == PARTITION_CLOSING)
         return;
     partition_move(p, PARTITION_OFFLINE);
+    replica_feeds_drop(&p->feed_members);
     partition_answer_acks(p, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
     partition_wake_readers(p);
     partition_run_calls(p, &p->opening_calls);
@@ -208,6 +210,7 @@ void partition_settle(struct partition *p)
     bool leads = p->role.leader_id == p->host->node_id;
     if (p->led_epoch >= 0 && (!leads || p->led_epoch != p->role.leader_epoch)) {
         p->led_epoch = -1;
+        replica_feeds_drop(&p->feed_members);
         partition_answer_acks(p, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
         partition_wake_readers(p);
     }
@@ -286,6 +289,7 @@ int64_t partition_read_bound(const struct partition *p, bool read_committed)
 void partition_dismiss_waiters(struct partition *p)
 {
     partition_move(p, PARTITION_CLOSING);
+    replica_feeds_drop(&p->feed_members);
     partition_answer_acks(p, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
     partition_wake_readers(p);
     partition_run_calls(p, &p->opening_calls);

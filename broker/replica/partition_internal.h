@@ -10,6 +10,7 @@
 #include "broker/replica/partition.h"
 #include "broker/replica/partition_follow.h"
 #include "broker/replica/partition_lead.h"
+#include "broker/replica/replica_feed.h"
 #include "broker/replica/replica_host.h"
 
 struct followed;
@@ -34,6 +35,7 @@ struct partition {
     int64_t synced_from; /* the promise of sync_first holds from this offset on */
     struct log *log;     /* NULL until it was opened */
     struct list ack_waits, data_waits, replica_waits;
+    struct list feed_members;                   /* of feed_member.of_partition */
     struct task *opening_calls, *warming_calls; /* first come first */
 
     struct log_flush *flush; /* in flight */

@@ -66,6 +66,7 @@ struct partition *partition_new(const struct partition_new_args *args)
     list_init(&p->ack_waits);
     list_init(&p->data_waits);
     list_init(&p->replica_waits);
+    list_init(&p->feed_members);
     partition_set_config(p, args->config, args->min_isr);
     timer_init(&p->open_timer, p->host->loop, open_log);
     open_log(&p->open_timer);
@@ -176,6 +177,7 @@ enum kafka_error partition_delete_records(struct partition *p, int64_t offset,
     if (error != KAFKA_ERROR_NONE)
         return error;
     *ret_low_watermark = log_start_offset(p->log);
+    partition_wake_replicas(p);
     if (p->deletion == NULL)
         start_deletion(p, log_retention_begin(p->log, env_wall_ms(p->host->env)));
     return KAFKA_ERROR_NONE;

@@ -105,6 +105,7 @@ enum kafka_error partition_append(struct partition *p, struct bytes batches,
                                    .leader_epoch = p->role.leader_epoch,
                                    .now_ms = now_ms};
     struct partition_appended appended = {0};
+    int64_t end = log_end_offset(p->log);
     int rv = log_append(p->log, &args, &appended.info);
     if (rv != 0) {
         /* A full disk leaves the log whole: it takes records again once there is room. */
@@ -121,6 +122,7 @@ enum kafka_error partition_append(struct partition *p, struct bytes batches,
         partition_start_flush(p, false);
     }
     *ret = appended;
+    leader_state_appended(&p->leader, end, env_now_ms(p->host->env));
     partition_advance(p);
     partition_wake_replicas(p);
     partition_check_invariants(p);
@@ -152,6 +154,11 @@ void partition_replica_fetched(struct partition *p, const struct replica_fetch *
     if (!p->leader.proposing && !node_list_contains(p->role.isr, fetch->id))
         propose(p, false);
     partition_advance(p);
+}
+
+struct list *partition_feed_members(struct partition *p)
+{
+    return &p->feed_members;
 }
 
 void partition_check_lag(struct partition *p)

@@ -22,6 +22,9 @@ enum kafka_error partition_check_replica(const struct partition *p,
  * watermark and propose that it joins the ISR. */
 void partition_replica_fetched(struct partition *p, const struct replica_fetch *fetch);
 
+/* Its members in the feeds of followers' sessions. They go when it leads no longer. */
+struct list *partition_feed_members(struct partition *p);
+
 /* Periodic: followers that lag for too long leave the ISR. */
 void partition_check_lag(struct partition *p);
 

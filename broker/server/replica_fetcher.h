@@ -54,7 +54,7 @@ enum fetcher_state { FETCHER_IDLE, FETCHER_CONNECTING, FETCHER_CONNECTED, FETCHE
 struct fetcher_request {
     struct client_request request;
     struct replica_fetcher *fetcher;
-    bool used, alone; /* alone: nothing else was under way when it was sent */
+    bool used;
     uint32_t generation;
 };
 

@@ -46,8 +46,8 @@ static void say_corrupt(const struct replica_fetcher *f, const struct partition 
         (long long)log_end_offset(partition_any_log(p)));
 }
 
-static void take_records(struct replica_fetcher *f, struct fetcher_request *request,
-                         struct followed *followed, const struct fetch_response_partition_data *in)
+static void take_records(struct replica_fetcher *f, struct followed *followed,
+                         const struct fetch_response_partition_data *in)
 {
     struct partition *p = followed->partition;
     struct follow_answer answer = {
@@ -71,22 +71,22 @@ static void take_records(struct replica_fetcher *f, struct fetcher_request *requ
     bool stuck = result == FOLLOW_TAKEN && partition_follow_at(p, &after) == FOLLOW_READY &&
                  (diverged || in->records.len > 0) && after.offset == before.offset &&
                  after.last_epoch == before.last_epoch;
-    if (result == FOLLOW_CORRUPT || result == FOLLOW_FAILED || stuck ||
-        (result == FOLLOW_STALE && request->alone))
+    /* The leader gives nothing more until it is told a place again. */
+    if (result != FOLLOW_TAKEN || stuck)
         replica_fetcher_pause(followed);
-    else if (result == FOLLOW_TAKEN)
+    else
         followed->errors = 0;
 }
 
-static void take_partition(struct replica_fetcher *f, struct fetcher_request *request,
-                           struct uuid topic_id, const struct fetch_response_partition_data *in)
+static void take_partition(struct replica_fetcher *f, struct uuid topic_id,
+                           const struct fetch_response_partition_data *in)
 {
     struct followed *followed = find(f, shard_partition(f->shard, topic_id, in->partition_index));
     if (followed == NULL || !followed->in_session)
         return;
     switch (in->error_code) {
     case KAFKA_ERROR_NONE:
-        take_records(f, request, followed, in);
+        take_records(f, followed, in);
         break;
     case KAFKA_ERROR_OFFSET_OUT_OF_RANGE:
         followed->leader_end = -1;
@@ -143,7 +143,7 @@ void replica_fetcher_answered(struct replica_fetcher *f, struct fetcher_request 
         take_session(f, request, &response);
         for (int32_t t = 0; t < response.responses_count; t++)
             for (int32_t i = 0; i < response.responses[t].partitions_count; i++)
-                take_partition(f, request, response.responses[t].topic_id,
+                take_partition(f, response.responses[t].topic_id,
                                &response.responses[t].partitions[i]);
     } else {
         replica_fetcher_reset_session(f);

@@ -2,6 +2,7 @@
 
 #include "broker/replica/fetch_session.h"
 #include "broker/replica/partition_lead.h"
+#include "broker/replica/replica_feed.h"
 #include "broker/server/broker_metrics.h"
 #include "broker/server/node.h"
 #include "broker/server/replication.h"
@@ -222,6 +223,33 @@ static void tick(struct timer *timer)
     timer_start_in_ms(&shard->tick, TICK_MS);
 }
 
+/* A session of a follower is gone: so are its feeds, on the loops that have one. */
+struct feed_end {
+    struct task task;
+    struct shard *shard;
+    int32_t session_id;
+};
+
+static void end_feed(struct task *task)
+{
+    struct feed_end *end = CONTAINER_OF(task, struct feed_end, task);
+    replica_feed_free(map_remove(&end->shard->feeds, map_key_u64((uint32_t)end->session_id)));
+    free(end);
+}
+
+static void session_ended(void *ctx, int32_t session_id, uint64_t owners)
+{
+    struct shard *shard = ctx;
+    for (int i = 0; i < shard_count(shard->node); i++) {
+        if ((owners >> (i % 64) & 1) == 0)
+            continue;
+        struct feed_end *end = mem_alloc(sizeof(*end));
+        *end = (struct feed_end){
+            .task.run = end_feed, .shard = node_shard(shard->node, i), .session_id = session_id};
+        loop_post(end->shard->loop, &end->task);
+    }
+}
+
 void shard_init(struct shard *shard, struct node *node, struct loop *loop,
                 const struct image *image)
 {
@@ -234,6 +262,7 @@ void shard_init(struct shard *shard, struct node *node, struct loop *loop,
     shard->host.flush_times = broker_metrics_flush_times(node_metrics(node));
     map_init(&shard->partitions, MAP_UUID);
     map_init(&shard->topic_settings, MAP_UUID);
+    map_init(&shard->feeds, MAP_U64);
     map_init(&shard->auto_creating, MAP_STR);
     producer_ids_init(&shard->producer_ids, shard);
     list_init(&shard->requests);
@@ -244,6 +273,7 @@ void shard_init(struct shard *shard, struct node *node, struct loop *loop,
                 loop->env->loop_count;
     shard->sessions =
         fetch_session_cache_new(MAX(slots, 1), 120000, loop->index, loop->env->loop_count);
+    fetch_session_cache_on_end(shard->sessions, session_ended, shard);
     shard->replication = replication_new(shard);
     replication_fill_host(shard);
     record_validator_init(&shard->validator);
@@ -303,6 +333,9 @@ void shard_release(struct shard *shard)
     map_release(&shard->partitions);
     request_free_all(shard);
     fetch_session_cache_free(shard->sessions);
+    MAP_FOR_EACH (entry, &shard->feeds)
+        replica_feed_free(entry->value);
+    map_release(&shard->feeds);
     replication_free(shard->replication);
     record_validator_release(&shard->validator);
 }

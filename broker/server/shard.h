@@ -36,6 +36,7 @@ struct shard {
     struct map auto_creating;  /* names of topics that are on their way */
     struct producer_ids producer_ids;
     struct fetch_session_cache *sessions;
+    struct map feeds; /* session id -> struct replica_feed */
     struct replication *replication;
     struct record_validator validator;
     struct image_reader reader;
