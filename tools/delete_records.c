@@ -4,10 +4,10 @@
  */
 #include "common/base/check.h"
 #include "common/base/mem.h"
+#include "tools/json_input.h"
 #include "tools/leader_call.h"
 #include "tools/tool.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -31,94 +31,28 @@ struct command {
     size_t count;
 };
 
-static bool read_file(struct command *command, const char *path, struct failure *failure)
-{
-    json_error_t error;
-    char first;
-    FILE *file = fopen(path[0] ? path : ".", "re");
-    /* A directory can be opened, but not read. */
-    if (file == NULL || (fread(&first, 1, 1, file) == 0 && ferror(file))) {
-        failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "Unable to read file %s%s%s", path,
-                    errno == ENOENT ? "" : "\n", errno == ENOENT ? "" : strerror(errno));
-        if (file != NULL)
-            fclose(file);
-        return false;
-    }
-    rewind(file);
-    /* What stands behind the document is passed over. */
-    command->file = json_loadf(file, JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &error);
-    fclose(file);
-    return command->file != NULL || failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
-                                                "The input string is not a valid JSON");
-}
-
-static bool unexpected(const char *expected, const json_t *received, struct failure *failure)
-{
-    char *text = json_dumps(received, JSON_ENCODE_ANY | JSON_COMPACT);
-    failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "Expected %s, received %s", expected,
-                text ? text : "something else");
-    free(text);
-    return false;
-}
-
-static bool take_integer(const json_t *value, json_int_t min, json_int_t max, const char *expected,
-                         json_int_t *ret_number, struct failure *failure)
-{
-    json_int_t number = json_integer_value(value);
-    if (!json_is_integer(value) || number < min || number > max)
-        return unexpected(expected, value, failure);
-    *ret_number = number;
-    return true;
-}
-
-static const json_t *find_field(const json_t *entry, const char *name, struct failure *failure)
-{
-    const json_t *field = json_object_get(entry, name);
-    if (field == NULL)
-        failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "No such field exists: `%s`", name);
-    return field;
-}
-
 static bool take_entry(struct command *command, const json_t *entry, struct failure *failure)
 {
+    struct leader_item *item = &command->items[command->count];
     const json_t *topic, *partition, *offset;
-    json_int_t index, up_to;
-    if (!json_is_object(entry))
-        return unexpected("JSON object", entry, failure);
-    if ((topic = find_field(entry, "topic", failure)) == NULL)
+    if (!json_input_object(entry, failure) ||
+        (topic = json_input_field(entry, "topic", failure)) == NULL ||
+        !json_input_str(topic, &item->topic, failure) ||
+        (partition = json_input_field(entry, "partition", failure)) == NULL ||
+        !json_input_int32(partition, &item->partition, failure) ||
+        (offset = json_input_field(entry, "offset", failure)) == NULL ||
+        !json_input_int64(offset, &item->input, failure))
         return false;
-    if (!json_is_string(topic))
-        return unexpected("`String` value", topic, failure);
-    if ((partition = find_field(entry, "partition", failure)) == NULL ||
-        !take_integer(partition, INT32_MIN, INT32_MAX, "`Integer` value", &index, failure) ||
-        (offset = find_field(entry, "offset", failure)) == NULL ||
-        !take_integer(offset, INT64_MIN, INT64_MAX, "`Long` value", &up_to, failure))
-        return false;
-    command->items[command->count++] = (struct leader_item){
-        .topic = str_from(json_string_value(topic), json_string_length(topic)),
-        .partition = (int32_t)index,
-        .input = up_to,
-    };
+    command->count++;
     return true;
 }
 
 static bool take_file(struct command *command, struct failure *failure)
 {
-    if (!json_is_object(command->file))
-        return unexpected("JSON object", command->file, failure);
-    const json_t *version = json_object_get(command->file, "version");
-    const json_t *partitions = json_object_get(command->file, "partitions");
-    json_int_t number = 1;
-    if (version != NULL &&
-        !take_integer(version, INT32_MIN, INT32_MAX, "`Integer` value", &number, failure))
+    const json_t *partitions;
+    if (!json_input_version(command->file, failure) ||
+        !json_input_list(command->file, "partitions", &partitions, failure))
         return false;
-    if (number != 1)
-        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
-                           "Not supported version field value %d", (int)number);
-    if (partitions == NULL)
-        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "Missing partitions field");
-    if (!json_is_array(partitions))
-        return unexpected("JSON array", partitions, failure);
     command->items = mem_calloc(json_array_size(partitions) + 1, sizeof(*command->items));
     size_t i;
     const json_t *entry;
@@ -228,7 +162,7 @@ static int run(struct tool *tool)
         options_value(options, "command-config", &config_path) != 0)
         return tool_fail_options(&command->tool);
     int code = 0;
-    if (!read_file(command, path, &failure) || !take_file(command, &failure) ||
+    if (!json_input_read(path, &command->file, &failure) || !take_file(command, &failure) ||
         !check_duplicates(command, &failure) ||
         !delete_records(command, bootstrap, config_path, &failure))
         code = tool_fail(&command->tool, &failure);

@@ -253,6 +253,8 @@ class Fixture:
         """{stdout, stderr, rc, log} of a case."""
         for step in case.get("prep", []):
             self.prepare(step)
+        if case["tool"] == "kafka-log-dirs" and self.spec["nodes"] > 1:
+            time.sleep(0.4)  # the other nodes make the replicas of a new topic a moment later
         out, err, rc = self.shell(case["cmd"], case.get("stdin", ""), timeout)
         self.end_background()
         for step in case.get("after", []):
