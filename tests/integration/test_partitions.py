@@ -1,0 +1,278 @@
+#!/usr/bin/python3
+"""How partitions change in a cluster of three processes: what the controller answers, who leads
+after a broker died, was frozen or came back.
+
+usage: test_partitions.py KRAFTD [--case TEXT]
+
+The requests of tests/data/controller/partitions.jsonl are sent to kraftd and its answers compared
+with Apache Kafka's. DIFFERS names those that are answered otherwise on purpose; one that does not
+differ must go.
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import message_json
+from harness import check
+from test_controller_api import DATA, Connection, kcodec
+from test_quorum import Cluster
+
+SESSION_MS = 4000
+VOLATILE = ("PartitionEpoch",)
+DIFFERS = {
+    "e-all": "topics without a result are left out",
+}
+
+
+class Partitions(Cluster):
+    """Three nodes with two log directories each, and what is asked of them on the wire."""
+
+    def __init__(self, kraftd, spec):
+        super().__init__(kraftd)
+        self.spec = spec
+        self.tools = os.path.join(os.path.dirname(kraftd), "kraftd-tools")
+        self.ids = {}
+        for node in self.nodes:
+            with open(node.properties, encoding="utf-8") as f:
+                lines = [line for line in f if not line.startswith("log.dirs")]
+            lines += [
+                f"log.dirs={node.data},{node.data}2\n",
+                f"broker.session.timeout.ms={SESSION_MS}\n",
+                "broker.heartbeat.interval.ms=500\n",
+                "leader.imbalance.check.interval.seconds=2\n",
+            ]
+            with open(node.properties, "w", encoding="utf-8") as f:
+                f.writelines(lines)
+
+    def ask(self, api, version, body, port=None):
+        alive = [node for node in self.nodes if node.process.poll() is None]
+        connection = Connection(self.spec, port or alive[0].port)
+        try:
+            return connection.ask(api, version, body)
+        finally:
+            connection.close()
+
+    def create(self, name, replicas, configs=()):
+        assignments = [
+            {"PartitionIndex": i, "BrokerIds": ids} for i, ids in enumerate(replicas)
+        ]
+        topic = {
+            "Name": name,
+            "NumPartitions": -1,
+            "ReplicationFactor": -1,
+            "Assignments": assignments,
+            "Configs": [{"Name": key, "Value": value} for key, value in configs],
+        }
+        body = {"Topics": [topic], "timeoutMs": 20000, "validateOnly": False}
+        answer = self.ask("CreateTopics", 7, body)["Topics"][0]
+        check(answer["ErrorCode"] == 0, f"{name} is not created: {answer}")
+        self.ids[name] = str(answer["TopicId"])
+
+    def describe(self, name, node=None):
+        body = {"Topics": [{"Name": name}], "ResponsePartitionLimit": 1000, "Cursor": None}
+        answer = self.ask("DescribeTopicPartitions", 0, body, node.port if node else None)
+        return answer["Topics"][0]["Partitions"]
+
+    def leaders(self, name, node=None):
+        return [partition["LeaderId"] for partition in self.describe(name, node)]
+
+    def wait(self, what, holds, seconds):
+        began = time.monotonic()
+        while not holds():
+            took = time.monotonic() - began
+            check(took < seconds, f"{what}: not within {seconds} s\n{self.leader().log(40)}")
+            time.sleep(0.01)
+        return time.monotonic() - began
+
+    def records(self):
+        """All that is in the metadata log of the leader's disk."""
+        folder = os.path.join(self.leader().data, "__cluster_metadata-0")
+        logs = sorted(os.path.join(folder, f) for f in os.listdir(folder) if f.endswith(".log"))
+        args = [self.tools, "kafka-dump-log", "--cluster-metadata-decoder", "--files"]
+        text = subprocess.run(
+            [*args, ",".join(logs)], capture_output=True, text=True, check=True
+        ).stdout
+        return [json.loads(record) for record in re.findall(r"payload: (\{.*\})", text)]
+
+
+class Replay:
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.brokers = {}
+        for record in cluster.records():
+            if record["type"] == "REGISTER_BROKER_RECORD":
+                self.brokers[record["data"]["brokerId"]] = record["data"]
+
+    def partition_epoch(self, name):
+        return sum(
+            record["type"] == "PARTITION_CHANGE_RECORD"
+            and record["data"]["topicId"] == self.cluster.ids[name]
+            and record["data"]["partitionId"] == 0
+            for record in self.cluster.records()
+        )
+
+    def filled(self, value):
+        if isinstance(value, dict):
+            return {name: self.filled(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self.filled(item) for item in value]
+        if not isinstance(value, str):
+            return value
+        if value.startswith("EPOCH"):
+            number, _, less = value[5:].partition("-")
+            broker = self.brokers.get(int(number))
+            return (broker["brokerEpoch"] if broker else 7) - int(less or 0)
+        if value.startswith("TOPIC-"):
+            return self.cluster.ids[value[6:]]
+        if value.startswith("PEPOCH-"):
+            return self.partition_epoch(value[7:])
+        if re.fullmatch(r"DIR\d", value):
+            return self.brokers[1]["logDirs"][int(value[3:]) - 1]
+        return value
+
+    def normal(self, value):
+        if isinstance(value, dict):
+            return {
+                name: "D" if name == "Id" else self.normal(item)
+                for name, item in value.items()
+                if name not in VOLATILE
+            }
+        if isinstance(value, list):
+            return [self.normal(item) for item in value]
+        names = {f"ID-{name}": topic for name, topic in self.cluster.ids.items()}
+        return names.get(value, value)
+
+    def send(self, case):
+        """(what Kafka answered, what kraftd answers)"""
+        if "topic" in case:
+            return case["partitions"], [
+                {name: item for name, item in partition.items() if name != "ErrorCode"}
+                for partition in self.cluster.describe(case["topic"])
+            ]
+        on_controller = case["on"] == "controller"
+        port = self.cluster.leader().controller_port if on_controller else None
+        body = self.filled(case["body"])
+        answer = self.cluster.ask(case["api"], case["version"], body, port)
+        return case["answer"], json.loads(json.dumps(answer, default=str))
+
+
+def as_recorded(cluster, only):
+    with open(os.path.join(DATA, "controller", "partitions.jsonl"), encoding="utf-8") as f:
+        cases = [json.loads(line) for line in f]
+    replay = Replay(cluster)
+    sent, wrong = 0, []
+    for case in cases:
+        if "create" in case:
+            cluster.create(case["create"], case["replicas"], case["configs"])
+            time.sleep(0.5)  # the brokers tell in which directories it lies
+            continue
+        if only and only not in case["case"]:
+            continue
+        want, got = (replay.normal(answer) for answer in replay.send(case))
+        sent += 1
+        if (want == got) == (case["case"] in DIFFERS):
+            wrong.append(
+                f"{case['case']}\n   want {json.dumps(want)[:900]}\n   got  {json.dumps(got)[:900]}"
+            )
+    check(not wrong, "\n".join(wrong))
+    print(f"{sent} requests answered as recorded, {len(DIFFERS)} of them otherwise on purpose")
+
+
+def in_sync(cluster, name, count):
+    return lambda: all(len(p["IsrNodes"]) == count for p in cluster.describe(name))
+
+
+def a_killed_broker(cluster):
+    """Its port refuses: it is out at once, long before its session ends; when it is back and in
+    sync, it leads again by itself."""
+    leader = cluster.leader()
+    victim = next(node for node in cluster.nodes if node is not leader)
+    number = cluster.nodes.index(victim) + 1
+    others = [i for i in (1, 2, 3) if i != number]
+    cluster.create("killed", [[number, *others]] * 20)
+    cluster.wait("all replicas are in sync", in_sync(cluster, "killed", 3), 10)
+    victim.kill()
+    took = cluster.wait(
+        "another one leads", lambda: number not in cluster.leaders("killed", leader), 2
+    )
+    victim.launch()
+    back = cluster.wait(
+        "it leads again", lambda: set(cluster.leaders("killed", leader)) == {number}, 30
+    )
+    print(f"kill -9 of a broker: {took * 1000:.0f} ms to other leaders, {back:.1f} s to lead again")
+
+
+def the_killed_controller(cluster):
+    """The next controller finds out by itself that the last one's broker is gone."""
+    victim = cluster.leader()
+    number = cluster.nodes.index(victim) + 1
+    others = [i for i in (1, 2, 3) if i != number]
+    cluster.create("led", [[number, *others]] * 20)
+    cluster.wait("all replicas are in sync", in_sync(cluster, "led", 3), 10)
+    survivor = next(node for node in cluster.nodes if node is not victim)
+    victim.kill()
+    limit = SESSION_MS / 1000 - 0.2
+    took = cluster.wait(
+        "another one leads", lambda: number not in cluster.leaders("led", survivor), limit
+    )
+    victim.launch()
+    victim.wait_ready()
+    print(f"kill -9 of the active controller: {took * 1000:.0f} ms to other leaders")
+
+
+def a_frozen_broker(cluster):
+    """Silence says nothing: it keeps its session, and is let in again when it goes on."""
+    leader = cluster.leader()
+    victim = next(node for node in cluster.nodes if node is not leader)
+    number = cluster.nodes.index(victim) + 1
+    others = [i for i in (1, 2, 3) if i != number]
+    cluster.create("frozen", [[number, *others]])
+    cluster.wait("all replicas are in sync", in_sync(cluster, "frozen", 3), 10)
+    victim.process.send_signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        while time.monotonic() - began < SESSION_MS / 1000 - 1:
+            check(cluster.leaders("frozen", leader) == [number], "it was fenced too early")
+            time.sleep(0.1)
+        cluster.wait("another one leads", lambda: number not in cluster.leaders("frozen", leader),
+                     3)
+        took = time.monotonic() - began
+    finally:
+        victim.process.send_signal(signal.SIGCONT)
+    cluster.wait("it is in sync again", in_sync(cluster, "frozen", 3), 20)
+    print(f"a frozen broker: {took:.2f} s to other leaders, with a session of {SESSION_MS} ms")
+
+
+def main():
+    args = argparse.ArgumentParser(description="how partitions change")
+    args.add_argument("kraftd")
+    args.add_argument("--case")
+    args = args.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        message_json.write(os.path.join(folder, "spec"))
+        spec = kcodec.Spec(os.path.join(folder, "spec", "messages"))
+        cluster = Partitions(args.kraftd, spec)
+        try:
+            for node in cluster.nodes:
+                node.launch()
+            for node in cluster.nodes:
+                node.wait_ready()
+            as_recorded(cluster, args.case)
+            a_killed_broker(cluster)
+            the_killed_controller(cluster)
+            a_frozen_broker(cluster)
+        finally:
+            codes = [node.stop() for node in cluster.nodes if node.process is not None]
+        check(all(code in (0, 143) for code in codes), f"kraftd ended with {codes}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
