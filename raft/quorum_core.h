@@ -105,6 +105,8 @@ void quorum_core_tick(struct quorum_core *core, int64_t now_ms);
 /* The batches are borrowed. Anything malformed is dropped and counted. */
 void quorum_core_receive(struct quorum_core *core, const struct quorum_message *message,
                          int64_t now_ms);
+/* The process of this leader is known to be gone: no need to wait for a whole election timeout. */
+void quorum_core_leader_gone(struct quorum_core *core, uint64_t raft_id, int64_t now_ms);
 /* All writes up to this one are durable. */
 void quorum_core_persisted(struct quorum_core *core, uint64_t write_id, int64_t now_ms);
 

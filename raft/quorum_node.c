@@ -318,6 +318,14 @@ int64_t quorum_node_next_offset(const struct quorum_node *node)
                       : log_end_offset(node->log);
 }
 
+void quorum_node_peer_gone(struct quorum_node *node, uint64_t raft_id)
+{
+    if (!node_alive(node) || node->observer)
+        return;
+    quorum_core_leader_gone(node->core, raft_id, env_now_ms(node->env));
+    node_schedule(node);
+}
+
 void quorum_node_receive(struct quorum_node *node, const struct quorum_message *message)
 {
     if (!node_alive(node))

@@ -126,7 +126,7 @@ int64_t quorum_node_next_offset(const struct quorum_node *node);
 /* Gives committed batches out again from this offset on, a batch's base that was given out before
  * and is still in the log. */
 void quorum_node_rewind(struct quorum_node *node, int64_t offset);
-
+void quorum_node_peer_gone(struct quorum_node *node, uint64_t raft_id); /* its port refuses */
 /* A message from a peer whose connection proved who it is. */
 void quorum_node_receive(struct quorum_node *node, const struct quorum_message *message);
 

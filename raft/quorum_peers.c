@@ -191,6 +191,8 @@ static void on_down(void *owner, int status, struct str refusal)
     endpoint_format(quorum_link_endpoint(peer->link), where);
     peer->last_status = status;
     peer->failures++;
+    if (status == -ECONNREFUSED && peer->id.raft_id != 0 && !peer->peers->stopping)
+        quorum_node_peer_gone(peer->peers->node, peer->id.raft_id);
     if (!peer_is_connected(peer) && peer->heard_ms > peer->gone_ms)
         peer->gone_ms = env_now_ms(peer->peers->env);
     uint64_t said = status == -EPERM ? str_hash(refusal) : (uint64_t)(int64_t)status;
