@@ -9,12 +9,23 @@ static void restart_later(struct cluster *c, struct server *server)
     event_push(c, &event);
 }
 
+/* Some of the others find that nobody listens at its port; true or not. */
+static void port_refuses(struct cluster *c, const struct server *server)
+{
+    uint64_t gone = quorum_raft_id(server->disk.directory_id);
+    for (int i = 0; i < c->options.servers; i++) {
+        if (c->servers[i].core && &c->servers[i] != server && cluster_random(c, 2))
+            quorum_core_leader_gone(c->servers[i].core, gone, c->now_ms);
+    }
+}
+
 static void crash_one(struct cluster *c, struct server *server)
 {
     if (!server->core)
         return;
     server_crash(c, server);
     restart_later(c, server);
+    port_refuses(c, server);
 }
 
 static void cut_links(struct cluster *c)
@@ -91,7 +102,7 @@ void cluster_heal(struct cluster *c)
 void cluster_fault(struct cluster *c)
 {
     struct server *victim = &c->servers[cluster_random(c, (uint64_t)c->options.servers)];
-    switch (cluster_random(c, c->options.wipe ? 8 : 6)) {
+    switch (cluster_random(c, c->options.wipe ? 9 : 7)) {
     case 0:
         crash_one(c, victim);
         break;
@@ -114,6 +125,9 @@ void cluster_fault(struct cluster *c)
         break;
     case 5:
         cluster_heal(c);
+        break;
+    case 6:
+        port_refuses(c, victim);
         break;
     default:
         wipe(c, victim);

@@ -228,6 +228,34 @@ static void sessions_end(void **state)
     harness_release(&h);
 }
 
+/* A process that is known to be gone needs no session to end; one of before is no news. */
+static void gone_processes_are_fenced_at_once(void **state)
+{
+    struct harness h;
+    harness_init(&h);
+    int64_t first = harness_add_broker(&h, 1, 1, NULL);
+    harness_add_broker(&h, 2, 1, NULL);
+    struct broker_registration_request request = harness_registration(&h, 1, 1, NULL);
+    int64_t epoch;
+    assert_int_equal(register_broker(&h, &request, &epoch), 0);
+    assert_false(harness_heartbeat(&h, 1, false, false).is_fenced);
+    assert_int_equal(harness_create_topic(&h, "t", 4, 2, NULL), 0);
+    assert_false(controller_broker_gone(h.c, h.ctx.now_ms, 1, first));
+    tick(&h);
+    assert_false(broker(&h, 1)->fenced);
+    assert_true(controller_broker_gone(h.c, h.ctx.now_ms, 1, epoch));
+    assert_false(controller_broker_gone(h.c, h.ctx.now_ms, 1, epoch));
+    assert_false(controller_broker_gone(h.c, h.ctx.now_ms, 9, epoch));
+    tick(&h);
+    assert_true(broker(&h, 1)->fenced);
+    assert_false(broker(&h, 2)->fenced);
+    for (int32_t i = 0; i < 4; i++)
+        assert_int_equal(harness_partition(&h, "t", i)->leader, 2);
+    /* It lived after all. */
+    assert_false(harness_heartbeat(&h, 1, false, false).is_fenced);
+    harness_release(&h);
+}
+
 /* A broker may stop only once it leads nothing and the others know it. */
 static void controlled_shutdown_waits_for_the_others(void **state)
 {
@@ -386,6 +414,7 @@ int main(void)
         cmocka_unit_test(clean_restart_of_a_single_node),
         cmocka_unit_test(unclean_restart_of_a_single_node),
         cmocka_unit_test(sessions_end),
+        cmocka_unit_test(gone_processes_are_fenced_at_once),
         cmocka_unit_test(controlled_shutdown_waits_for_the_others),
         cmocka_unit_test(unregistered_brokers_are_gone),
         cmocka_unit_test(cordoned_directories_take_no_replicas),
