@@ -74,11 +74,39 @@ void observer_retry(struct quorum_observer *o, int64_t pause_ms)
     timer_start_in_ms(&o->timer, MAX(pause_ms, 1));
 }
 
-/* Longer with each attempt that led nowhere. */
+/* The configured controllers, then those that the log names. */
+static bool candidate(const struct quorum_observer *o, size_t at, struct endpoint *ret_endpoint)
+{
+    if (at < o->config->bootstrap_count) {
+        *ret_endpoint = o->config->bootstrap[at];
+        return true;
+    }
+    at -= o->config->bootstrap_count;
+    const struct quorum_voters *voters =
+        o->voters_count > 0 ? o->voters[o->voters_count - 1].voters : NULL;
+    if (!voters || at >= (size_t)voters->count || voters->servers[at].listener_count == 0)
+        return false;
+    const struct quorum_listener *listener = &voters->servers[at].listeners[0];
+    snprintf(ret_endpoint->host, sizeof(ret_endpoint->host), "%s", listener->host);
+    ret_endpoint->port = listener->port;
+    return true;
+}
+
+static size_t candidate_count(const struct quorum_observer *o)
+{
+    size_t count = o->config->bootstrap_count;
+    if (o->voters_count > 0)
+        count += (size_t)o->voters[o->voters_count - 1].voters->count;
+    return count;
+}
+
+/* Longer with each round over all of them, the leader in between, that led nowhere: after an
+ * election most of them know the new leader, but not the first one that is asked. */
 static int64_t pause_of(const struct quorum_observer *o)
 {
     int64_t pause_ms = MAX(o->config->retry_backoff_ms, 1);
-    return MIN(pause_ms << MIN(o->attempts, 10U), PAUSE_MAX_MS);
+    size_t rounds = o->attempts / (2 * MAX(candidate_count(o), (size_t)1));
+    return MIN(pause_ms << MIN(rounds, (size_t)10), PAUSE_MAX_MS);
 }
 
 void observer_give_up(struct quorum_observer *o, const char *format, ...)
@@ -107,32 +135,6 @@ static const struct client_handler client_handler = {
     .on_connected = on_connected,
     .on_disconnected = on_disconnected,
 };
-
-/* The configured controllers, then those that the log names. */
-static bool candidate(const struct quorum_observer *o, size_t at, struct endpoint *ret_endpoint)
-{
-    if (at < o->config->bootstrap_count) {
-        *ret_endpoint = o->config->bootstrap[at];
-        return true;
-    }
-    at -= o->config->bootstrap_count;
-    const struct quorum_voters *voters =
-        o->voters_count > 0 ? o->voters[o->voters_count - 1].voters : NULL;
-    if (!voters || at >= (size_t)voters->count || voters->servers[at].listener_count == 0)
-        return false;
-    const struct quorum_listener *listener = &voters->servers[at].listeners[0];
-    snprintf(ret_endpoint->host, sizeof(ret_endpoint->host), "%s", listener->host);
-    ret_endpoint->port = listener->port;
-    return true;
-}
-
-static size_t candidate_count(const struct quorum_observer *o)
-{
-    size_t count = o->config->bootstrap_count;
-    if (o->voters_count > 0)
-        count += (size_t)o->voters[o->voters_count - 1].voters->count;
-    return count;
-}
 
 /* The leader, where we know it; every second time somebody else, who may know better. */
 static bool choose(struct quorum_observer *o)
