@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 
-/* Brokers of one rack that are alike; ids in ascending order, taken from a rotating start. */
+/* Brokers of one rack that are alike, in random order, taken from a rotating start. */
 struct ring {
-    const struct placer_broker *brokers;
+    struct placer_broker *brokers;
     int32_t count, start, taken;
     int64_t round; /* the partition that `taken` counts for */
 };
@@ -41,10 +41,15 @@ static int broker_order(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
-static void ring_draw(struct ring *ring, const struct random_source *random)
+static void ring_shuffle(struct ring *ring, const struct random_source *random)
 {
-    ring->start = ring->count > 0 ? (int32_t)random_below(random, (uint32_t)ring->count) : 0;
-    ring->taken = 0;
+    for (int32_t i = ring->count - 1; i > 0; i--) {
+        int32_t other = (int32_t)random_below(random, (uint32_t)i + 1);
+        struct placer_broker moved = ring->brokers[i];
+        ring->brokers[i] = ring->brokers[other];
+        ring->brokers[other] = moved;
+    }
+    ring->start = ring->taken = 0;
     ring->round = 0;
 }
 
@@ -63,13 +68,20 @@ static int32_t ring_take(struct ring *ring, int64_t round)
     return ring->brokers[(ring->start + ring->taken++) % ring->count].id;
 }
 
-static void draw_all(struct placer *placer)
+/* The racks too: else one rack's leaders would all have their next replica on the same other one.
+ */
+static void shuffle_all(struct placer *placer)
 {
-    placer->first_rack = (int32_t)random_below(placer->random, (uint32_t)placer->rack_count);
     placer->round = 0;
+    for (int32_t i = placer->rack_count - 1; i > 0; i--) {
+        int32_t other = (int32_t)random_below(placer->random, (uint32_t)i + 1);
+        struct rack moved = placer->racks[i];
+        placer->racks[i] = placer->racks[other];
+        placer->racks[other] = moved;
+    }
     for (int32_t i = 0; i < placer->rack_count; i++) {
-        ring_draw(&placer->racks[i].unfenced, placer->random);
-        ring_draw(&placer->racks[i].fenced, placer->random);
+        ring_shuffle(&placer->racks[i].unfenced, placer->random);
+        ring_shuffle(&placer->racks[i].fenced, placer->random);
     }
 }
 
@@ -87,13 +99,13 @@ static void placer_init(struct placer *placer, struct placer_broker *brokers, in
             ring->brokers = &brokers[i];
         placer->unfenced_count += !brokers[i].fenced;
     }
-    draw_all(placer);
+    shuffle_all(placer);
 }
 
 static void place_one(struct placer *placer, int32_t replication_factor, int32_t *replicas)
 {
     if (placer->round == placer->unfenced_count)
-        draw_all(placer);
+        shuffle_all(placer);
     int32_t leader_rack = placer->first_rack, count = 0;
     /* Some rack has an unfenced broker. */
     while ((replicas[0] = ring_take(&placer->racks[leader_rack].unfenced, placer->round)) < 0)

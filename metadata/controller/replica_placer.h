@@ -5,9 +5,9 @@
  *
  * Each partition takes the next rack for its first replica, and the racks after it in turn for the
  * others. Within a rack the brokers are taken in turn, those that are not fenced first, each at
- * most once per partition; the place to start from moves on with each partition. After as many
- * partitions as there are unfenced brokers all starts are drawn anew, because the pattern would
- * repeat. The first replica is always an unfenced one.
+ * most once per partition; the place to start from moves on with each partition. Racks and brokers
+ * are in random order; after as many partitions as there are unfenced brokers they are shuffled
+ * anew, because the pattern would repeat. The first replica is always an unfenced one.
  */
 #ifndef KRAFTD_METADATA_REPLICA_PLACER_H
 #define KRAFTD_METADATA_REPLICA_PLACER_H

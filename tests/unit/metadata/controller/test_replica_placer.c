@@ -98,6 +98,29 @@ static void replicas_spread_over_racks(void **state)
     }
 }
 
+/* Where a rack is lost, its leaders do not all move to the same other one; and the turns of a rack
+ * without a live broker go to all of the others. */
+static void racks_take_turns_in_random_order(void **state)
+{
+    const struct placer_broker brokers[] = {
+        {10, STR("a"), false}, {20, STR("b"), false}, {30, STR("c"), false}, {40, STR("d"), true},
+        {11, STR("a"), false}, {21, STR("b"), false}, {31, STR("c"), false}};
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct placement p;
+        int32_t after[5][5] = {{0}};
+        place(&p, brokers, 7, 240, 2, seed);
+        for (int32_t i = 0; i < 240; i++)
+            after[rack_of(replicas(&p, i)[0])][rack_of(replicas(&p, i)[1])]++;
+        for (int32_t x = 1; x <= 3; x++) {
+            int32_t leaders = count_of(&p, x * 10, true) + count_of(&p, x * 10 + 1, true);
+            assert_in_range(leaders, 60, 100);
+            for (int32_t y = 1; y <= 4; y++)
+                assert_true(x == y ? after[x][y] == 0 : after[x][y] > 5);
+        }
+        arena_release(&p.arena);
+    }
+}
+
 static void uneven_racks_are_used_up(void **state)
 {
     const struct placer_broker brokers[] = {{10, STR("a"), false},
@@ -159,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replicas_are_distinct_and_even),
         cmocka_unit_test(replicas_spread_over_racks),
+        cmocka_unit_test(racks_take_turns_in_random_order),
         cmocka_unit_test(uneven_racks_are_used_up),
         cmocka_unit_test(fenced_brokers_come_last),
         cmocka_unit_test(the_seed_decides),
