@@ -23,6 +23,9 @@ import tempfile
 import time
 import uuid
 
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
 from harness import check
 from test_quorum import Cluster, Member
 
@@ -188,12 +191,38 @@ def majority_lost(kraftd):
         cluster.all_agree()
 
 
+def everywhere(cluster, topic, seconds=30):
+    """All replicas of all partitions are in sync."""
+    client = AdminClient({"bootstrap.servers": cluster.leader().bootstrap, "log_level": 0})
+    deadline = time.monotonic() + seconds
+    while True:
+        partitions = client.list_topics(topic, timeout=10).topics[topic].partitions
+        in_sync = {i: sorted(p.isrs) for i, p in partitions.items()}
+        if partitions and all(ids == [1, 2, 3] for ids in in_sync.values()):
+            return
+        check(time.monotonic() < deadline, f"in sync after {seconds} s: {in_sync}")
+        time.sleep(0.1)
+
+
+def write(cluster, topic, count):
+    failed = []
+    producer = Producer({"bootstrap.servers": cluster.leader().bootstrap, "acks": "all",
+                         "log_level": 0})
+    for i in range(count):
+        producer.produce(topic, str(i), on_delivery=lambda e, m: e and failed.append(str(e)))
+    check(producer.flush(30) == 0 and not failed, f"not written: {failed[:3]}")
+
+
 def damaged_log(kraftd):
-    """One node's metadata log is damaged: it joins again as a new disk, the others serve on. Its
-    newest checkpoint: the same."""
+    """One node's metadata log is damaged: it joins again as a new disk, the others serve on, and
+    its partitions come back. Its newest checkpoint: the same."""
     with cluster_of(kraftd, CHECKPOINTS) as cluster:
         for _ in range(4):
             cluster.commit()
+        client = AdminClient({"bootstrap.servers": cluster.leader().bootstrap, "log_level": 0})
+        client.create_topics([NewTopic("data", 6, 3)])["data"].result()
+        write(cluster, "data", 100)
+        everywhere(cluster, "data")
         leader, (node, _) = leader_and_others(cluster)
         for what in ("log", "checkpoint"):
             time.sleep(1.2)  # the recovery point is written each second
@@ -216,6 +245,8 @@ def damaged_log(kraftd):
             cluster.leader().wait_for(f"node {number(cluster, node)} has caught up: making it a")
             cluster.commit(node)
             cluster.all_agree()
+            write(cluster, "data", 100)
+            everywhere(cluster, "data")
             print(f"damaged {what}: {line[line.index('ERROR'):][:120]} ...")
 
 
