@@ -215,7 +215,7 @@ def write(cluster, topic, count):
 
 def damaged_log(kraftd):
     """One node's metadata log is damaged: it joins again as a new disk, the others serve on, and
-    its partitions come back. Its newest checkpoint: the same."""
+    its partitions come back. Its newest checkpoint, how it voted: the same."""
     with cluster_of(kraftd, CHECKPOINTS) as cluster:
         for _ in range(4):
             cluster.commit()
@@ -224,30 +224,27 @@ def damaged_log(kraftd):
         write(cluster, "data", 100)
         everywhere(cluster, "data")
         leader, (node, _) = leader_and_others(cluster)
-        for what in ("log", "checkpoint"):
+        for turn, what in enumerate((".log", ".checkpoint", "quorum-state")):
             time.sleep(1.2)  # the recovery point is written each second
             old_id = directory_id(node)
             check(node.stop() in (0, 143), "ended badly")
-            files = sorted(name for name in os.listdir(metadata(node)) if name.endswith("." + what)
+            files = sorted(name for name in os.listdir(metadata(node)) if name.endswith(what)
                            and not name.startswith("0" * 20 + "-"))
             check(files, f"no {what} among {os.listdir(metadata(node))}")
-            if what == "checkpoint":
-                for name in files:
-                    damage(metadata(node, name))
-            else:
-                damage(metadata(node, files[-1]), 30)
+            for name in files if what == ".checkpoint" else files[-1:]:
+                damage(metadata(node, name), 30)
             node.launch()
             line = node.wait_for("ERROR .*(damaged|behind its newest whole|no checkpoint of what)")
             node.wait_for("The damaged metadata log is kept as .*-stray")
             node.wait_for("Ready ")
             check(directory_id(node) != old_id, "it has its old directory id")
-            check(len(strays(node)) == (1 if what == "log" else 2), f"strays: {strays(node)}")
+            check(len(strays(node)) == turn + 1, f"strays: {strays(node)}")
             cluster.leader().wait_for(f"node {number(cluster, node)} has caught up: making it a")
             cluster.commit(node)
             cluster.all_agree()
             write(cluster, "data", 100)
             everywhere(cluster, "data")
-            print(f"damaged {what}: {line[line.index('ERROR'):][:120]} ...")
+            print(f"damaged {what.strip(chr(46))}: {line[line.index('ERROR'):][:120]} ...")
 
 
 def damaged_majority(kraftd):
