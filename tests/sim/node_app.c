@@ -39,11 +39,12 @@ static void started(void *ctx, int status)
         app->world->gave_up(app->world->ctx, status);
 }
 
-/* Also where a formation is given up: that takes a stop in order, and a start. */
+/* Also where a formation is given up, or a damaged metadata log is set aside: that takes a stop in
+ * order, and a start. */
 static void on_fatal(void *ctx)
 {
     struct node_app *app = ctx;
-    if (app->node->reset_wanted)
+    if (app->node->reset_wanted || app->node->aside_wanted)
         timer_start_in_ms(&app->stop, 0);
     else
         started(ctx, -EIO);
