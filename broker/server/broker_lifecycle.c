@@ -24,7 +24,6 @@ CONTROLLER_DECIDE(broker_heartbeat)
 struct broker_lifecycle {
     struct node *node;
     enum broker_state state;
-    struct uuid incarnation_id;
     _Atomic int64_t epoch;
     struct timer timer;
     bool asking, ask_again;
@@ -201,7 +200,7 @@ static void send_registration(struct broker_lifecycle *l)
     message_init(&broker_registration_response_desc, &l->registered);
     r->broker_id = node_id(l->node);
     r->cluster_id = node_cluster_id(l->node);
-    r->incarnation_id = l->incarnation_id;
+    r->incarnation_id = node_incarnation_id(l->node);
     r->rack = server_config_text(config_of(l), CONFIG_BROKER_BROKER_RACK);
     r->previous_broker_epoch = node_previous_broker_epoch(l->node);
     r->log_dirs = ARENA_ARRAY(&l->arena, struct uuid, config_of(l)->log_dirs_count);
@@ -255,7 +254,6 @@ struct broker_lifecycle *broker_lifecycle_new(struct node *node)
     struct broker_lifecycle *l = mem_calloc(1, sizeof(*l));
     l->node = node;
     l->epoch = -1;
-    l->incarnation_id = env_random_uuid(node_env(node));
     arena_init(&l->arena, 0);
     timer_init(&l->timer, node_env(node)->loops[0], time_to_ask);
     return l;

@@ -44,6 +44,7 @@ struct node *node_new(struct env *env, const struct server_config *config)
     node->config = config;
     node->state = NODE_NEW;
     node->metrics = broker_metrics_new(env->loop_count);
+    node->incarnation_id = env_random_uuid(env);
     node_checkpoint_init(node);
     return node;
 }

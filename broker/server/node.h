@@ -63,6 +63,8 @@ int32_t node_directory_ids(const struct node *node, struct uuid *ret_ids);
 int64_t node_previous_broker_epoch(const struct node *node);
 /* Kafka's number (enum broker_state of broker_lifecycle.h). Loop 0. */
 int node_broker_state(const struct node *node);
+/* By which the controller tells this process from one that ran before. Any thread. */
+struct uuid node_incarnation_id(const struct node *node);
 /* Of this incarnation's registration; -1 until it is registered. */
 int64_t node_broker_epoch(const struct node *node);
 struct metadata_loop *node_metadata_loop(const struct node *node);

@@ -59,6 +59,7 @@ struct node {
     struct isr_changes *isr_changes;
     struct broker_watch *watch;
     struct listeners *listeners;
+    struct uuid incarnation_id; /* of the broker: drawn at each start */
     struct broker_lifecycle *lifecycle;
     struct node_formation *formation;
     bool reset_wanted; /* a stillborn formation: the disks become blank at the end */

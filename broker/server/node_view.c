@@ -77,6 +77,11 @@ int64_t node_previous_broker_epoch(const struct node *node)
     return epoch;
 }
 
+struct uuid node_incarnation_id(const struct node *node)
+{
+    return node->incarnation_id;
+}
+
 int64_t node_broker_epoch(const struct node *node)
 {
     return node->lifecycle ? broker_lifecycle_epoch(node->lifecycle) : -1;

@@ -59,11 +59,28 @@ static void close_partition(struct shard *shard, struct partition *p, bool clean
     partition_close(p, clean, remove, partition_gone, shard);
 }
 
+/* Whether the image knows this process. Until then it speaks of one that ran before, maybe with
+ * another disk: what that one led, this one must not. */
+static bool is_registered(const struct shard *shard, const struct image *image)
+{
+    const struct broker_image *self = cluster_image_broker(&image->cluster, shard->host.node_id);
+    return self != NULL && uuid_eq(self->incarnation_id, node_incarnation_id(shard->node));
+}
+
+static struct partition_role role_here(const struct shard *shard,
+                                       const struct partition_image *image)
+{
+    struct partition_role role = partition_role_of(image);
+    if (role.leader_id == shard->host.node_id && !shard->registered)
+        role.leader_id = -1;
+    return role;
+}
+
 static void add_partition(struct shard *shard, const struct partition_delta *change,
                           const struct image *image)
 {
     struct topic_ref topic = {.name = topic_name(change->topic), .id = change->topic->id};
-    struct partition_role role = partition_role_of(change->after);
+    struct partition_role role = role_here(shard, change->after);
     struct topic_settings settings;
     topic_settings_resolve(node_config(shard->node), image, topic.name, &settings);
     struct partition_new_args args = {.host = &shard->host,
@@ -92,7 +109,23 @@ static void apply_partition(struct shard *shard, const struct partition_delta *c
     } else if (p != NULL && !hosts) {
         close_partition(shard, p, false, true);
     } else if (p != NULL) {
-        struct partition_role role = partition_role_of(change->after);
+        struct partition_role role = role_here(shard, change->after);
+        partition_apply(p, &role);
+    }
+}
+
+/* What was left to this broker when it registered. */
+static void lead_what_is_left(struct shard *shard, const struct image *image)
+{
+    MAP_FOR_EACH (entry, &shard->partitions) {
+        struct partition *p = entry->value;
+        const struct topic_image *topic =
+            topics_image_find_id(&image->topics, partition_topic_id(p));
+        const struct partition_image *known =
+            topic ? topic_image_partition(topic, partition_index(p)) : NULL;
+        if (known == NULL || known->leader != shard->host.node_id)
+            continue;
+        struct partition_role role = role_here(shard, known);
         partition_apply(p, &role);
     }
 }
@@ -163,9 +196,13 @@ static void receive_image(struct task *task)
     struct shard *shard = message->shard;
     /* Partitions look at the brokers of this image; nobody else runs before this task ends. */
     shard->image = message->image;
+    bool first = !shard->registered && is_registered(shard, message->image);
+    shard->registered = shard->registered || first;
     if (!shard->stopping) {
         for (size_t i = 0; i < message->delta->partitions.count; i++)
             apply_partition(shard, &message->delta->partitions.items[i], message->image);
+        if (first)
+            lead_what_is_left(shard, message->image);
         apply_configs(shard, message->image, message->delta);
         replication_brokers_changed(shard->replication, message->delta);
     }

@@ -41,6 +41,7 @@ struct shard {
     struct record_validator validator;
     struct image_reader reader;
     const struct image *image; /* what this loop sees; never NULL once started */
+    bool registered;           /* the image knows this process, and not only an earlier one */
     struct list requests, free_requests;
     int request_count, free_request_count;
     struct list fetches; /* struct shard_hurry */
