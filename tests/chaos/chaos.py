@@ -77,6 +77,8 @@ def parse(words):
         help="how long the cluster may take to be whole after a fault (90)")
     add("--override", type=pair_of, action="append", default=[], metavar="KEY=VALUE",
         help="into every server.properties")
+    add("--client", type=pair_of, action="append", default=[], metavar="KEY=VALUE",
+        help="into the configuration of librdkafka; its log is kept with the history")
     add("--plan", action="store_true", help="print the first 30 faults of the seed and end")
     options = parser.parse_args(words)
     if not 1 <= options.nodes <= 9:
@@ -144,6 +146,8 @@ class Run:
         os.makedirs(self.folder, exist_ok=True)
         if os.listdir(self.folder):
             raise Failure(f"{self.folder} is not empty: name another --dir")
+        with open(os.path.join(self.folder, disk.OWNER), "w", encoding="ascii") as out:
+            out.write(f"{os.getpid()}\n")
         self.histories = [os.path.join(self.folder, name)
                           for name in ("faults.history", "clients.history")]
         self.origin_ms = monotonic_ms()
@@ -168,6 +172,7 @@ class Run:
             sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
             from harness import free_ports
             self.network = network.Loopback(options.nodes, free_ports)
+        disk.remove_leftovers()
         why = ("not among the faults" if "disk" not in options.faults else
                "not wanted" if options.no_isolation else disk.can_mount(self.folder))
         if why and why != "not among the faults":
@@ -334,17 +339,17 @@ class Run:
             self.load.kill()
         if self.cluster is not None:
             self.cluster.kill()
-        for one in self.disks:
-            if keep and isinstance(one, disk.LoopDisk) and os.path.ismount(one.folder):
-                kept = os.path.join(os.path.dirname(one.folder), "data")
-                shutil.copytree(os.path.join(one.folder, "data"), kept, dirs_exist_ok=True)
-            one.close()
         if self.network is not None:
             self.network.close()
+        for one in self.disks:
+            if keep:
+                one.keep()
+            one.close()
         self.load = self.cluster = self.network = None
         self.disks = []
         if not keep:
             for path in [*self.histories, self.histories[1] + ".log",
+                         os.path.join(self.folder, disk.OWNER),
                          *glob.glob(os.path.join(self.folder, "replicas")),
                          *glob.glob(os.path.join(self.folder, "node-*"))]:
                 if os.path.isdir(path):

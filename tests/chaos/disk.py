@@ -7,6 +7,7 @@ had not been synced is gone. `mount` after `unmount` brings back what had been.
 
 import fcntl
 import os
+import re
 import shutil
 import struct
 
@@ -14,6 +15,7 @@ from common import Failure, run, until
 
 EXT4_SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32)
 WITHOUT_THE_JOURNAL = 2
+OWNER = "pid"  # a file in the folder of a run
 
 
 def can_mount(folder):
@@ -33,6 +35,18 @@ def can_mount(folder):
     finally:
         disk.close()
         shutil.rmtree(os.path.join(folder, "trial"), ignore_errors=True)
+
+
+def remove_leftovers():
+    """Mounts of runs that were killed with SIGKILL, by the pid that stands beside their nodes."""
+    with open("/proc/mounts", encoding="utf-8") as file:
+        places = [line.split()[1] for line in file]
+    for place in places:
+        owner = os.path.join(os.path.dirname(os.path.dirname(place)), OWNER)
+        if re.search(r"/node-\d+/disk$", place) and os.path.exists(owner):
+            with open(owner, encoding="ascii") as file:
+                if not os.path.exists(f"/proc/{file.read().strip()}"):
+                    run("umount", place, ok=False)
 
 
 class LoopDisk:
@@ -97,6 +111,16 @@ class LoopDisk:
         about = os.statvfs(self.folder)
         return about.f_bavail * about.f_frsize >> 20
 
+    def keep(self):
+        """Copies what is on it beside it, for people to look at. Nobody uses it any more."""
+        try:
+            self.unmount()
+            self.mount()
+            shutil.copytree(os.path.join(self.folder, "data"),
+                            os.path.join(os.path.dirname(self.folder), "data"))
+        except (Failure, OSError, shutil.Error) as error:
+            print(f"chaos: not all of {self.folder} could be kept: {str(error)[:200]}")
+
     def close(self):
         if os.path.ismount(self.folder):
             run("umount", self.folder, ok=False)
@@ -125,6 +149,9 @@ class PlainDisk:
     def room_mb(self):
         about = os.statvfs(self.folder)
         return about.f_bavail * about.f_frsize >> 20
+
+    def keep(self):
+        pass
 
     def close(self):
         pass

@@ -16,6 +16,8 @@ class Load:
                  "--origin-ms", str(origin_ms), "--rate", str(options.rate),
                  "--producers", str(options.producers),
                  "--record-bytes", str(options.record_bytes)]
+        for key, value in options.client:
+            words += ["-X", f"{key}={value}"]
         with open(history + ".log", "ab") as log:
             self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                             stderr=log, text=True, preexec_fn=die_with_parent)
