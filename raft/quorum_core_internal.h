@@ -16,6 +16,7 @@
 struct quorum_peer {
     struct quorum_peer_id id;
     uint64_t sent;        /* end of the last batch that went out to it whole in this leadership */
+    uint64_t told;        /* the commit index that it was told when it had all up to there */
     int64_t heard_ms;     /* its last append result in this leadership; INT64_MIN: none */
     uint64_t heard_end;   /* where our log ended then */
     int64_t caught_up_ms; /* when it last had all there was; INT64_MIN: never in this leadership */
@@ -113,7 +114,10 @@ void change_commit(struct quorum_core *core, size_t i);
 
 /* quorum_send.c: what libraft wants to send, translated and queued. */
 void send_message(struct quorum_core *core, const struct raft_message *message);
-/* Tells every follower the commit index without waiting for a heartbeat. */
+/* Tells a follower the commit index without waiting for a heartbeat, once it is known to have the
+ * log: what it is told before it has stored it, it may forget. */
+void tell_commit(struct quorum_core *core, uint64_t raft_id);
+/* The same to every follower. */
 void send_commit(struct quorum_core *core);
 /* The answer to a message of an older term (W1). */
 void send_stale_term(struct quorum_core *core, const struct quorum_peer_id *peer);

@@ -221,6 +221,9 @@ static void receive_append_result(struct quorum_core *core, const struct quorum_
     raft_message.append_entries_result.rejected = result->rejected;
     raft_message.append_entries_result.last_log_index = result->last_index;
     feed(core, &raft_message, &message->peer, NULL, 0);
+    /* It may have stored just now what was committed without it. */
+    if (current && !core->failed && raft_state(&core->raft) == RAFT_LEADER)
+        tell_commit(core, message->peer.raft_id);
 }
 
 /* W11: a server that has nothing might have had something, and voted then. */

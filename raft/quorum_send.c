@@ -130,13 +130,20 @@ static bool join_queued(struct quorum_core *core, const struct quorum_message *m
     return false;
 }
 
+/* With `ride` only as a part of what is on its way to it anyway. */
 static void send_append(struct quorum_core *core, const struct quorum_peer_id *to,
-                        const struct raft_append_entries *args)
+                        const struct raft_append_entries *args, bool ride)
 {
     struct quorum_message message = {.type = QUORUM_APPEND, .peer = *to, .term = args->term};
+    struct quorum_peer *peer = peer_meet(core, to);
+    uint64_t sent = peer->sent;
     message.append.commit_index = args->leader_commit;
-    widen(core, peer_meet(core, to), args->prev_log_index, args->n_entries, &message.append);
-    if (!join_queued(core, &message))
+    widen(core, peer, args->prev_log_index, args->n_entries, &message.append);
+    if (join_queued(core, &message))
+        return;
+    if (ride)
+        peer->sent = sent;
+    else
         action_push(core, QUORUM_SEND)->message = message;
 }
 
@@ -165,7 +172,7 @@ void send_message(struct quorum_core *core, const struct raft_message *args)
     struct quorum_message *message;
     switch (args->type) {
     case RAFT_APPEND_ENTRIES:
-        send_append(core, &to, &args->append_entries);
+        send_append(core, &to, &args->append_entries, false);
         break;
     case RAFT_APPEND_ENTRIES_RESULT:
         send_append_result(core, &to, &args->append_entries_result);
@@ -204,26 +211,32 @@ void send_message(struct quorum_core *core, const struct raft_message *args)
     }
 }
 
+void tell_commit(struct quorum_core *core, uint64_t raft_id)
+{
+    raft_index match, commit = raft_commit_index(&core->raft);
+    if (raft_id == core->self.raft_id || raft_match_index(&core->raft, raft_id, &match) != 0)
+        return;
+    struct quorum_peer_id to = peer_id_of(core, raft_id);
+    uint64_t known = MIN(match, commit), term = match ? quorum_core_term_of(core, match) : 0;
+    struct quorum_peer *peer = peer_meet(core, &to);
+    bool news = known > peer->told;
+    if (term == 0 || (!news && known == commit))
+        return;
+    peer->told = known;
+    struct raft_append_entries heartbeat = {
+        .term = raft_current_term(&core->raft),
+        .prev_log_index = match,
+        .prev_log_term = term,
+        .leader_commit = commit,
+    };
+    send_append(core, &to, &heartbeat, !news);
+}
+
 void send_commit(struct quorum_core *core)
 {
     const struct quorum_voters *voters = quorum_core_voters(core);
-    for (int i = 0; i < voters->count; i++) {
-        uint64_t raft_id = voters->servers[i].raft_id;
-        raft_index match;
-        if (raft_id == core->self.raft_id || raft_match_index(&core->raft, raft_id, &match) != 0)
-            continue;
-        uint64_t term = match ? quorum_core_term_of(core, match) : 0;
-        if (term == 0)
-            continue;
-        struct raft_append_entries heartbeat = {
-            .term = raft_current_term(&core->raft),
-            .prev_log_index = match,
-            .prev_log_term = term,
-            .leader_commit = raft_commit_index(&core->raft),
-        };
-        struct quorum_peer_id to = peer_id_of(core, raft_id);
-        send_append(core, &to, &heartbeat);
-    }
+    for (int i = 0; i < voters->count; i++)
+        tell_commit(core, voters->servers[i].raft_id);
 }
 
 void send_stale_term(struct quorum_core *core, const struct quorum_peer_id *peer)

@@ -197,7 +197,7 @@ static void begin_install(struct quorum_core *core, struct raft_update *update)
 static void forget_progress(struct quorum_core *core)
 {
     for (size_t i = 0; i < core->peer_count; i++) {
-        core->peers[i].sent = 0;
+        core->peers[i].sent = core->peers[i].told = 0;
         core->peers[i].heard_ms = core->peers[i].caught_up_ms = INT64_MIN;
     }
 }

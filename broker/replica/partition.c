@@ -219,6 +219,7 @@ void partition_settle(struct partition *p)
     } else if (leads) {
         leader_state_update(&p->leader, env_now_ms(p->host->env));
         partition_advance(p);
+        partition_let_in(p);
     } else if (flush_is_missed(p)) {
         partition_start_flush(p, false);
     }

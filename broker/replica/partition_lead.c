@@ -161,6 +161,12 @@ struct list *partition_feed_members(struct partition *p)
     return &p->feed_members;
 }
 
+void partition_let_in(struct partition *p)
+{
+    if (partition_leads(p) && !p->leader.proposing && p->role.isr.count < p->role.replicas.count)
+        propose(p, false);
+}
+
 void partition_check_lag(struct partition *p)
 {
     if (!partition_leads(p) || p->role.replicas.count < 2)
@@ -200,4 +206,5 @@ void partition_isr_answered(struct partition *p, int32_t leader_epoch, int32_t p
         return;
     take_isr(p, answer);
     partition_advance(p);
+    partition_let_in(p);
 }

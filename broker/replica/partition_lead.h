@@ -25,6 +25,10 @@ void partition_replica_fetched(struct partition *p, const struct replica_fetch *
 /* Its members in the feeds of followers' sessions. They go when it leads no longer. */
 struct list *partition_feed_members(struct partition *p);
 
+/* Who is not in sync may be let in now, without a fetch that would show it: a broker is there again
+ * or the proposal before it has been settled. */
+void partition_let_in(struct partition *p);
+
 /* Periodic: followers that lag for too long leave the ISR. */
 void partition_check_lag(struct partition *p);
 

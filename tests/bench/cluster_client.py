@@ -84,7 +84,7 @@ class Client:
         return bytes(out)
 
     def metadata(self, topics=None):
-        """{(topic, partition): (leader, isr)} of these topics, or of all."""
+        """{(topic, partition): (leader, replicas, isr)} of these topics, or of all."""
         body = struct.pack(">i", -1 if topics is None else len(topics))
         for topic in topics or ():
             body += struct.pack(">h", len(topic)) + topic.encode()
@@ -102,8 +102,7 @@ class Client:
             reader.take(">b")
             for _ in range(reader.take(">i")):
                 _, index, leader = reader.take(">hii")
-                reader.integers()
-                found[name, index] = leader, reader.integers()
+                found[name, index] = leader, reader.integers(), reader.integers()
         return found
 
     def produce(self, partitions, timeout_ms=10000):

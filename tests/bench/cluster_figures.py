@@ -190,7 +190,7 @@ class Cluster:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             found = self.retry(lambda: self.client().metadata(topics))
-            if found and all(len(isr) == NODES for _, isr in found.values()):
+            if found and all(len(isr) == NODES for _, _, isr in found.values()):
                 return
             time.sleep(0.1)
         raise RuntimeError(f"not all replicas were in sync within {seconds} s")
@@ -252,7 +252,7 @@ def paced(kind, options):
 
 def led_by(cluster, topic, node):
     found = cluster.retry(lambda: cluster.client(but=[node]).metadata([topic]))
-    return {key for key, (leader, _) in found.items() if leader == node.id}
+    return {key for key, (leader, _, _) in found.items() if leader == node.id}
 
 
 def strike(cluster, topic, how, as_controller):
@@ -272,11 +272,19 @@ def strike(cluster, topic, how, as_controller):
     return victim, (first - begin) * 1000, (last - begin) * 1000
 
 
-def balance(cluster, topic):
-    """Waits until all are in sync, and has the preferred replicas lead again."""
-    cluster.wait_in_sync([topic])
-    cluster.retry(lambda: cluster.client().elect_preferred())
-    cluster.write_all(set(cluster.client().metadata([topic])))
+def balance(cluster, topic, seconds=120):
+    """Until all are in sync and the preferred replicas lead again, as every node knows."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            views = [client.metadata([topic]) for client in cluster.clients.values()]
+            if all(view and all(leader == replicas[0] and len(isr) == NODES
+                                for leader, replicas, isr in view.values()) for view in views):
+                cluster.write_all(set(views[0]))
+                return
+            cluster.client().elect_preferred()
+        time.sleep(0.3)
+    raise RuntimeError(f"the preferred replicas did not all lead again within {seconds} s")
 
 
 def failover(kind, options):

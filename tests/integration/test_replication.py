@@ -177,7 +177,8 @@ def test_killed_leader(cluster):
     cluster.produce("copied", 1000)
     cluster.read_all("copied")
     victim.start()
-    cluster.wait_isr("copied", 3)
+    # Not only when the leaders look for those that lag, each 15 s.
+    cluster.wait_isr("copied", 3, seconds=8)
     cluster.read_all("copied")
     cluster.check_equal("copied")
 
