@@ -3,8 +3,10 @@
 #define LOG_MODULE "formation"
 
 #include "common/base/check.h"
+#include "common/base/disk.h"
 #include "common/base/logger.h"
 #include "common/base/mem.h"
+#include "common/base/mutation.h"
 #include "raft/formation_collect.h"
 #include "raft/quorum_link.h"
 
@@ -85,6 +87,9 @@ struct formation_driver *formation_driver_new(const struct formation_driver_conf
     f->listed_hash = hash_listed(config->listed, f->listed_count);
     f->round_timeout_ms = ROUND_TIMEOUT_MS;
     f->retry_ms = RETRY_MS;
+    f->majority_is_enough = MUTATED(config->loop->env->disk, FORMATION_MAJORITY);
+    f->one_collect = MUTATED(config->loop->env->disk, FORMATION_ONE_COLLECT);
+    f->never_reset |= MUTATED(config->loop->env->disk, FORMATION_NO_RESET);
     for (int i = 0; i < f->listed_count; i++) {
         char text[HOST_MAX + 16];
         endpoint_format(&config->listed[i], text);

@@ -25,11 +25,13 @@ static int diff_servers(const struct quorum_voters *from, const struct quorum_vo
 }
 
 /* Servers come in as standbys and leave by removal. */
-static bool is_legal(const struct quorum_voters *from, const struct quorum_voters *to)
+static bool is_legal(struct quorum_core *core, const struct quorum_voters *from,
+                     const struct quorum_voters *to)
 {
     if (quorum_voters_count(to) == 0 || diff_servers(from, to) > 1)
         return false;
-    for (int i = 0; i < to->count; i++) {
+    bool steps = quorum_guard_on(core->config.guards_off, QUORUM_W9_NO_DEMOTION);
+    for (int i = 0; steps && i < to->count; i++) {
         const struct quorum_server *before = quorum_voters_find(from, to->servers[i].raft_id);
         if (!before && to->servers[i].role == QUORUM_VOTER)
             return false;
@@ -79,7 +81,7 @@ static int change_allowed(struct quorum_core *core, const struct quorum_voters *
         raft_transferee(&core->raft) != 0)
         return -EPERM;
     const struct quorum_voters *now = quorum_core_voters(core);
-    if (!is_legal(now, voters))
+    if (!is_legal(core, now, voters))
         return -EINVAL;
     if (core->raft.configuration_uncommitted_index != 0 || core->raft.leader_state.promotee_id != 0)
         return -EAGAIN;

@@ -32,6 +32,7 @@
 #include "common/storage/log_truncate.h"
 #include "common/base/check.h"
 #include "common/base/mem.h"
+#include "common/base/mutation.h"
 #include "common/storage/log_flush.h"
 #include "raft/quorum_opening.h"
 #include "raft/quorum_state.h"
@@ -83,6 +84,11 @@ int quorum_mark_write(struct disk *disk, const char *directory, int64_t offset)
     free(path);
     checkpoint_writer_release(&writer);
     return rv;
+}
+
+static quorum_guards_off guards_off(const struct quorum_opening *o)
+{
+    return o->config->guards_off | MUTATED_GUARDS(o->env->disk);
 }
 
 static int collect_bootstrap(void *ctx, struct bytes batches)
@@ -305,7 +311,8 @@ static int load_state(struct quorum_opening *o)
         return refuse_other_voters(o, &state);
     uint64_t term, vote;
     quorum_state_import(rv == 0 ? &state : NULL, o->last_epoch, o->config->node_id,
-                        o->config->directory_id, quorum_core_voters(o->core), &term, &vote);
+                        o->config->directory_id, quorum_core_voters(o->core), guards_off(o), &term,
+                        &vote);
     quorum_core_load_state(o->core, term, vote);
     return 0;
 }
@@ -359,7 +366,7 @@ static int make_core(struct quorum_opening *o)
         .heartbeat_ms = o->config->heartbeat_ms,
         .install_timeout_ms = 30000,
         .seed = o->seed,
-        .guards_off = o->config->guards_off,
+        .guards_off = guards_off(o),
     };
     o->core = quorum_core_new(&core);
     int rv = load_core(o);

@@ -316,7 +316,9 @@ static void receive_install(struct quorum_core *core, const struct quorum_messag
     bool replaces_commit = install->last_index <= core->commit &&
                            install->last_index > core->snapshot_index &&
                            quorum_core_term_of(core, install->last_index) != install->last_term;
-    if (install->last_index <= QUORUM_INDEX_BOOTSTRAP || install->last_term == 0 ||
+    bool bootstrap =
+        install->last_index <= QUORUM_INDEX_BOOTSTRAP && guard(core, QUORUM_W21_BOOTSTRAP);
+    if (bootstrap || install->last_index == 0 || install->last_term == 0 ||
         install->last_term > message->term || !install->voters || install->voters->count == 0 ||
         replaces_commit) {
         drop_malformed(core);

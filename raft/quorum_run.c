@@ -389,6 +389,10 @@ void run_flush(struct quorum_node *node)
         node->flushing = true;
         node->flush_work = (struct work){.run = flush_run, .done = flush_done, .loop = node->loop};
         work_submit(&node->flush_work, WORK_QUORUM);
+        if (node->flush && MUTATED(node->disk, PERSISTED_BEFORE_FSYNC)) {
+            quorum_core_persisted(node->core, node->flush_write_id, env_now_ms(node->env));
+            node_schedule(node);
+        }
     } else if (wanted && log_is_durable(node)) {
         node->new_mark = -1;
         node->durable_id = node->flush_write_id;

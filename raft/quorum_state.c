@@ -110,10 +110,12 @@ int quorum_state_store(struct disk *disk, const char *path, const struct quorum_
 
 /* The raft id that holds our vote; 0: nobody. */
 static uint64_t vote_of(const struct quorum_state *state, int32_t self_id,
-                        struct uuid self_directory, const struct quorum_voters *voters)
+                        struct uuid self_directory, const struct quorum_voters *voters,
+                        quorum_guards_off guards_off)
 {
+    bool leader_is_vote = quorum_guard_on(guards_off, QUORUM_W16_LEADER_IS_VOTE);
     if (state->voted_id < 0)
-        return state->leader_id >= 0 ? quorum_raft_id(self_directory) : 0;
+        return state->leader_id >= 0 && leader_is_vote ? quorum_raft_id(self_directory) : 0;
     if (!uuid_is_zero(state->voted_directory_id))
         return quorum_raft_id(state->voted_directory_id);
     const struct quorum_server *server = voters && state->voted_id != self_id
@@ -124,7 +126,8 @@ static uint64_t vote_of(const struct quorum_state *state, int32_t self_id,
 
 void quorum_state_import(const struct quorum_state *state, int32_t last_epoch, int32_t self_id,
                          struct uuid self_directory, const struct quorum_voters *voters,
-                         uint64_t *ret_term, uint64_t *ret_voted_raft_id)
+                         quorum_guards_off guards_off, uint64_t *ret_term,
+                         uint64_t *ret_voted_raft_id)
 {
     int32_t epoch = state ? state->leader_epoch : -1;
     if (last_epoch > epoch) {
@@ -134,5 +137,6 @@ void quorum_state_import(const struct quorum_state *state, int32_t last_epoch, i
         return;
     }
     *ret_term = quorum_term_of(epoch);
-    *ret_voted_raft_id = state && epoch >= 0 ? vote_of(state, self_id, self_directory, voters) : 0;
+    *ret_voted_raft_id =
+        state && epoch >= 0 ? vote_of(state, self_id, self_directory, voters, guards_off) : 0;
 }

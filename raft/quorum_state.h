@@ -17,6 +17,7 @@
 
 #include "common/base/disk.h"
 #include "common/base/uuid.h"
+#include "raft/quorum_guard.h"
 #include "raft/quorum_voters.h"
 
 #define QUORUM_STATE_FILE "quorum-state"
@@ -50,6 +51,7 @@ int quorum_state_store(struct disk *disk, const char *path, const struct quorum_
  */
 void quorum_state_import(const struct quorum_state *state, int32_t last_epoch, int32_t self_id,
                          struct uuid self_directory, const struct quorum_voters *voters,
-                         uint64_t *ret_term, uint64_t *ret_voted_raft_id);
+                         quorum_guards_off guards_off, uint64_t *ret_term,
+                         uint64_t *ret_voted_raft_id);
 
 #endif

@@ -12,6 +12,7 @@
 #include "common/base/check.h"
 #include "common/base/logger.h"
 #include "common/base/mem.h"
+#include "common/base/mutation.h"
 #include "metadata/config/server_config.h"
 #include "raft/quorum_serve.h"
 
@@ -378,6 +379,7 @@ static void make_controller(struct metadata_loop *ml)
         .static_config = static_config,
         .static_config_ctx = (void *)(uintptr_t)config,
         .random = {.fill = random_fill, .ctx = node_env(ml->node)},
+        .mutations = MUTATIONS_OF(node_env(ml->node)->disk),
     };
     ml->controller = controller_new(&ml->controller_config, &ml->loader);
 }

@@ -12,6 +12,7 @@
 #define KRAFTD_BASE_MUTATION_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define MUTATION_LIST(X)                                                                           \
     X(ACK_BEFORE_FSYNC, "ack-before-fsync", "the durable end advances when the fsync begins")      \
@@ -19,7 +20,15 @@
     X(FORGET_PRODUCER_SNAPSHOT, "forget-producer-snapshot", "producers start empty at open")       \
     X(RENAME_WITHOUT_DIR_FSYNC, "rename-without-dir-fsync", "a replaced file keeps its old name")  \
     X(VOTE_NOT_DURABLE, "vote-not-durable", "messages leave before term and vote are written")     \
-    X(FETCH_PAST_COMMIT, "fetch-past-commit", "who follows by Fetch gets all that is in the log")
+    X(FETCH_PAST_COMMIT, "fetch-past-commit", "who follows by Fetch gets all that is in the log")  \
+    X(PERSISTED_BEFORE_FSYNC, "persisted-before-fsync",                                            \
+      "a voter acknowledges what it has written")                                                  \
+    X(RETRY_FAILED_FSYNC, "retry-failed-fsync", "a failed fsync is tried again, and believed")     \
+    X(FORMATION_MAJORITY, "formation-majority", "a majority of answers is enough to form")         \
+    X(FORMATION_ONE_COLLECT, "formation-one-collect", "one round of answers is enough to form")    \
+    X(FORMATION_NO_RESET, "formation-no-reset", "a stillborn formation is kept")                   \
+    X(KEEP_RAFT_ID, "keep-raft-id", "a wiped disk comes back with its raft id")                    \
+    X(STALE_BROKER_EPOCH, "stale-broker-epoch", "any epoch of a broker passes for its newest")
 
 enum mutation {
 #define MUTATION_ENUM(id, name, effect) MUTATION_##id,
@@ -30,12 +39,17 @@ enum mutation {
 
 struct mutations {
     bool on[MUTATION_COUNT];
+    uint64_t guards_off; /* of the quorum (raft/quorum_guard.h) */
 };
 
 #ifdef KRAFTD_MUTATIONS
-#define MUTATED(disk, id) ((disk)->mutations != NULL && (disk)->mutations->on[MUTATION_##id])
+#define MUTATED(disk, id)    ((disk)->mutations != NULL && (disk)->mutations->on[MUTATION_##id])
+#define MUTATIONS_OF(disk)   ((disk)->mutations)
+#define MUTATED_GUARDS(disk) ((disk)->mutations != NULL ? (disk)->mutations->guards_off : 0)
 #else
-#define MUTATED(disk, id) false
+#define MUTATED(disk, id)    false
+#define MUTATIONS_OF(disk)   NULL
+#define MUTATED_GUARDS(disk) 0
 #endif
 
 #endif

@@ -220,13 +220,22 @@ struct log_flush *log_flush_begin(struct log *log, bool checkpoint, int64_t now_
     return flush;
 }
 
+/* Once: what a failed fsync did not write may be clean by now, and lost. */
+static int sync_file(struct disk *disk, struct disk_file *file)
+{
+    int rv = disk->ops->fsync(file);
+    for (int i = 0; rv != 0 && i < 100 && MUTATED(disk, RETRY_FAILED_FSYNC); i++)
+        rv = disk->ops->fsync(file);
+    return rv;
+}
+
 static int sync_path(struct disk *disk, const char *path)
 {
     struct disk_file *file;
     int rv = disk_open(disk, path, DISK_WRITE, &file);
     if (rv != 0)
         return rv == -ENOENT ? 0 : rv; /* it was given up meanwhile */
-    rv = disk->ops->fsync(file);
+    rv = sync_file(disk, file);
     disk_file_unref(file);
     return rv;
 }
@@ -255,7 +264,7 @@ void log_flush_run(struct log_flush *flush)
     struct disk *disk = flush->disk;
     /* Oldest data first: a crash in between then leaves no later segment without an earlier one. */
     for (size_t i = flush->file_count; i-- > 0 && flush->rv == 0;)
-        flush->rv = disk->ops->fsync(flush->files[i]);
+        flush->rv = sync_file(disk, flush->files[i]);
     for (size_t i = 0; i < flush->path_count && flush->rv == 0; i++)
         flush->rv = sync_path(disk, flush->paths[i]);
     if (flush->rv == 0 && flush->snapshot_path != NULL)

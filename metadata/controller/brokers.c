@@ -227,7 +227,7 @@ CONTROLLER_API(broker_heartbeat)
     *ret_result = (struct controller_result){0};
     message_init(&broker_heartbeat_response_desc, ret_response);
     const struct broker_image *broker = find(c, request->broker_id);
-    if (!broker || broker->epoch != request->broker_epoch) {
+    if (!has_broker_epoch(controller, broker, request->broker_epoch)) {
         ret_response->error_code = KAFKA_ERROR_STALE_BROKER_EPOCH;
         return;
     }

@@ -28,6 +28,7 @@
 #define CONTROLLER_BATCH_RECORDS 10000
 
 struct controller;
+struct mutations;
 
 struct random_source {
     void (*fill)(void *ctx, void *ret_bytes, size_t len);
@@ -51,6 +52,7 @@ struct controller_config {
     struct str (*static_config)(void *ctx, struct str name);
     void *static_config_ctx;
     struct random_source random;
+    const struct mutations *mutations; /* for tests (common/base/mutation.h); NULL: none */
 };
 
 /* What comes with one call. */

@@ -4,6 +4,7 @@
 #ifndef KRAFTD_METADATA_CONTROLLER_INTERNAL_H
 #define KRAFTD_METADATA_CONTROLLER_INTERNAL_H
 
+#include "common/base/mutation.h"
 #include "common/protocol/kafka_error.h"
 #include "metadata/controller/controller.h"
 #include "metadata/controller/elections.h"
@@ -38,6 +39,13 @@ struct api_error api_error_plain(enum kafka_error code);
 static inline bool api_failed(struct api_error error)
 {
     return error.code != KAFKA_ERROR_NONE;
+}
+
+/* What an earlier life of a broker sent is not its own any more (KIP-380). */
+static inline bool has_broker_epoch(const struct controller *c, const struct broker_image *broker,
+                                    int64_t epoch)
+{
+    return broker && (broker->epoch == epoch || MUTATED(&c->config, STALE_BROKER_EPOCH));
 }
 
 static inline int16_t controller_metadata_version(const struct controller *c)

@@ -11,7 +11,7 @@ CONTROLLER_API(allocate_producer_ids)
     const struct broker_image *broker = cluster_image_broker(&image->cluster, request->broker_id);
     *ret_result = (struct controller_result){0};
     message_init(&allocate_producer_ids_response_desc, ret_response);
-    if (!broker || broker->epoch != request->broker_epoch) {
+    if (!has_broker_epoch(controller, broker, request->broker_epoch)) {
         ret_response->error_code = KAFKA_ERROR_STALE_BROKER_EPOCH;
         return;
     }

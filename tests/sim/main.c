@@ -7,6 +7,7 @@
  */
 #include "common/base/check.h"
 #include "common/base/mem.h"
+#include "raft/quorum_guard.h"
 #include "tests/sim/runner.h"
 
 #include <errno.h>
@@ -44,6 +45,9 @@ static void usage(FILE *to)
 #define MUTATION_LINE(id, name, effect) {name, effect},
         MUTATION_LIST(MUTATION_LINE)
 #undef MUTATION_LINE
+#define GUARD_LINE(id, number, name, effect) {name, effect},
+            QUORUM_GUARD_LIST(GUARD_LINE)
+#undef GUARD_LINE
     };
     for (size_t i = 0; i < ARRAY_LEN(mutations); i++)
         fprintf(to, "                       %-26s %s\n", mutations[i].name, mutations[i].effect);
@@ -92,7 +96,12 @@ static bool parse_mutation(const char *text, struct mutations *mutations)
             return true;
         }
     }
-    return false;
+#define GUARD_OFF(id, number, name, effect)                                                        \
+    if (strcmp(text, name) == 0)                                                                   \
+        mutations->guards_off |= (quorum_guards_off)1 << (number);
+    QUORUM_GUARD_LIST(GUARD_OFF)
+#undef GUARD_OFF
+    return mutations->guards_off != 0;
 }
 
 static bool parse_subject(const char *text, struct runner *runner)

@@ -14,6 +14,7 @@
 
 #include "broker/server/node_internal.h"
 #include "common/base/mem.h"
+#include "common/base/mutation.h"
 #include "metadata/image.h"
 #include "raft/quorum_node_internal.h"
 
@@ -304,7 +305,9 @@ static void wipe(struct cluster_world *w)
     w->wipes++;
     sim_log(w->sim, "nemesis", "wipes the disk of %s", w->members[at].name);
     sim_node_power_cut(w->members[at].app.node);
-    sim_disk_wipe(sim_node_disk(w->members[at].app.node), "/");
+    struct sim_disk *disk = sim_node_disk(w->members[at].app.node);
+    bool keeps_id = MUTATED(sim_disk_base(disk), KEEP_RAFT_ID);
+    sim_disk_wipe(disk, keeps_id ? "/data/__cluster_metadata-0" : "/");
     later(w, 0, 3000, revive);
 }
 

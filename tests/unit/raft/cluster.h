@@ -21,6 +21,7 @@ struct cluster_options {
     quorum_guards_off guards_off;
     bool persisted_before_sync; /* mutation: the disk lies */
     bool vote_after_send;       /* mutation: term and vote become durable later */
+    bool wiped_keeps_id;        /* mutation: a wiped disk has its old directory id */
 };
 
 struct cluster_result {

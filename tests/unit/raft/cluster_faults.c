@@ -86,8 +86,9 @@ static void wipe(struct cluster *c, struct server *server)
         return;
     if (server->core)
         server_crash(c, server);
+    struct uuid before = server->disk.directory_id;
     disk_release(&server->disk);
-    server->disk.directory_id = disk_new_directory(c);
+    server->disk.directory_id = c->options.wiped_keeps_id ? before : disk_new_directory(c);
     c->result->wipes++;
     restart_later(c, server);
 }

@@ -3,6 +3,7 @@
  * that delays and drops, writes that a crash forgets. A cluster counts as elected as soon as a
  * majority of a record's disks is bound to it, up and connected. FORMATION_SEEDS=A-B runs more.
  */
+#include "tests/unit/mutate.h"
 #include "raft/formation.h"
 
 #include "common/base/check.h"
@@ -156,9 +157,9 @@ static void boot_box(struct room *r, int n)
         .listed_hash = 77,
         .round_timeout_ms = ROUND_MS,
         .retry_ms = RETRY_MS,
-        .one_collect = r->one_collect,
-        .majority_is_enough = r->majority_is_enough,
-        .never_reset = r->never_reset,
+        .one_collect = r->one_collect || mutate().on[MUTATION_FORMATION_ONE_COLLECT],
+        .majority_is_enough = r->majority_is_enough || mutate().on[MUTATION_FORMATION_MAJORITY],
+        .never_reset = r->never_reset || mutate().on[MUTATION_FORMATION_NO_RESET],
     };
     b->formation = formation_new(&config, draw_id(r), b->directory_id, &b->durable);
     quorum_voters_unref(self);

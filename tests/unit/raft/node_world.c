@@ -296,6 +296,8 @@ void world_init_in(struct world *w, struct sim *sim, const char *name,
     struct sim_node_config config = {
         .name = name, .loops = 1, .log_level = LOG_ERROR, .boot = boot, .ctx = ctx};
     w->node = sim_node_new(w->sim, &config);
+    w->mutations = mutate();
+    sim_node_set_mutations(w->node, &w->mutations);
 }
 
 void world_release(struct world *w)

@@ -8,6 +8,7 @@
 
 #include "raft/quorum_node.h"
 #include "tests/sim/sim_env.h"
+#include "tests/unit/mutate.h"
 
 #define METADATA_DIR "/data/__cluster_metadata-0"
 #define NUMBERS_MAX  (1 << 16)
@@ -30,6 +31,7 @@ struct world {
     const struct quorum_follow_config *follow; /* then there are no voters to begin with */
     const struct quorum_transport *transport;
     quorum_guards_off guards_off;
+    struct mutations mutations; /* as KRAFTD_MUTATE says */
     /* What was seen. */
     bool acked[NUMBERS_MAX];
     uint64_t next_number; /* never proposed before */

@@ -1,5 +1,6 @@
 /* One core whose peers the test plays; included by the tests that use it. */
 #include "raft/quorum_core_internal.h"
+#include "tests/unit/mutate.h"
 
 /* Not every test needs all of it. */
 #pragma GCC diagnostic ignored "-Wunused-function"
@@ -54,7 +55,7 @@ static void bench_init(struct bench *b, int self, quorum_guards_off guards_off)
         .heartbeat_ms = 100,
         .install_timeout_ms = 30000,
         .seed = 1,
-        .guards_off = guards_off,
+        .guards_off = guards_off | mutate().guards_off,
     };
     b->core = quorum_core_new(&config);
 }

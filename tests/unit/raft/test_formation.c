@@ -166,12 +166,13 @@ static void test_needs_two_collects(void **state)
         struct quorum_voters *own = quorum_voters_new(), *other = quorum_voters_new();
         quorum_voters_add(own, 1, id, QUORUM_VOTER);
         quorum_voters_add(other, 2, before, QUORUM_VOTER);
-        struct formation_config config = {.node_id = 1,
-                                          .self = own,
-                                          .listed_count = 2,
-                                          .round_timeout_ms = ROUND_MS,
-                                          .retry_ms = RETRY_MS,
-                                          .one_collect = collects == 1};
+        struct formation_config config = {
+            .node_id = 1,
+            .self = own,
+            .listed_count = 2,
+            .round_timeout_ms = ROUND_MS,
+            .retry_ms = RETRY_MS,
+            .one_collect = collects == 1 || mutate().on[MUTATION_FORMATION_ONE_COLLECT]};
         struct formation *f = formation_new(&config, id, id, NULL);
         bool writes = false;
         formation_start(f, 0);

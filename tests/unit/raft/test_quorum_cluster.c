@@ -3,6 +3,7 @@
 #include "tests/unit/raft/cluster_disk.c"
 #include "tests/unit/raft/cluster_events.c"
 #include "tests/unit/raft/cluster_faults.c"
+#include "tests/unit/mutate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +13,12 @@
 
 static struct cluster_options options_of(uint64_t seed, int servers)
 {
+    struct mutations mutations = mutate();
     return (struct cluster_options){
+        .guards_off = mutations.guards_off,
+        .persisted_before_sync = mutations.on[MUTATION_PERSISTED_BEFORE_FSYNC],
+        .vote_after_send = mutations.on[MUTATION_VOTE_NOT_DURABLE],
+        .wiped_keeps_id = mutations.on[MUTATION_KEEP_RAFT_ID],
         .seed = seed * 8 + (uint64_t)servers,
         .servers = servers,
         .faulty_ms = 6000,

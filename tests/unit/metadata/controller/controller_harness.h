@@ -12,6 +12,7 @@
 #include "metadata/delta.h"
 #include "metadata/feature.h"
 #include "metadata/snapshot_writer.h"
+#include "tests/unit/mutate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,6 +25,7 @@ struct harness {
     struct image_chain *chain, *follower_chain;
     struct loader loader, follower;
     struct controller_config config;
+    struct mutations mutations;
     struct controller *c;
     struct arena arena;
     struct controller_context ctx;
@@ -124,7 +126,9 @@ static inline void harness_init_empty(struct harness *h)
         .session_timeout_ms = 9000,
         .max_idle_interval_ms = 500,
         .random = {harness_fill, h},
+        .mutations = &h->mutations,
     };
+    h->mutations = mutate();
     h->ctx.now_ms = 100000;
     h->c = controller_new(&h->config, &h->loader);
 }
