@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "raft/formation.h"
 #include "raft/quorum_checkpoint.h"
+#include "raft/quorum_opening.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -333,6 +334,15 @@ int formation_disk_has_data(struct disk *disk, const char *log_path, bool *ret_h
     if (rv == 0 || rv == -ENOENT)
         *ret_has_data = search.found;
     return rv == -ENOENT ? 0 : rv;
+}
+
+int formation_disk_mark(struct disk *disk, const char *log_path)
+{
+    int64_t mark;
+    int rv = disk_make_path(disk, log_path);
+    if (rv == 0)
+        rv = quorum_mark_read(disk, log_path, &mark);
+    return rv == -ENOENT ? quorum_mark_write(disk, log_path, 0) : rv;
 }
 
 int formation_disk_is_dynamic(struct disk *disk, const char *log_path, bool *ret_is_dynamic)

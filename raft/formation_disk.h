@@ -50,6 +50,9 @@ int formation_disk_join(const struct formation_disk_args *args, struct formation
 /* The metadata log holds a batch (whole or not), or a checkpoint beyond the bootstrap one: known
  * before it is opened. */
 int formation_disk_has_data(struct disk *disk, const char *log_path, bool *ret_has_data);
+/* Before a record is written beside a log that there need not be yet: a disk with a record and
+ * without any file of the log counts as one that lost it. */
+int formation_disk_mark(struct disk *disk, const char *log_path);
 /* Its newest whole checkpoint says that the voters stand in the log (kraft.version 1): it is of no
  * static quorum. */
 int formation_disk_is_dynamic(struct disk *disk, const char *log_path, bool *ret_is_dynamic);

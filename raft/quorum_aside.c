@@ -20,13 +20,13 @@ static int forget_formation(struct disk *disk, const char *metadata_path)
     return rv == -ENOENT ? 0 : rv;
 }
 
-static int change_id(struct env *env, const char *metadata_path)
+static int change_id(struct env *env, const char *metadata_path, struct uuid id)
 {
     struct meta_properties meta;
     char *path = mem_printf("%s/" META_PROPERTIES_FILE, metadata_path);
     int rv = meta_properties_read(env->disk, path, &meta);
     if (rv == 0) {
-        meta.directory_id = env_random_uuid(env);
+        meta.directory_id = id;
         rv = meta_properties_write(env->disk, path, &meta, env_wall_ms(env));
     }
     free(path);
@@ -85,17 +85,21 @@ static int move_all(struct disk *disk, const char *from, const char *to)
 int quorum_aside(struct env *env, const char *metadata_path, char **ret_stray)
 {
     struct uuid unique = env_random_uuid(env);
+    struct formation_record record = {.directory_id = env_random_uuid(env)};
     char *log_path = mem_printf("%s/" FORMAT_METADATA_NAME, metadata_path);
     char name[LOG_DIR_NAME_MAX + 1];
     log_dir_name_format(name, STR("__cluster_metadata"), 0, LOG_DIR_STRAY, unique);
     char *stray = mem_printf("%s/%s", metadata_path, name);
     int rv = forget_formation(env->disk, metadata_path);
     if (rv == 0)
-        rv = change_id(env, metadata_path);
+        rv = change_id(env, metadata_path, record.directory_id);
     if (rv == 0)
         rv = write_bootstrap(env, log_path);
     if (rv == 0)
         rv = move_all(env->disk, log_path, stray);
+    /* That it joined, as a blank disk has it: should its log be lost once more. */
+    if (rv == 0)
+        rv = formation_record_store(env->disk, metadata_path, &record);
     free(log_path);
     if (rv == 0)
         *ret_stray = stray;

@@ -84,7 +84,10 @@ struct quorum_node_config {
     /* Where the voters do not name this disk, it follows them; NULL: it waits to be named. */
     const struct quorum_follow_config *follow;
     const struct quorum_transport *transport; /* NULL with one voter */
-    quorum_guards_off guards_off;             /* tests */
+    /* The directory was given files when this disk got its id: without any it has lost what it
+     * acknowledged. */
+    bool had_files;
+    quorum_guards_off guards_off; /* tests */
 };
 
 struct quorum_node;

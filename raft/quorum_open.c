@@ -377,12 +377,41 @@ static int make_core(struct quorum_opening *o)
     return rv == 0 ? start_core(o) : rv;
 }
 
+static int find_any(void *ctx, const char *name)
+{
+    (void)name;
+    *(bool *)ctx = true;
+    return 0;
+}
+
+/* A voter that comes back with nothing would vote as if it never had (W11). */
+static int check_files(struct quorum_opening *o)
+{
+    struct disk *disk = o->env->disk;
+    bool found = false;
+    if (!o->config->had_files || MUTATED(disk, KEEP_RAFT_ID))
+        return 0;
+    int rv = disk->ops->list(disk, o->config->directory, find_any, &found);
+    if (rv != 0)
+        return refuse_disk(o, rv, "list the files");
+    if (found)
+        return 0;
+    return refuse(
+        o, -EBADMSG,
+        "the metadata log in %s is gone: this disk has lost committed metadata. Bring the "
+        "directory back from a copy; a voter of several may instead be started with empty "
+        "log directories",
+        o->config->directory);
+}
+
 static int open_all(struct quorum_opening *o)
 {
     int rv = disk_make_path(o->env->disk, o->config->directory);
     if (rv != 0)
         return refuse_disk(o, rv, "make the directory of the metadata log");
-    rv = open_checkpoints(o);
+    rv = check_files(o);
+    if (rv == 0)
+        rv = open_checkpoints(o);
     if (rv == 0)
         rv = open_log(o);
     if (rv == 0 && o->config->follow)

@@ -200,7 +200,9 @@ static int write_beside(const struct formation_disk_args *args, struct node_disk
                         const struct formation_record *record, bool *ret_wrote)
 {
     const char *path = args->dirs[args->metadata_dir].path;
-    int rv = formation_record_store(args->env->disk, path, record);
+    int rv = formation_disk_mark(args->env->disk, d->metadata_path);
+    if (rv == 0)
+        rv = formation_record_store(args->env->disk, path, record);
     if (rv != 0)
         return fail(d, rv, "%s/" FORMATION_FILE " cannot be written: %s", path, strerror(-rv));
     formation_record_release(&d->record);

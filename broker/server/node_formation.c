@@ -239,9 +239,10 @@ void node_formation_start(struct node *node, void (*formed)(struct node *node, i
         .listed = listed,
         .directory_id = node->disk.metadata_directory_id,
         .record = &record,
-        /* A disk that took the place of another has no record either, and needs none. */
-        .collects =
-            by_hand && !node->disk.is_dynamic && config->voters_count > 1 && config->is_controller,
+        /* A disk that joined, or took the place of another, has a record of its id and needs no
+         * more; and if its log is gone it is not a static quorum that begins. */
+        .collects = by_hand && uuid_is_zero(node->disk.record.directory_id) &&
+                    !node->disk.is_dynamic && config->voters_count > 1 && config->is_controller,
         .request_timeout_ms =
             (int)server_config_integer(config, CONFIG_BROKER_CONTROLLER_QUORUM_REQUEST_TIMEOUT_MS),
         .backoff_ms =

@@ -131,6 +131,7 @@ void node_quorum_start(struct node *node, void (*started)(void *ctx, int status)
         .voters = config->is_alone ? self : node->disk.record.voters,
         .follow = config->is_alone ? NULL : &follow,
         .transport = node->peers ? quorum_peers_transport(node->peers) : NULL,
+        .had_files = config->is_controller && !uuid_is_zero(node->disk.record.directory_id),
     };
     metadata_loop_start(node->metadata, &quorum, started, ctx);
     if (node->peers) {

@@ -13,8 +13,8 @@
 #include "tests/sim/subject.h"
 
 #include "broker/server/node_internal.h"
+#include "common/base/disk.h"
 #include "common/base/mem.h"
-#include "common/base/mutation.h"
 #include "metadata/image.h"
 #include "raft/quorum_node_internal.h"
 
@@ -56,6 +56,7 @@ struct cluster_world {
     struct cluster_load load;
     struct cluster_operator operators;
     int wipes, partitions, outages;
+    bool bold; /* voters are changed whatever else goes on */
     bool ended;
 };
 
@@ -295,6 +296,21 @@ static int whose_disk(struct cluster_world *w)
     return (int)draw(w, w->voters == 1 ? 1 : 0, w->count - 1);
 }
 
+/* Who the disk is outlives it: its log alone is gone. */
+static void wipe_log(struct sim_disk *disk)
+{
+    static const char *const kept[] = {"/data/meta.properties", "/data/kraftd.formation"};
+    char texts[ARRAY_LEN(kept)][8192];
+    ssize_t lens[ARRAY_LEN(kept)];
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+        lens[i] = sim_disk_peek(disk, kept[i], texts[i], sizeof(texts[i]), 0);
+    sim_disk_wipe(disk, "/");
+    (void)disk_make_path(sim_disk_base(disk), "/data");
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+        if (lens[i] >= 0)
+            (void)disk_replace_file(sim_disk_base(disk), kept[i], texts[i], (size_t)lens[i]);
+}
+
 static void wipe(struct cluster_world *w)
 {
     int at = w->operators.out < 0 ? whose_disk(w) : -1;
@@ -306,16 +322,19 @@ static void wipe(struct cluster_world *w)
     sim_log(w->sim, "nemesis", "wipes the disk of %s", w->members[at].name);
     sim_node_power_cut(w->members[at].app.node);
     struct sim_disk *disk = sim_node_disk(w->members[at].app.node);
-    bool keeps_id = MUTATED(sim_disk_base(disk), KEEP_RAFT_ID);
-    sim_disk_wipe(disk, keeps_id ? "/data/__cluster_metadata-0" : "/");
+    if (draw(w, 0, 3) == 0)
+        wipe_log(disk);
+    else
+        sim_disk_wipe(disk, "/");
     later(w, 0, 3000, revive);
 }
 
-/* Who changes the voters does so while all of them are there. */
+/* Who changes the voters does so while all of them are there; or at any time, and the leader has to
+ * refuse what would be too much. */
 static bool may_remove(void *ctx)
 {
     struct cluster_world *w = ctx;
-    return w->voters > 1 && whose_disk(w) >= 0;
+    return w->voters > 1 && (w->bold || whose_disk(w) >= 0);
 }
 
 static bool directory_of(void *ctx, int voter, struct uuid *ret_id)
@@ -370,6 +389,7 @@ static void begin(struct cluster_world *w, const struct mutations *mutations)
                                              .may_remove = may_remove,
                                              .ctx = w};
     memcpy(w->operators.brokers, w->load.nodes, sizeof(w->load.nodes));
+    w->bold = draw(w, 0, 1) == 0;
     if (draw(w, 0, 1) == 0)
         cluster_operator_start(&w->operators);
     else

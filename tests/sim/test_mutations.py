@@ -43,6 +43,7 @@ UNIT = [
     ("formation-no-reset", "raft.test_formation", "test_model"),
     ("formation-majority", "raft.test_formation", "test_model"),
     ("keep-raft-id", "raft.test_quorum_cluster", "test_three"),
+    ("keep-raft-id", "raft.test_quorum_node", "test_a_lost_log_is_refused"),
     ("persisted-before-fsync", "raft.test_quorum_cluster", "test_three"),
     ("stale-broker-epoch", "metadata.controller.test_brokers", "registers_and_is_let_in"),
 ]
@@ -53,6 +54,7 @@ SIMULATED = [
     ("vote-not-durable", "cluster", "1-60"),
     ("fetch-past-commit", "cluster", "1-60"),
     ("formation-majority", "cluster", "1-20"),
+    ("keep-raft-id", "cluster", "1-60"),
     ("retry-failed-fsync", "node", "1-60"),
     ("w1", "cluster", "1-100"),
     ("w8", "cluster", "1-100"),

@@ -264,6 +264,7 @@ void *world_boot(struct env *env, void *ctx)
         .follow = w->follow,
         .transport = w->transport,
         .guards_off = w->guards_off,
+        .had_files = w->had_files,
     };
     config.log.segment_bytes = w->segment_bytes;
     config.log.segment_index_bytes = 4096;

@@ -24,7 +24,7 @@ struct world {
     int64_t snapshot_every_ms; /* 0: never */
     int64_t retention_bytes;
     int32_t segment_bytes;
-    bool without_voters;
+    bool without_voters, had_files;
     struct uuid directory_id;
     int32_t node_id;
     const char *host;                          /* of its listener */
