@@ -213,6 +213,7 @@ struct quorum_opening *opening_new(struct quorum_node *node)
     o->env = node->env;
     o->config = &node->config;
     o->voters_offset = INT64_MAX;
+    o->known_epoch = -1;
     o->wall_ms = env_wall_ms(node->env);
     env_random(node->env, &o->seed, sizeof(o->seed));
     bytebuf_init(&o->bootstrap);

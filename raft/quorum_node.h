@@ -78,16 +78,13 @@ struct quorum_node_config {
     unsigned election_timeout_ms, heartbeat_ms;
     struct log_config log;                 /* metadata.log.segment.bytes and .ms */
     int64_t retention_bytes, retention_ms; /* metadata.max.retention.* */
-    /* Where neither log nor checkpoints name voters (kraft.version 0, a new formation): these; may
-     * be NULL. Copied. */
+    /* Where neither log nor checkpoints name voters (kraft.version 0); may be NULL. Copied. */
     struct quorum_voters *voters;
     /* Where the voters do not name this disk, it follows them; NULL: it waits to be named. */
     const struct quorum_follow_config *follow;
     const struct quorum_transport *transport; /* NULL with one voter */
-    /* The directory was given files when this disk got its id: without any it has lost what it
-     * acknowledged. */
-    bool had_files;
-    quorum_guards_off guards_off; /* tests */
+    bool had_files;                           /* an empty directory has lost what it acknowledged */
+    quorum_guards_off guards_off;             /* tests */
 };
 
 struct quorum_node;

@@ -294,6 +294,20 @@ static int refuse_other_voters(struct quorum_opening *o, const struct quorum_sta
                   o->config->directory, ids);
 }
 
+/* It was in that epoch as an observer, who keeps none, and so has not voted in it. */
+static int store_epoch(struct quorum_opening *o)
+{
+    struct quorum_state state = QUORUM_STATE_INIT;
+    state.leader_epoch = o->known_epoch;
+    char *path = mem_printf("%s/" QUORUM_STATE_FILE, o->config->directory);
+    int rv = quorum_state_store(o->env->disk, path, &state);
+    free(path);
+    if (rv != 0)
+        return refuse_disk(o, rv, "write " QUORUM_STATE_FILE);
+    quorum_core_load_state(o->core, quorum_term_of(o->known_epoch), 0);
+    return 0;
+}
+
 static int load_state(struct quorum_opening *o)
 {
     struct quorum_state state;
@@ -313,6 +327,8 @@ static int load_state(struct quorum_opening *o)
     quorum_state_import(rv == 0 ? &state : NULL, o->last_epoch, o->config->node_id,
                         o->config->directory_id, quorum_core_voters(o->core), guards_off(o), &term,
                         &vote);
+    if (o->known_epoch >= 0 && quorum_term_of(o->known_epoch) > term)
+        return store_epoch(o);
     quorum_core_load_state(o->core, term, vote);
     return 0;
 }

@@ -54,6 +54,7 @@ struct quorum_opening {
     struct quorum_named_voters *named;
     size_t named_count, named_capacity;
     int32_t state_epoch; /* of quorum-state; -1: none */
+    int32_t known_epoch; /* what it followed as an observer until now; -1: it did not */
 };
 
 void kept_push(struct quorum_kept_list *list, const struct quorum_kept *kept);

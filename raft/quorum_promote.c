@@ -62,6 +62,7 @@ void promote_go_on(struct quorum_node *node)
     o->work = (struct work){.run = make_core_run, .done = make_core_done, .loop = node->loop};
     o->log = node->log;
     o->mark = node->mark;
+    o->known_epoch = node->epoch;
     o->has_log_files = true;
     observer_hand_over(node->observer, o);
     node->opening = o;

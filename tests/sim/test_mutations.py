@@ -67,7 +67,8 @@ def run_unit(path, mutation):
     env = dict(os.environ, LSAN_OPTIONS="detect_leaks=0")
     if mutation:
         env["KRAFTD_MUTATE"] = mutation
-    done = subprocess.run([path], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+    done = subprocess.run([path], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=300)
     text = done.stdout.decode(errors="replace")
     return done.returncode, set(re.findall(r"\[  FAILED  \] (\w+)", text))
 
@@ -76,19 +77,22 @@ def check_unit(directory, mutation, test, expected):
     code, failed = run_unit(os.path.join(directory, test), mutation)
     if code != 0 and expected in failed:
         return None
-    return f"{test}: {expected} does not fail (exit code {code}, failed: {', '.join(sorted(failed)) or 'nothing'})"
+    names = ", ".join(sorted(failed)) or "nothing"
+    return f"{test}: {expected} does not fail (exit code {code}, failed: {names})"
 
 
 def check_simulated(sim, mutation, subject, seeds):
     done = subprocess.run(
-        [sim, "--jobs", "1", "--subject", subject, "--seeds", seeds, "--mutate", mutation, "--expect-failure"],
+        [sim, "--jobs", "1", "--subject", subject, "--seeds", seeds, "--mutate", mutation,
+         "--expect-failure"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
     return None if done.returncode == 0 else f"none of the seeds {seeds} of {subject} fails"
 
 
 def main():
     directory, sim, wanted = sys.argv[1], sys.argv[2], sys.argv[3:]
-    checks = [(m, f"{test} {name}", check_unit, (directory, m, test, name)) for m, test, name in UNIT]
+    checks = [(m, f"{test} {name}", check_unit, (directory, m, test, name))
+              for m, test, name in UNIT]
     checks += [(m, f"{subject} {seeds}", check_simulated, (sim, m, subject, seeds))
                for m, subject, seeds in SIMULATED]
     checks = [c for c in checks if not wanted or c[0] in wanted]
@@ -100,7 +104,9 @@ def main():
     for mutation, where, check, args in checks:
         began = time.monotonic()
         problem = check(*args)
-        print(f"{'missed' if problem else 'caught':8}{mutation:26}{where} ({time.monotonic() - began:.1f} s)", flush=True)
+        took = time.monotonic() - began
+        print(f"{'missed' if problem else 'caught':8}{mutation:26}{where} ({took:.1f} s)",
+              flush=True)
         if problem:
             missed.append(f"{mutation}: {problem}")
     print("\n".join(missed) or f"{len(checks)} of {len(checks)} are caught")

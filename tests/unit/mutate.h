@@ -29,4 +29,11 @@ static inline struct mutations mutate(void)
     return mutations;
 }
 
+static inline const struct mutations *mutate_for_good(void)
+{
+    static struct mutations mutations;
+    mutations = mutate();
+    return &mutations;
+}
+
 #endif

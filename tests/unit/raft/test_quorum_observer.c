@@ -1,6 +1,7 @@
 #include "tests/unit/raft/node_world.c"
 #include "tests/unit/raft/leader_app.c"
 
+#include "raft/quorum_node_internal.h"
 #include "raft/quorum_observer_internal.h"
 #include "tests/sim/sim_net.h"
 
@@ -116,6 +117,34 @@ static void test_follows(void **state)
     assert_string_equal(leader.endpoint.host, "leader");
     assert_null(quorum_node_core(p->node));
     assert_false(quorum_node_is_active(p->node));
+    pair_release(&pair);
+}
+
+/* The epoch that it was told of is kept by nobody; its core must not begin before it. */
+static void test_a_member_begins_in_the_epoch_it_knew(void **state)
+{
+    struct pair pair;
+    char text[256] = "";
+    pair_init(&pair, 12);
+    pair.follow.never_votes = false;
+    world_start(&pair.observer);
+    run_ms(&pair, 500);
+    settle(&pair);
+    struct quorum_node *node = observer_of_pair(&pair)->node;
+    assert_null(quorum_node_core(node));
+    node->epoch = 9;
+    struct uuid leader = pair.leader.world.directory_id;
+    struct quorum_message append = {
+        .type = QUORUM_APPEND, .term = 10, .peer = {1, leader, quorum_raft_id(leader)}};
+    quorum_node_receive(node, &append);
+    for (int i = 0; i < 200 && !quorum_node_core(node); i++)
+        run_ms(&pair, 10);
+    assert_non_null(quorum_node_core(node));
+    assert_int_equal(quorum_core_term(quorum_node_core(node)), 10);
+    assert_true(sim_disk_peek(sim_node_disk(pair.observer.node), METADATA_DIR "/quorum-state", text,
+                              sizeof(text) - 1, 0) > 0);
+    if (!strstr(text, "\"leaderId\":-1,\"leaderEpoch\":9,\"votedId\":-1"))
+        fail_msg("it holds %s", text);
     pair_release(&pair);
 }
 
@@ -436,6 +465,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_follows),
+        cmocka_unit_test(test_a_member_begins_in_the_epoch_it_knew),
         cmocka_unit_test(test_comes_back),
         cmocka_unit_test(test_waits_for_a_leader),
         cmocka_unit_test(test_takes_a_checkpoint),

@@ -17,7 +17,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <cmocka.h>
 
 struct harness {
@@ -25,7 +24,6 @@ struct harness {
     struct image_chain *chain, *follower_chain;
     struct loader loader, follower;
     struct controller_config config;
-    struct mutations mutations;
     struct controller *c;
     struct arena arena;
     struct controller_context ctx;
@@ -126,9 +124,8 @@ static inline void harness_init_empty(struct harness *h)
         .session_timeout_ms = 9000,
         .max_idle_interval_ms = 500,
         .random = {harness_fill, h},
-        .mutations = &h->mutations,
+        .mutations = mutate_for_good(),
     };
-    h->mutations = mutate();
     h->ctx.now_ms = 100000;
     h->c = controller_new(&h->config, &h->loader);
 }
