@@ -365,6 +365,11 @@ void nemesis_end(struct nemesis *n)
 
 void nemesis_stopped(struct nemesis *n)
 {
+    /* It stopped by itself, to begin anew: whatever goes wrong meanwhile goes on. */
+    if (!n->busy || n->faults != n->stops) {
+        nemesis_restart(n);
+        return;
+    }
     sim_node_kill(n->node);
     later(n, 0, 1000, start);
 }

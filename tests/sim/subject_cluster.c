@@ -56,7 +56,8 @@ struct cluster_world {
     struct cluster_load load;
     struct cluster_operator operators;
     int wipes, partitions, outages;
-    bool bold; /* voters are changed whatever else goes on */
+    bool bold;      /* voters are changed whatever else goes on */
+    bool disk_lost; /* and may not have been replaced */
     bool ended;
 };
 
@@ -319,6 +320,7 @@ static void wipe(struct cluster_world *w)
         return;
     }
     w->wipes++;
+    w->disk_lost = true;
     sim_log(w->sim, "nemesis", "wipes the disk of %s", w->members[at].name);
     sim_node_power_cut(w->members[at].app.node);
     struct sim_disk *disk = sim_node_disk(w->members[at].app.node);
@@ -330,11 +332,14 @@ static void wipe(struct cluster_world *w)
 }
 
 /* Who changes the voters does so while all of them are there; or at any time, and the leader has to
- * refuse what would be too much. */
+ * refuse what would be too much. But not while a lost disk is to be replaced: of that the leader
+ * hears late. */
 static bool may_remove(void *ctx)
 {
     struct cluster_world *w = ctx;
-    return w->voters > 1 && (w->bold || whose_disk(w) >= 0);
+    bool whole = w->voters > 1 && whose_disk(w) >= 0;
+    w->disk_lost &= !whole;
+    return w->voters > 1 && (whole || (w->bold && !w->disk_lost));
 }
 
 static bool directory_of(void *ctx, int voter, struct uuid *ret_id)
