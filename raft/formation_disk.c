@@ -60,8 +60,12 @@ static int look_at_record(const struct formation_disk_args *args, struct formati
                       "%s/" FORMATION_FILE " is of cluster %s, but " META_PROPERTIES_FILE
                       " says %s",
                       metadata->path, d->record.cluster_id, d->cluster_id);
-    if (metadata->has_meta && !uuid_is_zero(metadata->meta.directory_id) &&
-        !uuid_eq(metadata->meta.directory_id, d->record.directory_id))
+    bool same = !metadata->has_meta || uuid_is_zero(metadata->meta.directory_id) ||
+                uuid_eq(metadata->meta.directory_id, d->record.directory_id);
+    /* Cut short while the log was set aside (quorum_aside.h). */
+    if (!same && !d->record.cluster_id[0])
+        d->record.directory_id = metadata->meta.directory_id;
+    else if (!same)
         return refuse(d, -EBADMSG,
                       "%s/" FORMATION_FILE " is of another disk than " META_PROPERTIES_FILE
                       " beside it: one of them was copied here",

@@ -9,26 +9,28 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* The formation's record names the old id. */
-static int forget_formation(struct disk *disk, const char *metadata_path)
+/* That this disk joined, as a blank one that did has it: of no formation, and no static quorum. */
+static int store_joined(struct disk *disk, const char *metadata_path, struct uuid id)
 {
-    char *path = mem_printf("%s/" FORMATION_FILE, metadata_path);
-    int rv = disk->ops->unlink(disk, path);
-    if (rv == 0)
-        rv = disk->ops->fsync_dir(disk, metadata_path);
-    free(path);
-    return rv == -ENOENT ? 0 : rv;
+    struct formation_record record = {.directory_id = id};
+    return formation_record_store(disk, metadata_path, &record);
 }
 
-static int change_id(struct env *env, const char *metadata_path, struct uuid id)
+static int change_id(struct env *env, const char *metadata_path)
 {
     struct meta_properties meta;
     char *path = mem_printf("%s/" META_PROPERTIES_FILE, metadata_path);
     int rv = meta_properties_read(env->disk, path, &meta);
+    /* Before the id is a new one, and with it: the log may be gone altogether, and without a record
+     * nothing would tell that there was one. */
+    if (rv == 0)
+        rv = store_joined(env->disk, metadata_path, meta.directory_id);
     if (rv == 0) {
-        meta.directory_id = id;
+        meta.directory_id = env_random_uuid(env);
         rv = meta_properties_write(env->disk, path, &meta, env_wall_ms(env));
     }
+    if (rv == 0)
+        rv = store_joined(env->disk, metadata_path, meta.directory_id);
     free(path);
     return rv;
 }
@@ -85,21 +87,15 @@ static int move_all(struct disk *disk, const char *from, const char *to)
 int quorum_aside(struct env *env, const char *metadata_path, char **ret_stray)
 {
     struct uuid unique = env_random_uuid(env);
-    struct formation_record record = {.directory_id = env_random_uuid(env)};
     char *log_path = mem_printf("%s/" FORMAT_METADATA_NAME, metadata_path);
     char name[LOG_DIR_NAME_MAX + 1];
     log_dir_name_format(name, STR("__cluster_metadata"), 0, LOG_DIR_STRAY, unique);
     char *stray = mem_printf("%s/%s", metadata_path, name);
-    int rv = forget_formation(env->disk, metadata_path);
-    if (rv == 0)
-        rv = change_id(env, metadata_path, record.directory_id);
+    int rv = change_id(env, metadata_path);
     if (rv == 0)
         rv = write_bootstrap(env, log_path);
     if (rv == 0)
         rv = move_all(env->disk, log_path, stray);
-    /* That it joined, as a blank disk has it: should its log be lost once more. */
-    if (rv == 0)
-        rv = formation_record_store(env->disk, metadata_path, &record);
     free(log_path);
     if (rv == 0)
         *ret_stray = stray;

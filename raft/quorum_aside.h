@@ -4,8 +4,8 @@
  * files are kept beside as `__cluster_metadata-0.<id>-stray`, its directory gets a new id, and it
  * follows the quorum until the leader replaces the old voter by it (quorum_replace.h).
  *
- * Cut short anywhere, the directory has its new id, and what is left of the log is damaged, or is
- * that of an observer: the next start comes to the same end.
+ * Cut short anywhere, what is left of the log is damaged, gone or that of an observer, and
+ * kraftd.formation says that this disk joined: the next start comes to the same end.
  */
 #ifndef KRAFTD_RAFT_QUORUM_ASIDE_H
 #define KRAFTD_RAFT_QUORUM_ASIDE_H

@@ -43,7 +43,7 @@ UNIT = [
     ("formation-no-reset", "raft.test_formation", "test_model"),
     ("formation-majority", "raft.test_formation", "test_model"),
     ("keep-raft-id", "raft.test_quorum_cluster", "test_three"),
-    ("keep-raft-id", "raft.test_quorum_node", "test_a_lost_log_is_refused"),
+    ("keep-raft-id", "raft.test_quorum_open", "test_a_lost_log_is_refused"),
     ("persisted-before-fsync", "raft.test_quorum_cluster", "test_three"),
     ("stale-broker-epoch", "metadata.controller.test_brokers", "registers_and_is_let_in"),
 ]

@@ -350,7 +350,11 @@ static void test_set_aside(void **state)
         crashed = sim_disk_crashed(e.sim);
         assert_int_equal(rv == 0, !crashed);
         sim_disk_power_cut(e.sim, SIM_CUT_RANDOM);
-        args_of(&e);
+        args = args_of(&e);
+        /* It never looks like a directory of Kafka's that is about to begin. */
+        assert_int_equal(formation_disk_look(&args, &d), 0);
+        assert_false(uuid_is_zero(d.record.directory_id));
+        formation_disk_release(&d);
         assert_true(disk_exists(e.env.disk, segment) || !uuid_eq(e.dirs[0].meta.directory_id, old));
         if (crashed)
             assert_int_equal(quorum_aside(&e.env, "/d1", &stray), 0);

@@ -249,30 +249,6 @@ static void test_state_error_stops_the_node(void **state)
     world_release(&w);
 }
 
-/* A directory that was emptied is no blank disk: with the old id it would vote again. */
-static void test_a_lost_log_is_refused(void **state)
-{
-    struct world w;
-    world_init(&w, 8);
-    w.had_files = true;
-    world_start(&w);
-    assert_false(world_run_until_active(&w));
-    if (!strstr(w.failure, "the metadata log in " METADATA_DIR " is gone"))
-        fail_msg("it says: %s", w.failure);
-    world_stop(&w);
-    world_release(&w);
-
-    world_init(&w, 9);
-    world_start(&w);
-    assert_true(world_run_until_active(&w));
-    world_stop(&w);
-    w.had_files = true;
-    world_start(&w);
-    assert_true(world_run_until_active(&w));
-    world_stop(&w);
-    world_release(&w);
-}
-
 /* Damage that a crash cannot explain: the node does not start, and says what to do. */
 static void test_damage_is_refused(void **state)
 {
@@ -599,7 +575,6 @@ int main(void)
         cmocka_unit_test(test_needs_the_directory_sync),
         cmocka_unit_test(test_disk_errors_stop_the_node),
         cmocka_unit_test(test_state_error_stops_the_node),
-        cmocka_unit_test(test_a_lost_log_is_refused),
         cmocka_unit_test(test_damage_is_refused),
         cmocka_unit_test(test_damage_below_the_mark_is_refused),
         cmocka_unit_test(test_mark_of_a_quiet_log),
