@@ -56,10 +56,7 @@ SIMULATED = [
     ("formation-majority", "cluster", "1-20"),
     ("keep-raft-id", "cluster", "1-60"),
     ("retry-failed-fsync", "node", "1-60"),
-    ("w1", "cluster", "1-100"),
-    ("w8", "cluster", "1-100"),
     ("w15", "cluster", "1-100"),
-    ("barrier", "cluster", "1-100"),
 ]
 
 
