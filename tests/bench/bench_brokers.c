@@ -1,7 +1,8 @@
 /*
  * bench_brokers CONTROLLERS CLUSTER FIRST COUNT: registers COUNT brokers from node id FIRST on with
  * the controllers of a quorum (HOST:PORT,... of their listeners) and sends their heartbeats, each
- * on a connection of its own, until the standard input ends. Says "ready" when none is fenced.
+ * on a connection of its own, until the standard input ends. Says "ready" when none is fenced. All
+ * of them listen at one port, where nothing is answered: a controller looks whether they are there.
  *
  * A line "make NAME TOPICS" on the standard input creates topics of 10 partitions on the first
  * three brokers, the first one leads. "alter CHANGES" has it change the ISR of these partitions in
@@ -18,11 +19,14 @@
 #include "metadata/feature.h"
 #include "tests/bench/controllers.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -37,11 +41,57 @@ struct broker {
     int32_t id;
     int64_t epoch; /* -1: not registered */
     struct uuid incarnation, directory;
+    uint16_t port;
     struct blocking_client *client;
     int controller;
     bool asked, unfenced;
     int64_t due_us;
 };
+
+/* --- the port that they share -------------------------------------------------------------- */
+
+struct port {
+    int fd;
+    uint16_t number;
+};
+
+/* Keeps connections until the other side closes them. */
+static void *hold_connections(void *arg)
+{
+    const struct port *port = arg;
+    struct pollfd *fds = NULL;
+    size_t count = 0, capacity = 0;
+    VEC_PUSH(fds, count, capacity) = (struct pollfd){.fd = port->fd, .events = POLLIN};
+    while (poll(fds, count, -1) >= 0) {
+        for (size_t i = count - 1; i > 0; i--) {
+            char byte;
+            if (fds[i].revents == 0 || recv(fds[i].fd, &byte, 1, 0) > 0)
+                continue;
+            close(fds[i].fd);
+            fds[i] = fds[--count];
+        }
+        int fd = fds[0].revents ? accept(port->fd, NULL, NULL) : -1;
+        if (fd >= 0)
+            VEC_PUSH(fds, count, capacity) = (struct pollfd){.fd = fd, .events = POLLIN};
+    }
+    return NULL;
+}
+
+static void listen_at(struct port *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t len = sizeof(address);
+    pthread_t thread;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    port->fd = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(bind(port->fd, (struct sockaddr *)&address, len) == 0 && listen(port->fd, 1024) == 0);
+    CHECK(getsockname(port->fd, (struct sockaddr *)&address, &len) == 0);
+    port->number = ntohs(address.sin_port);
+    CHECK(pthread_create(&thread, NULL, hold_connections, port) == 0);
+    CHECK(pthread_detach(thread) == 0);
+}
+
+/* --- brokers ------------------------------------------------------------------------------ */
 
 static struct uuid some_uuid(int32_t id, uint64_t salt)
 {
@@ -68,7 +118,7 @@ static int send_registration(struct broker *b, const char *cluster)
     }
     listener.name = STR("PLAINTEXT");
     listener.host = STR("127.0.0.1");
-    listener.port = (uint16_t)(10000 + b->id % 10000);
+    listener.port = b->port;
     request.broker_id = b->id;
     request.cluster_id = str_of(cluster);
     request.incarnation_id = b->incarnation;
@@ -322,6 +372,8 @@ static bool obey(struct controllers *c, const struct broker *brokers, struct led
 
 static void run_brokers(struct controllers *c, const char *cluster, long first, long count)
 {
+    struct port port;
+    listen_at(&port);
     struct broker *brokers = mem_calloc((size_t)count, sizeof(*brokers));
     struct pollfd *fds = mem_calloc((size_t)count + 1, sizeof(*fds));
     struct led led = {0};
@@ -333,6 +385,7 @@ static void run_brokers(struct controllers *c, const char *cluster, long first, 
             .epoch = -1,
             .incarnation = some_uuid(id, (uint64_t)now_us() << 20),
             .directory = some_uuid(id, 1 << 30),
+            .port = port.number,
             .due_us = now_us() + i * 1000,
         };
     }

@@ -152,17 +152,8 @@ static void apply(struct cluster *c, struct server *server, uint64_t index)
     take_snapshot(c, server);
 }
 
-static bool is_outdated(const struct cluster *c, uint64_t term)
-{
-    for (size_t later = (size_t)term + 1; later < ARRAY_LEN(c->leaders); later++) {
-        if (c->leaders[later] != 0)
-            return true;
-    }
-    return false;
-}
-
-/* Whoever leads has all that was ever committed. Who is elected by votes that come late, when there
- * was a leader of a later term, need not have what that one committed: it can commit nothing. */
+/* Whoever leads has all that was ever committed, unless late votes made it leader of a past term.
+ */
 static void check_leader(struct cluster *c, struct server *server, uint64_t term)
 {
     uint64_t raft_id = quorum_core_raft_id(server->core);
@@ -172,8 +163,10 @@ static void check_leader(struct cluster *c, struct server *server, uint64_t term
     if (c->leaders[term] == 0)
         c->result->elections++;
     c->leaders[term] = raft_id;
-    if (is_outdated(c, term))
-        return;
+    for (size_t later = (size_t)term + 1; later < ARRAY_LEN(c->leaders); later++) {
+        if (c->leaders[later] != 0)
+            return;
+    }
     if (quorum_core_last_index(server->core) < c->committed_end)
         cluster_broken(c, "the leader of term %llu lacks committed batches",
                        (unsigned long long)term);
