@@ -45,6 +45,7 @@ struct partition {
     struct work flush_work, deletion_work, warm_work, log_work; /* log_work: open, then close */
     struct timer open_timer;                                    /* to try again */
     int log_work_status;
+    int64_t no_room_until_ms; /* an append found none a moment ago */
     struct {
         bool wanted, restart;
         int64_t end;

@@ -7,6 +7,9 @@
 
 #include <errno.h>
 
+/* How long batches may still be on their way behind one for which the disk had no room. */
+#define NO_ROOM_MS 1000
+
 static int64_t epoch_of(void *ctx, int32_t id, bool *ret_live)
 {
     struct replica_host *host = ctx;
@@ -111,8 +114,15 @@ enum kafka_error partition_append(struct partition *p, struct bytes batches,
         /* A full disk leaves the log whole: it takes records again once there is room. */
         if (log_failed(p->log))
             partition_fail(p, rv);
+        p->no_room_until_ms = env_now_ms(p->host->env) + NO_ROOM_MS;
         return KAFKA_ERROR_KAFKA_STORAGE_ERROR;
     }
+    /* A producer's batches behind the one that found no room are not out of order: they come again
+     * behind it. Told that they are, librdkafka would go on with another epoch, and send a second
+     * time what it got no answer for. */
+    if (appended.info.error == KAFKA_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER &&
+        env_now_ms(p->host->env) < p->no_room_until_ms)
+        return KAFKA_ERROR_KAFKA_STORAGE_ERROR;
     if (appended.info.error != KAFKA_ERROR_NONE) {
         *ret = appended;
         return appended.info.error;

@@ -46,7 +46,7 @@ rd_kafka_conf_t *load_conf(const struct load *load)
         "client.id",
         "kraftd-chaos",
         "socket.timeout.ms",
-        "3000",
+        "4000",
         "socket.keepalive.enable",
         "true",
         "topic.metadata.refresh.interval.ms",

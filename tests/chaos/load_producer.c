@@ -126,8 +126,9 @@ static void producer_open(struct producer *producer)
     set(conf, "acks", "all");
     set(conf, "linger.ms", "5");
     set(conf, "message.timeout.ms", "600000");
-    /* A request that a cut-off node holds must not keep the partition from its new leader. */
-    set(conf, "request.timeout.ms", "3000");
+    /* A request that a cut-off node holds must not keep the partition from its new leader for long;
+     * one that waits for a follower to leave the in-sync replicas should not time out. */
+    set(conf, "request.timeout.ms", "4000");
     set(conf, "compression.type", codec);
     rd_kafka_conf_set_opaque(conf, producer);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
