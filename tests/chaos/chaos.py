@@ -356,6 +356,8 @@ class Run:
                     shutil.rmtree(path, ignore_errors=True)
                 elif os.path.exists(path):
                     os.unlink(path)
+            if not os.listdir(self.folder):
+                os.rmdir(self.folder)
 
 
 def interrupt(number, _frame):
@@ -391,7 +393,8 @@ def main():
         return 2
     except Interrupted as interrupted:
         print(f"\nchaos: ended by {interrupted}; removing everything", file=sys.stderr)
-        this.close(keep=options.keep)
+        if this is not None:
+            this.close(keep=options.keep)
         return 130
     except BaseException:
         if this is not None:
