@@ -186,9 +186,9 @@ class Node:
             return False
 
     def log_bytes(self, topics):
-        """What its disk holds of these topics."""
-        names = [name for topic in topics
-                 for name in glob.glob(os.path.join(self.data, f"{topic}-*", "*.log"))]
+        """What its disk holds of these topics; not what waits to be deleted or is astray."""
+        names = [name for topic, partitions in topics.items() for index in range(partitions)
+                 for name in glob.glob(os.path.join(self.data, f"{topic}-{index}", "*.log"))]
         total = 0
         for name in names:
             try:
