@@ -83,7 +83,7 @@ auto.create.topics.enable=false
             self.process = subprocess.Popen(command, stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, start_new_session=True)
 
-    def wait_ready(self, seconds=120):
+    def wait_ready(self, seconds=240):
         pattern = rb"Kafka Server started" if self.kind.home else rb" INFO Ready "
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -126,6 +126,7 @@ class Cluster:
         try:
             for node in self.nodes:
                 node.prepare()
+            for node in self.nodes:
                 node.start()
             for node in self.nodes:
                 node.wait_ready()
