@@ -204,9 +204,22 @@ void partition_set_config(struct partition *p, const struct log_config *config, 
         partition_advance(p);
 }
 
+/* Where the log lies is known here only; the controller elects by it when a disk fails. */
+static void tell_directory(struct partition *p)
+{
+    struct uuid here = p->log_directory;
+    if (uuid_is_zero(here) || uuid_eq(here, p->role.directory))
+        p->told_directory = UUID_ZERO;
+    else if (!uuid_eq(here, p->told_directory)) {
+        p->told_directory = here;
+        p->host->tell_directory(p->host, p, here);
+    }
+}
+
 /* What the role asks of a log that is there. */
 void partition_settle(struct partition *p)
 {
+    tell_directory(p);
     bool leads = p->role.leader_id == p->host->node_id;
     if (p->led_epoch >= 0 && (!leads || p->led_epoch != p->role.leader_epoch)) {
         p->led_epoch = -1;

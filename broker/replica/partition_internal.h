@@ -50,9 +50,10 @@ struct partition {
         bool wanted, restart;
         int64_t end;
     } cut;
-    struct log_config open_config; /* the worker's, while it opens */
-    int32_t open_epoch;            /* likewise: led by this node; -1: it does not lead */
-    struct log *opened_log;        /* what it opened */
+    struct log_wanted wanted;   /* the worker's, while it opens */
+    struct log *opened_log;     /* what it opened, */
+    struct uuid log_directory;  /* and where that lies; zero: unknown */
+    struct uuid told_directory; /* what the controller was told; zero: nothing */
     bool log_work_running;
 
     bool close_clean, close_remove;

@@ -22,9 +22,8 @@ static void partition_free(struct partition *p)
 static void open_run(struct work *work)
 {
     struct partition *p = CONTAINER_OF(work, struct partition, log_work);
-    p->log_work_status =
-        p->host->open_log(p->host->owner, p->host->files, p->topic, p->topic_id, p->index,
-                          p->open_epoch, &p->open_config, &p->opened_log);
+    p->log_work_status = p->host->open_log(p->host->owner, p->host->files, &p->wanted,
+                                           &p->opened_log, &p->log_directory);
 }
 
 static void open_done(struct work *work);
@@ -32,8 +31,13 @@ static void open_done(struct work *work);
 static void open_log(struct timer *timer)
 {
     struct partition *p = CONTAINER_OF(timer, struct partition, open_timer);
-    p->open_config = p->config;
-    p->open_epoch = p->role.leader_id == p->host->node_id ? p->role.leader_epoch : -1;
+    bool leads = p->role.leader_id == p->host->node_id;
+    p->wanted = (struct log_wanted){.topic = p->topic,
+                                    .topic_id = p->topic_id,
+                                    .index = p->index,
+                                    .leader_epoch = leads ? p->role.leader_epoch : -1,
+                                    .config = p->config,
+                                    .directory = p->role.directory};
     p->log_work_running = true;
     p->log_work = (struct work){.run = open_run, .done = open_done, .loop = p->host->loop};
     work_submit(&p->log_work, WORK_DISK);

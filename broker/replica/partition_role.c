@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-struct partition_role partition_role_of(const struct partition_image *image)
+struct partition_role partition_role_of(const struct partition_image *image, int32_t node_id)
 {
     return (struct partition_role){
         .leader_id = image->leader,
@@ -13,6 +13,7 @@ struct partition_role partition_role_of(const struct partition_image *image)
         .recovery_state = image->recovery_state,
         .replicas = partition_replicas(image),
         .isr = partition_isr(image),
+        .directory = partition_directory_of(image, node_id),
     };
 }
 

@@ -13,10 +13,11 @@ struct partition_role {
     int32_t partition_epoch;
     int8_t recovery_state; /* enum leader_recovery_state */
     struct node_list replicas, isr;
+    struct uuid directory; /* where the replica here lies, or a reserved id (KIP-858) */
 };
 
 /* Borrows the image's lists. */
-struct partition_role partition_role_of(const struct partition_image *image);
+struct partition_role partition_role_of(const struct partition_image *image, int32_t node_id);
 /* Makes `kept` an owned copy of `from`, which may borrow from `kept` itself. Starts from zero. */
 void partition_role_set(struct partition_role *kept, const struct partition_role *from);
 void partition_role_release(struct partition_role *kept);

@@ -7,14 +7,25 @@
 
 #include "common/base/env.h"
 #include "common/base/str.h"
+#include "common/base/uuid.h"
+#include "common/storage/log_config.h"
 
 struct file_cache;
 struct isr_proposal;
 struct log;
-struct log_config;
 struct log_recovery;
 struct metric;
 struct partition;
+
+/* The log that a partition needs. */
+struct log_wanted {
+    struct str topic;
+    struct uuid topic_id;
+    int32_t index;
+    int32_t leader_epoch; /* which this node leads; -1: it does not lead */
+    struct log_config config;
+    struct uuid directory; /* as partition_role.directory */
+};
 
 struct replica_host {
     struct env *env;
@@ -23,11 +34,10 @@ struct replica_host {
     struct file_cache *files;
     struct metric *flush_times; /* NULL: not measured */
     void *owner;
-    /* On a worker: opens or creates the log of a partition, which this node leads in leader_epoch
-     * (-1: does not lead). 0, or an errno: the partition is offline. */
-    int (*open_log)(void *owner, struct file_cache *files, struct str topic, struct uuid topic_id,
-                    int32_t index, int32_t leader_epoch, const struct log_config *config,
-                    struct log **ret_log);
+    /* On a worker: opens or creates the log of a partition, in `directory` where it is new.
+     * ret_directory: where it lies. 0, or an errno: the partition is offline. */
+    int (*open_log)(void *owner, struct file_cache *files, const struct log_wanted *wanted,
+                    struct log **ret_log, struct uuid *ret_directory);
     /* On a worker: closes the log; with `remove` renames its directory away for deletion. */
     int (*close_log)(void *owner, struct log *log, bool clean, bool remove);
     /* On the loop: the partition's log failed with this errno; its directory goes offline. */
@@ -50,6 +60,8 @@ struct replica_host {
     /* The controller is to be asked; the answer goes to partition_isr_answered. */
     void (*propose_isr)(struct replica_host *host, struct partition *p,
                         const struct isr_proposal *proposal);
+    /* The controller is to be told that its replica lies there. */
+    void (*tell_directory)(struct replica_host *host, struct partition *p, struct uuid directory);
 };
 
 #endif

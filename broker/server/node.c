@@ -7,6 +7,7 @@
 #include "broker/server/broker_watch.h"
 #include "broker/server/controller_channel.h"
 #include "broker/server/controller_lifecycle.h"
+#include "broker/server/directory_assignments.h"
 #include "broker/server/isr_changes.h"
 #include "broker/server/listeners.h"
 #include "broker/server/log_metrics.h"
@@ -63,6 +64,7 @@ void node_free(struct node *node)
         free(node->shards[i].host.files);
     }
     isr_changes_free(node->isr_changes);
+    directory_assignments_free(node->directory_assignments);
     free(node->shards);
     free(node->shard_stops);
     controller_channel_free(node->channel);
@@ -108,6 +110,7 @@ static void make_shards(struct node *node)
     node->channel = controller_channel_new(node);
     node->isr_changes = isr_changes_new(node);
     node->watch = broker_watch_new(node);
+    node->directory_assignments = directory_assignments_new(node);
     node->shards = mem_calloc((size_t)node->env->loop_count, sizeof(struct shard));
     for (int i = 0; i < node->env->loop_count; i++) {
         struct shard *shard = &node->shards[i];
@@ -330,6 +333,7 @@ static void listeners_drained(void *ctx)
 {
     struct node *node = ctx;
     isr_changes_stop(node->isr_changes);
+    directory_assignments_stop(node->directory_assignments);
     node->stopping_shards = node->env->loop_count;
     for (int i = 0; i < node->env->loop_count; i++) {
         node->shard_stops[i] =

@@ -16,6 +16,7 @@
 
 struct broker_metrics;
 struct controller_channel;
+struct directory_assignments;
 struct isr_changes;
 struct log_manager;
 struct metadata_loop;
@@ -72,6 +73,7 @@ struct metadata_loop *node_metadata_loop(const struct node *node);
 struct broker_watch *node_broker_watch(const struct node *node);
 struct controller_channel *node_controller_channel(const struct node *node);
 struct isr_changes *node_isr_changes(const struct node *node);
+struct directory_assignments *node_directory_assignments(const struct node *node);
 /* NULL where this node is no controller, and at the end. Loop 0. */
 struct quorum_membership *node_membership(const struct node *node);
 struct shard *node_shard(const struct node *node, int index);

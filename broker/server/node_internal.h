@@ -19,6 +19,7 @@ struct node_repair;
 struct quorum_peers;
 struct controller_channel;
 struct controller_lifecycle;
+struct directory_assignments;
 struct isr_changes;
 struct broker_watch;
 struct listeners;
@@ -58,6 +59,7 @@ struct node {
     struct controller_channel *channel;
     struct isr_changes *isr_changes;
     struct broker_watch *watch;
+    struct directory_assignments *directory_assignments;
     struct listeners *listeners;
     struct uuid incarnation_id; /* of the broker: drawn at each start */
     struct broker_lifecycle *lifecycle;

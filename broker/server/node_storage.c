@@ -14,21 +14,23 @@
 /* Open files of cold segments and indexes that one loop keeps. */
 #define OPEN_FILES_PER_LOOP 4096
 
-static int open_log(void *owner, struct file_cache *files, struct str topic, struct uuid topic_id,
-                    int32_t index, int32_t leader_epoch, const struct log_config *config,
-                    struct log **ret_log)
+static int open_log(void *owner, struct file_cache *files, const struct log_wanted *wanted,
+                    struct log **ret_log, struct uuid *ret_directory)
 {
     struct node *node = owner;
+    struct str topic = wanted->topic;
+    int32_t index = wanted->index;
     struct uuid unique = env_random_uuid(node->env);
     uint64_t seed;
     memcpy(&seed, unique.b + 8, sizeof(seed));
     struct log_manager_log_args args = {.files = files,
                                         .topic = topic,
                                         .partition = index,
-                                        .topic_id = topic_id,
-                                        .config = config,
-                                        .leads = leader_epoch >= 0,
-                                        .leader_epoch = leader_epoch,
+                                        .topic_id = wanted->topic_id,
+                                        .directory_id = wanted->directory,
+                                        .config = &wanted->config,
+                                        .leads = wanted->leader_epoch >= 0,
+                                        .leader_epoch = wanted->leader_epoch,
                                         .unique = unique,
                                         .seed = seed,
                                         .now_ms = env_wall_ms(node->env)};
@@ -43,6 +45,11 @@ static int open_log(void *owner, struct file_cache *files, struct str topic, str
             "Recovery cut %lld bytes off the end of %.*s-%d, which ends at offset=%lld now (%s)",
             (long long)recovery.cut_bytes, STR_FMT(topic), index, (long long)recovery.cut_offset,
             recovery.damage ? recovery.damage : "torn tail");
+    if (rv == 0) {
+        const struct log_dir *dir =
+            log_manager_dir(node->disk.logs, log_manager_dir_of(node->disk.logs, *ret_log));
+        *ret_directory = dir->has_meta ? dir->meta.directory_id : UUID_ZERO;
+    }
     return rv;
 }
 

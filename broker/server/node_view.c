@@ -92,6 +92,11 @@ struct isr_changes *node_isr_changes(const struct node *node)
     return node->isr_changes;
 }
 
+struct directory_assignments *node_directory_assignments(const struct node *node)
+{
+    return node->directory_assignments;
+}
+
 struct metadata_loop *node_metadata_loop(const struct node *node)
 {
     return node->metadata;

@@ -1,6 +1,7 @@
 #include "broker/server/replication.h"
 
 #include "broker/replica/partition_lead.h"
+#include "broker/server/directory_assignments.h"
 #include "broker/server/isr_changes.h"
 #include "broker/server/node.h"
 #include "broker/server/replica_fetcher.h"
@@ -172,6 +173,12 @@ static void propose_isr(struct replica_host *host, struct partition *p,
     isr_changes_propose(node_isr_changes(shard->node), shard, p, proposal);
 }
 
+static void tell_directory(struct replica_host *host, struct partition *p, struct uuid directory)
+{
+    struct shard *shard = shard_of_host(host);
+    directory_assignments_add(node_directory_assignments(shard->node), p, directory);
+}
+
 void replication_fill_host(struct shard *shard)
 {
     struct replica_host *host = &shard->host;
@@ -181,6 +188,7 @@ void replication_fill_host(struct shard *shard)
     host->follow = follow;
     host->unfollow = unfollow;
     host->propose_isr = propose_isr;
+    host->tell_directory = tell_directory;
 }
 
 static bool is_live(const struct broker_image *broker)

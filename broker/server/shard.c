@@ -70,7 +70,7 @@ static bool is_registered(const struct shard *shard, const struct image *image)
 static struct partition_role role_here(const struct shard *shard,
                                        const struct partition_image *image)
 {
-    struct partition_role role = partition_role_of(image);
+    struct partition_role role = partition_role_of(image, shard->host.node_id);
     if (role.leader_id == shard->host.node_id && !shard->registered)
         role.leader_id = -1;
     return role;

@@ -48,7 +48,9 @@ struct log_manager_log_args {
     struct str topic;
     int32_t partition;
     struct uuid topic_id;
-    struct uuid directory_id; /* where a new one goes; zero: where the fewest are */
+    /* Where a new one goes; a reserved id, or one that is gone: where the fewest are. While some
+     * directory is offline, one that is not found may be there: -EIO. */
+    struct uuid directory_id;
     const struct log_config *config;
     bool leads; /* in leader_epoch, from the start of a new log on */
     int32_t leader_epoch;

@@ -32,12 +32,21 @@ int log_manager_rename(struct log_manager *m, const struct managed_log *managed,
     return rv;
 }
 
-/* The directory that was asked for, or the one with the fewest partitions; of several the first. */
+/* The ids of KIP-858 that name no directory: one of the first hundred. */
+static bool names_directory(struct uuid id)
+{
+    static const uint8_t zeros[15];
+    return memcmp(id.b, zeros, sizeof(zeros)) != 0 || id.b[15] >= 100;
+}
+
+/* The directory that was asked for, or the one with the fewest partitions; of several the first.
+ * One that is not here may be the one that is offline: the log in it is not lost yet. */
 static int choose_dir(const struct log_manager *m, struct uuid directory_id, size_t *ret_dir)
 {
-    bool found = false;
+    bool found = false, offline = false;
     for (size_t i = 0; i < m->dir_count; i++) {
         const struct log_dir *dir = m->dirs[i];
+        offline |= dir->status != 0;
         if (dir->status != 0)
             continue;
         if (!uuid_is_zero(directory_id) && dir->has_meta &&
@@ -49,7 +58,7 @@ static int choose_dir(const struct log_manager *m, struct uuid directory_id, siz
             *ret_dir = i;
         found = true;
     }
-    return found ? 0 : -EIO;
+    return found && !(offline && names_directory(directory_id)) ? 0 : -EIO;
 }
 
 /* Of several directories the one of this topic stands in the table from now on. */

@@ -6,7 +6,7 @@ usage: test_replication.py KRAFTD
 One cluster lives through it all: records are written with acks=all and read back while a leader is
 killed; its replica catches up when it is back; a frozen follower leaves the in-sync replicas and
 joins them again; a leader that took records nobody else has cuts them off when it comes back as a
-follower. At the end of each part the replicas of every partition are equal byte for byte.
+follower; a disk is missing at a start. At the end of each part the replicas of every partition are equal byte for byte.
 """
 
 import argparse
@@ -32,8 +32,12 @@ class Replicated(Cluster):
     def __init__(self, kraftd):
         super().__init__(kraftd)
         for node in self.nodes:
-            with open(node.properties, "a", encoding="utf-8") as f:
+            with open(node.properties, encoding="utf-8") as f:
+                lines = [line for line in f if not line.startswith("log.dirs=")]
+            with open(node.properties, "w", encoding="utf-8") as f:
+                f.writelines(lines)
                 f.write(f"replica.lag.time.max.ms={LAG_MS}\nbroker.session.timeout.ms=6000\n")
+                f.write(f"log.dirs={node.data},{node.data}2\nmetadata.log.dir={node.data}\n")
         self.written = {}
 
     def bootstrap(self):
@@ -125,7 +129,7 @@ class Replicated(Cluster):
         check(not lost, f"{topic}: {len(lost)} of {len(self.written[topic])} are lost: {lost[:5]}")
 
     def bytes_of(self, node, topic, partition):
-        files = sorted(glob.glob(os.path.join(node.data, f"{topic}-{partition}", "*.log")))
+        files = sorted(glob.glob(os.path.join(node.data + "*", f"{topic}-{partition}", "*.log")))
         content = b""
         for path in files:
             with open(path, "rb") as f:
@@ -229,6 +233,40 @@ def test_diverged(cluster):
     check("to agree with its leader" in old.log(100000), "nothing was cut")
 
 
+def test_lost_directory(cluster):
+    """What lay on a disk that cannot be opened is not made anew, empty, on another."""
+    cluster.wait_isr("copied", 3)
+    node = next(n for n in cluster.nodes if n is not cluster.leader())
+    lost = [i for i in range(PARTITIONS) if os.path.isdir(f"{node.data}2/copied-{i}")]
+    check(lost, "the second directory has no partition")
+    node.stop()
+    os.rename(f"{node.data}2", f"{node.data}2-away")
+    with open(f"{node.data}2", "w", encoding="utf-8"):
+        pass
+    node.start()
+    cluster.produce("copied", 400)
+    me = cluster.nodes.index(node) + 1
+    deadline = time.monotonic() + 20
+    while True:
+        found = cluster.partitions("copied")
+        if all((me in p.isrs) == (i not in lost) for i, p in found.items()):
+            break
+        check(time.monotonic() < deadline,
+              f"ISRs {[p.isrs for p in found.values()]}, {lost} lost on {me}")
+        time.sleep(0.05)
+    check(not [i for i in lost if os.path.isdir(f"{node.data}/copied-{i}")], "made anew")
+    node.stop()
+    os.remove(f"{node.data}2")
+    os.rename(f"{node.data}2-away", f"{node.data}2")
+    node.start()
+    cluster.wait_isr("copied", 3)
+    cluster.read_all("copied")
+    cluster.check_equal("copied")
+
+
+PARTS = (test_copies, test_killed_leader, test_frozen_follower, test_diverged, test_lost_directory)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("kraftd")
@@ -240,7 +278,7 @@ def main():
             node.launch()
         for node in cluster.nodes:
             node.wait_ready(30)
-        for part in (test_copies, test_killed_leader, test_frozen_follower, test_diverged):
+        for part in PARTS:
             if args.only and part.__name__ not in args.only:
                 continue
             begin = time.monotonic()
