@@ -20,6 +20,8 @@
 
 #include <stdlib.h>
 
+#define RACK_AWARE_SELECTOR "org.apache.kafka.common.replica.RackAwareReplicaSelector"
+
 enum fetch_phase { FETCH_READING, FETCH_SETTING, FETCH_WAITING };
 
 struct fetch_op {
@@ -174,6 +176,7 @@ static void fill_partition(struct fetch_op *op, const struct fetch_entry *entry,
     out->high_watermark = entry->high_watermark;
     out->last_stable_offset = entry->last_stable_offset;
     out->log_start_offset = entry->log_start_offset;
+    out->preferred_read_replica = entry->preferred_replica;
     out->diverging_epoch.epoch = entry->diverging_epoch;
     out->diverging_epoch.end_offset = entry->diverging_end_offset;
     if (op->params.version >= 16 && entry->leader_epoch >= 0) {
@@ -205,7 +208,8 @@ static bool session_wants(struct fetch_op *op, const struct fetch_entry *entry, 
                                             .partition = entry->at.partition,
                                             .has_error = entry->error != KAFKA_ERROR_NONE,
                                             .has_records = size_bytes > 0,
-                                            .must_send = entry->diverging_epoch >= 0,
+                                            .must_send = entry->diverging_epoch >= 0 ||
+                                                         entry->preferred_replica >= 0,
                                             .high_watermark = entry->high_watermark,
                                             .log_start_offset = entry->log_start_offset};
     bool wanted =
@@ -302,7 +306,8 @@ static bool op_enough(const struct fetch_op *op)
     int64_t bytes = 0;
     for (int32_t i = 0; i < op->count; i++) {
         const struct fetch_entry *entry = &op->entries[i];
-        if (entry->error != KAFKA_ERROR_NONE || entry->diverging_epoch >= 0)
+        if (entry->error != KAFKA_ERROR_NONE || entry->diverging_epoch >= 0 ||
+            entry->preferred_replica >= 0)
             return true;
         /* A follower learns at once what is committed: consumers and its next leader need it. */
         if (op->has_session && fetch_is_by_replica(&op->params) &&
@@ -452,6 +457,19 @@ static enum kafka_error op_plan(struct fetch_op *op)
     return KAFKA_ERROR_NONE;
 }
 
+/* Consumers that say where they are may read from followers, and are sent there where the broker
+ * chooses by rack. */
+static void set_closest(struct fetch_op *op)
+{
+    struct fetch_params *params = &op->params;
+    struct str selector = server_config_text(node_config(op->request->shard->node),
+                                             CONFIG_BROKER_REPLICA_SELECTOR_CLASS);
+    params->listener = op->request->listener->name;
+    params->any_replica = params->replica_id == -1 && params->version >= 11;
+    if (params->any_replica && str_eq_z(selector, RACK_AWARE_SELECTOR))
+        params->rack = op->body->rack_id;
+}
+
 void handle_fetch(struct request *request)
 {
     if (request->listener->api_mask == API_ON_CONTROLLER) {
@@ -477,6 +495,7 @@ void handle_fetch(struct request *request)
         .isolation_level = body->isolation_level,
         .read_committed = body->isolation_level == 1,
     };
+    set_closest(op);
     enum kafka_error error = op_plan(op);
     if (error != KAFKA_ERROR_NONE) {
         respond_error(request, error);

@@ -3,6 +3,7 @@
 #include "broker/server/shard.h"
 #include "common/base/check.h"
 #include "common/storage/log_epochs.h"
+#include "metadata/image.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ void fetch_entry_clear(struct fetch_entry *entry)
     entry->end_offset = -1;
     entry->diverging_epoch = -1;
     entry->diverging_end_offset = -1;
-    entry->leader_id = entry->leader_epoch = -1;
+    entry->leader_id = entry->leader_epoch = entry->preferred_replica = -1;
 }
 
 /* The reader's last epoch tells whether its log and ours have parted (KIP-595, KIP-320). True: they
@@ -109,6 +110,44 @@ static void read_log(struct fetch_entry *entry, struct partition *p,
             rv == -ERANGE ? KAFKA_ERROR_OFFSET_OUT_OF_RANGE : KAFKA_ERROR_KAFKA_STORAGE_ERROR;
 }
 
+static enum kafka_error check_reader(const struct fetch_entry *entry, const struct partition *p,
+                                     const struct fetch_params *params)
+{
+    return params->any_replica ? partition_check_reader(p, entry->at.current_leader_epoch)
+                               : partition_check_leader(p, entry->at.current_leader_epoch);
+}
+
+/* Whom a reader's rack is compared with. */
+struct rack_search {
+    const struct shard *shard;
+    const struct fetch_params *params;
+};
+
+static bool same_rack(void *ctx, int32_t id)
+{
+    const struct rack_search *search = ctx;
+    const struct broker_image *broker = cluster_image_broker(&search->shard->image->cluster, id);
+    return broker != NULL && !broker->fenced && str_eq(broker->rack, search->params->rack) &&
+           broker_image_endpoint(broker, search->params->listener) != NULL;
+}
+
+/* The leader sends a reader to the closest replica that has what it wants (KIP-392). */
+static bool send_elsewhere(struct fetch_entry *entry, const struct partition *p,
+                           struct shard *shard, const struct fetch_params *params)
+{
+    struct rack_search search = {shard, params};
+    if (params->rack.len <= 0 ||
+        partition_check_leader(p, entry->at.current_leader_epoch) != KAFKA_ERROR_NONE ||
+        same_rack(&search, shard->host.node_id))
+        return false;
+    entry->preferred_replica =
+        partition_closest_follower(p, entry->at.fetch_offset, same_rack, &search);
+    if (entry->preferred_replica < 0)
+        return false;
+    note_ends(entry, partition_log(p));
+    return true;
+}
+
 void fetch_entry_read(struct fetch_entry *entry, struct shard *shard,
                       const struct fetch_params *params)
 {
@@ -117,7 +156,7 @@ void fetch_entry_read(struct fetch_entry *entry, struct shard *shard,
         entry->error = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
         return;
     }
-    entry->error = partition_check_leader(p, entry->at.current_leader_epoch);
+    entry->error = check_reader(entry, p, params);
     if (entry->error == KAFKA_ERROR_NONE && fetch_is_by_replica(params)) {
         struct replica_fetch fetch = replica_fetch_of(entry, params);
         entry->error = partition_check_replica(p, &fetch, entry->at.current_leader_epoch >= 0);
@@ -127,7 +166,7 @@ void fetch_entry_read(struct fetch_entry *entry, struct shard *shard,
         entry->leader_id = partition_get_role(p)->leader_id;
         entry->leader_epoch = partition_get_role(p)->leader_epoch;
     }
-    if (entry->error == KAFKA_ERROR_NONE)
+    if (entry->error == KAFKA_ERROR_NONE && !send_elsewhere(entry, p, shard, params))
         read_log(entry, p, params);
 }
 
@@ -181,7 +220,7 @@ static void entry_woken(struct data_wait *wait)
 static bool moved_since_read(const struct fetch_entry *entry, const struct partition *p,
                              const struct fetch_params *params)
 {
-    if (partition_check_leader(p, entry->at.current_leader_epoch) != KAFKA_ERROR_NONE)
+    if (check_reader(entry, p, params) != KAFKA_ERROR_NONE)
         return true;
     if (params->replica_id != -1 && log_end_offset(partition_log(p)) > entry->end_offset)
         return true;

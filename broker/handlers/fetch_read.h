@@ -27,6 +27,7 @@ struct fetch_entry {
     int32_t diverging_epoch;                                      /* -1: none */
     int64_t diverging_end_offset;
     int32_t leader_id, leader_epoch; /* of a partition that is led elsewhere; -1 */
+    int32_t preferred_replica;       /* whom the reader is to ask; -1: read here */
     struct log_read_result read;     /* holds a reference to the file */
     struct log_aborted_txn *aborted; /* malloc'd */
     size_t aborted_count;
@@ -40,6 +41,9 @@ struct fetch_params {
     int32_t max_bytes;
     int8_t isolation_level;
     bool read_committed;
+    bool any_replica; /* it may read from a follower (KIP-392) */
+    struct str rack;  /* the reader's, where it is to read from the closest replica; else empty */
+    struct str listener;
 };
 
 static inline bool fetch_is_by_replica(const struct fetch_params *params)

@@ -97,6 +97,10 @@ bool partition_wait_open(struct partition *p, struct shard_call *call);
  */
 enum kafka_error partition_check_leader(const struct partition *p, int32_t client_epoch);
 
+/* For a consumer that may read from any replica (KIP-392): as above, but NONE also when it follows.
+ */
+enum kafka_error partition_check_reader(const struct partition *p, int32_t client_epoch);
+
 struct partition_appended {
     struct log_append_info info;
     bool sync_first; /* flush.messages asks that it be on the disk before it is acknowledged */

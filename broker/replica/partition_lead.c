@@ -74,7 +74,7 @@ void partition_take_leadership(struct partition *p)
         propose(p, false);
 }
 
-enum kafka_error partition_check_leader(const struct partition *p, int32_t client_epoch)
+enum kafka_error partition_check_reader(const struct partition *p, int32_t client_epoch)
 {
     if (p->state == PARTITION_OFFLINE)
         return KAFKA_ERROR_KAFKA_STORAGE_ERROR;
@@ -84,9 +84,30 @@ enum kafka_error partition_check_leader(const struct partition *p, int32_t clien
         return KAFKA_ERROR_FENCED_LEADER_EPOCH;
     if (client_epoch >= 0 && client_epoch > p->role.leader_epoch)
         return KAFKA_ERROR_UNKNOWN_LEADER_EPOCH;
-    if (!partition_leads(p))
+    return p->role.leader_id >= 0 ? KAFKA_ERROR_NONE : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+}
+
+enum kafka_error partition_check_leader(const struct partition *p, int32_t client_epoch)
+{
+    enum kafka_error error = partition_check_reader(p, client_epoch);
+    if (error == KAFKA_ERROR_NONE && !partition_leads(p))
         return KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
-    return KAFKA_ERROR_NONE;
+    return error;
+}
+
+int32_t partition_closest_follower(const struct partition *p, int64_t offset,
+                                   bool (*fits)(void *ctx, int32_t id), void *ctx)
+{
+    const struct follower_progress *best = NULL;
+    for (int32_t i = 0; i < p->leader.follower_count; i++) {
+        const struct follower_progress *f = &p->leader.followers[i];
+        if (f->end_offset < offset || f->log_start_offset > offset ||
+            !node_list_contains(p->role.isr, f->id) || !fits(ctx, f->id))
+            continue;
+        if (best == NULL || f->end_offset > best->end_offset)
+            best = f;
+    }
+    return best ? best->id : -1;
 }
 
 enum kafka_error partition_check_in_sync(const struct partition *p)

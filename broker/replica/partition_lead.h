@@ -22,6 +22,10 @@ enum kafka_error partition_check_replica(const struct partition *p,
  * watermark and propose that it joins the ISR. */
 void partition_replica_fetched(struct partition *p, const struct replica_fetch *fetch);
 
+/* The in-sync follower that has most of those that fit and hold `offset`; -1: none. */
+int32_t partition_closest_follower(const struct partition *p, int64_t offset,
+                                   bool (*fits)(void *ctx, int32_t id), void *ctx);
+
 /* Its members in the feeds of followers' sessions. They go when it leads no longer. */
 struct list *partition_feed_members(struct partition *p);
 

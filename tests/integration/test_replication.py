@@ -6,7 +6,8 @@ usage: test_replication.py KRAFTD
 One cluster lives through it all: records are written with acks=all and read back while a leader is
 killed; its replica catches up when it is back; a frozen follower leaves the in-sync replicas and
 joins them again; a leader that took records nobody else has cuts them off when it comes back as a
-follower; a disk is missing at a start. At the end of each part the replicas of every partition are equal byte for byte.
+follower; a disk is missing at a start; a consumer reads from the replica in its rack. At the end of
+each part the replicas of every partition are equal byte for byte.
 """
 
 import argparse
@@ -26,18 +27,20 @@ from test_quorum import Cluster
 
 PARTITIONS = 4
 LAG_MS = 1500
+SELECTOR = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
 
 
 class Replicated(Cluster):
     def __init__(self, kraftd):
         super().__init__(kraftd)
-        for node in self.nodes:
+        for i, node in enumerate(self.nodes):
             with open(node.properties, encoding="utf-8") as f:
                 lines = [line for line in f if not line.startswith("log.dirs=")]
             with open(node.properties, "w", encoding="utf-8") as f:
                 f.writelines(lines)
                 f.write(f"replica.lag.time.max.ms={LAG_MS}\nbroker.session.timeout.ms=6000\n")
                 f.write(f"log.dirs={node.data},{node.data}2\nmetadata.log.dir={node.data}\n")
+                f.write(f"broker.rack=rack-{i + 1}\nreplica.selector.class={SELECTOR}\n")
         self.written = {}
 
     def bootstrap(self):
@@ -107,9 +110,10 @@ class Replicated(Cluster):
         producer.flush(40)
         check(not failed, f"{len(failed)} records were not acknowledged: {failed[:1]}")
 
-    def read_all(self, topic):
+    def read_all(self, topic, **more):
         """Every acknowledged record is there, where it was acknowledged."""
-        consumer = Consumer(self.settings(**{"group.id": "none", "enable.auto.commit": False}))
+        settings = {"group.id": "none", "enable.auto.commit": False, **more}
+        consumer = Consumer(self.settings(**settings))
         parts = [TopicPartition(topic, i, 0) for i in range(PARTITIONS)]
         ends = {i: consumer.get_watermark_offsets(TopicPartition(topic, i), timeout=10)[1]
                 for i in range(PARTITIONS)}
@@ -147,13 +151,14 @@ class Replicated(Cluster):
                       f"{topic}-{partition}: replicas of {[len(log) for log in logs]} bytes differ")
                 time.sleep(0.05)
 
-    def metric(self, node, name):
+    def metric(self, node, name, missing=None):
         url = f"http://127.0.0.1:{node.admin_port}/metrics"
         with urllib.request.urlopen(url, timeout=10) as answer:
             for line in answer.read().decode().splitlines():
                 if line.startswith(name) and not line.startswith("#"):
                     return float(line.rsplit(" ", 1)[1])
-        raise AssertionError(f"no metric {name}")
+        check(missing is not None, f"no metric {name}")
+        return missing
 
 
 def leader_of(cluster, topic, partition):
@@ -264,7 +269,27 @@ def test_lost_directory(cluster):
     cluster.check_equal("copied")
 
 
-PARTS = (test_copies, test_killed_leader, test_frozen_follower, test_diverged, test_lost_directory)
+def test_closest_replica(cluster):
+    """A consumer that says its rack reads from there, whoever leads."""
+    cluster.create("near", **{"min.insync.replicas": "2"})
+    cluster.produce("near", 800)
+    cluster.wait_isr("near", 3)
+    sent = "kafka_server_brokertopicmetrics_bytesout_total{topic=\"near\""
+    for i, node in enumerate(cluster.nodes):
+        before = [cluster.metric(other, sent, 0) for other in cluster.nodes]
+        cluster.read_all("near", **{"client.rack": f"rack-{i + 1}"})
+        gained = [cluster.metric(other, sent, 0) - b for other, b in zip(cluster.nodes, before)]
+        check(gained[i] > 0.9 * sum(gained) > 0, f"rack {i + 1} read {gained} bytes of the nodes")
+
+
+PARTS = (
+    test_copies,
+    test_killed_leader,
+    test_frozen_follower,
+    test_diverged,
+    test_lost_directory,
+    test_closest_replica,
+)
 
 
 def main():
