@@ -314,6 +314,16 @@ static void route(struct replica_op *op, uint64_t *owners, struct fetch_partitio
     }
 }
 
+/* Brokers name each of their fetchers. */
+static uint64_t peer_of(const struct request *request)
+{
+    const struct fetch_request *body = request->body;
+    struct str client_id = request->header.client_id;
+    return client_id.len > 0
+               ? hash_u64(str_hash(client_id) ^ (uint32_t)body->replica_state.replica_id)
+               : 0;
+}
+
 /* The session's part: which one it is, and what it is from now on. */
 static enum kafka_error op_plan(struct replica_op *op, struct replica_op **ret_earlier)
 {
@@ -325,6 +335,7 @@ static enum kafka_error op_plan(struct replica_op *op, struct replica_op **ret_e
         .privileged = true,
         .now_ms = env_now_ms(request->shard->host.env),
         .op = op,
+        .peer = peer_of(request),
     };
     struct fetch_partition *named = named_of(op->body, &request->arena, &asked.partition_count);
     struct fetch_partition *forgotten =

@@ -12,7 +12,7 @@ struct fetch_session {
     bool uses_topic_ids, privileged;
     int64_t created_ms, used_ms;
     void *op; /* of its last request; NULL when that has ended */
-    uint64_t owners;
+    uint64_t owners, peer;
     struct list bucket, lru;
     struct list order;          /* of session_partition.order */
     struct list *table;         /* of session_partition.bucket */
@@ -221,6 +221,7 @@ static struct fetch_session *session_new(struct fetch_session_cache *cache,
     session->epoch = 1;
     session->uses_topic_ids = request->uses_topic_ids;
     session->privileged = request->privileged;
+    session->peer = request->peer;
     session->created_ms = session->used_ms = request->now_ms;
     list_init(&session->order);
     session->table_size = 8;
@@ -235,6 +236,16 @@ static struct fetch_session *session_new(struct fetch_session_cache *cache,
     return session;
 }
 
+/* A peer that connects again does not know its session of before. */
+static void free_sessions_of(struct fetch_session_cache *cache, uint64_t peer)
+{
+    LIST_FOR_EACH (node, &cache->lru) {
+        struct fetch_session *session = LIST_ITEM(node, struct fetch_session, lru);
+        if (session->peer == peer && session->privileged)
+            session_free(cache, session);
+    }
+}
+
 static enum kafka_error begin_full(struct fetch_session_cache *cache,
                                    const struct fetch_session_request *request,
                                    struct fetch_session_plan *ret_plan)
@@ -244,6 +255,8 @@ static enum kafka_error begin_full(struct fetch_session_cache *cache,
     void *earlier = old != NULL && old->privileged == request->privileged ? old->op : NULL;
     if (old != NULL)
         session_free(cache, old);
+    if (request->privileged && request->peer != 0)
+        free_sessions_of(cache, request->peer);
     *ret_plan = (struct fetch_session_plan){.count = request->partition_count, .earlier = earlier};
     if (request->epoch == FETCH_SESSION_FINAL_EPOCH || request->partition_count == 0 ||
         /* Replicas are as many as there are brokers: they are never without. */

@@ -20,6 +20,7 @@
 /* Beside what a request asks for: a batch that is larger goes out all the same. */
 #define ANSWER_MORE_BYTES (128 << 20)
 #define LATEST            (-1)
+#define REGISTRATION_MS   20 /* until it is looked at again */
 #define EARLIEST_LOCAL    (-4)
 
 static void go_on(struct replica_fetcher *f, bool only_news);
@@ -74,7 +75,9 @@ static bool send_request(struct replica_fetcher *f, struct fetcher_request *requ
                          int16_t version, const void *body)
 {
     char name[64];
-    snprintf(name, sizeof(name), "broker-%d-fetcher-%d", node_id(f->shard->node), f->index);
+    /* Unique among this broker's fetchers for that leader: it keeps one session for each. */
+    snprintf(name, sizeof(name), "broker-%d-fetcher-%d", node_id(f->shard->node),
+             f->index * f->shard->loop->env->loop_count + f->shard->index);
     struct bytebuf frame;
     bytebuf_init(&frame);
     int32_t correlation_id = client_next_correlation_id(f->client);
@@ -223,6 +226,12 @@ static bool find_endpoint(const struct replica_fetcher *f, struct endpoint *ret_
 
 static void begin_to_connect(struct replica_fetcher *f)
 {
+    /* A follower is believed only in the life of its broker that is registered. */
+    if (node_broker_epoch(f->shard->node) < 0) {
+        f->state = FETCHER_PAUSED;
+        timer_start_in_ms(&f->timer, REGISTRATION_MS);
+        return;
+    }
     struct client_options options = {
         .connect_timeout_ms = (int)integer(f, CONFIG_BROKER_REPLICA_SOCKET_TIMEOUT_MS),
         .in_flight_max = FETCHER_IN_FLIGHT_MAX + 1,

@@ -127,6 +127,42 @@ static void a_full_cache_evicts_only_the_stale(void **state)
     fetch_session_cache_free(cache);
 }
 
+static struct fetch_session_plan begin_as(struct fetch_session_cache *cache, uint64_t peer,
+                                          uint32_t random)
+{
+    struct fetch_partition asked = partition("a", 0, 5);
+    struct fetch_session_request request = {.privileged = true,
+                                            .partitions = &asked,
+                                            .partition_count = 1,
+                                            .peer = peer,
+                                            .random = random};
+    struct fetch_session_plan plan = {0};
+    assert_int_equal(fetch_session_begin(cache, &request, &plan), KAFKA_ERROR_NONE);
+    return plan;
+}
+
+static void count_end(void *ctx, int32_t session_id, uint64_t owners)
+{
+    *(uint64_t *)ctx += owners;
+}
+
+static void a_replica_that_connects_again_has_one_session(void **state)
+{
+    uint64_t ended = 0;
+    struct fetch_session_cache *cache = fetch_session_cache_new(1, 1000, 0, 1);
+    fetch_session_cache_on_end(cache, count_end, &ended);
+    struct fetch_session_plan first = begin_as(cache, 11, 1000);
+    *fetch_session_owners(first.session) = 1;
+    /* More than there are slots: replicas are never without. */
+    struct fetch_session_plan other = begin_as(cache, 12, 2000);
+    *fetch_session_owners(other.session) = 2;
+    assert_int_equal(fetch_session_cache_count(cache), 2);
+    begin_as(cache, 11, 3000);
+    assert_int_equal(ended, 1);
+    assert_int_equal(fetch_session_cache_count(cache), 2);
+    fetch_session_cache_free(cache);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +171,7 @@ int main(void)
         cmocka_unit_test(an_empty_session_is_dropped),
         cmocka_unit_test(answers_hold_only_news),
         cmocka_unit_test(a_full_cache_evicts_only_the_stale),
+        cmocka_unit_test(a_replica_that_connects_again_has_one_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
