@@ -3,6 +3,7 @@
 #include "broker/replica/replica_feed.h"
 #include "broker/server/node.h"
 #include "broker/server/shard.h"
+#include "broker/server/throttles.h"
 #include "common/base/check.h"
 #include "common/base/mem.h"
 
@@ -89,6 +90,9 @@ static void collect(struct feed_part *part, struct replica_feed *feed)
         add_entry(part, part->named[i]);
     }
     part->named_count = part->forgotten_count = 0;
+    if (!part->continues)
+        replica_feed_stir_held(feed);
+    part->continues = true;
     struct feed_member *member;
     if (part->take_news)
         collect_news(part, feed);
@@ -167,6 +171,28 @@ static void put_off(struct feed_part *part, struct replica_feed *feed,
     feed_member_set(member, FEED_STIRRED);
 }
 
+/* Throttled is who catches up, never who is in sync (KIP-73). */
+static bool is_held_back(struct feed_part *part, struct replica_feed *feed,
+                         const struct fetch_entry *entry)
+{
+    struct partition *p = partition_of(part, &entry->at);
+    struct throttles *throttles = node_throttles(part->shard->node);
+    if (p == NULL || !partition_throttled(p).as_leader || partition_log(p) == NULL ||
+        node_list_contains(partition_get_role(p)->isr, part->params->replica_id) ||
+        !replication_quota_exceeded(&throttles->leader, env_now_ms(part->shard->loop->env)))
+        return false;
+    feed_member_set(remember(feed, p, &entry->at), FEED_HELD);
+    return true;
+}
+
+static void note_throttled(const struct feed_part *part, const struct fetch_entry *entry)
+{
+    const struct partition *p = partition_of(part, &entry->at);
+    if (p != NULL && partition_throttled(p).as_leader && entry->read.size_bytes > 0)
+        replication_quota_note(&node_throttles(part->shard->node)->leader,
+                               env_now_ms(part->shard->loop->env), entry->read.size_bytes);
+}
+
 static void read_all(struct feed_part *part, struct replica_feed *feed)
 {
     size_t kept = part->read_count;
@@ -176,7 +202,10 @@ static void read_all(struct feed_part *part, struct replica_feed *feed)
             put_off(part, feed, entry);
             continue;
         }
+        if (is_held_back(part, feed, entry))
+            continue;
         fetch_entry_read(entry, part->shard, part->params);
+        note_throttled(part, entry);
         if (settle(part, feed, entry))
             part->entries[kept++] = *entry;
         else

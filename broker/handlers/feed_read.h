@@ -22,6 +22,7 @@ struct feed_part {
     struct fetch_partition **named, **forgotten;
     int32_t named_count, forgotten_count; /* 0 from the second read on */
 
+    bool continues;              /* not the request's first read */
     bool collected;              /* by a run that had to wait for the disk */
     struct fetch_entry *entries; /* malloc'd: what the answer will hold */
     size_t count, capacity;

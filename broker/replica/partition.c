@@ -309,6 +309,16 @@ void partition_dismiss_waiters(struct partition *p)
     partition_run_calls(p, &p->opening_calls);
 }
 
+void partition_set_throttled(struct partition *p, struct throttled throttled)
+{
+    p->throttled = throttled;
+}
+
+struct throttled partition_throttled(const struct partition *p)
+{
+    return p->throttled;
+}
+
 struct str partition_topic(const struct partition *p)
 {
     return p->topic;

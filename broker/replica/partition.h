@@ -76,6 +76,13 @@ void partition_set_config(struct partition *p, const struct log_config *config, 
 void partition_close(struct partition *p, bool clean, bool remove, void (*closed)(void *ctx),
                      void *ctx);
 
+/* Whether its replication is throttled where the broker's rates say so (KIP-73). */
+struct throttled {
+    bool as_leader, as_follower;
+};
+void partition_set_throttled(struct partition *p, struct throttled throttled);
+struct throttled partition_throttled(const struct partition *p);
+
 struct str partition_topic(const struct partition *p);
 struct uuid partition_topic_id(const struct partition *p);
 int32_t partition_index(const struct partition *p);

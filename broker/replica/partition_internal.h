@@ -26,6 +26,7 @@ struct partition {
     enum partition_state state;
     struct partition_role role;
     int32_t min_isr;
+    struct throttled throttled;
     int32_t led_epoch;          /* the epoch the log knows us to lead; -1 */
     struct leader_state leader; /* while led_epoch is the role's */
     int64_t leader_watermark;   /* the high watermark that the leader last told; 0 */

@@ -15,6 +15,7 @@ struct replica_feed *replica_feed_new(int32_t session_id, int asker,
     list_init(&feed->members);
     list_init(&feed->stirred);
     list_init(&feed->news);
+    list_init(&feed->held);
     return feed;
 }
 
@@ -68,6 +69,8 @@ void feed_member_set(struct feed_member *member, enum feed_state state)
     list_remove(&member->queued);
     if (state == FEED_NEWS)
         list_push_back(&feed->news, &member->queued);
+    if (state == FEED_HELD)
+        list_push_back(&feed->held, &member->queued);
     if (state != FEED_STIRRED)
         return;
     list_push_back(&feed->stirred, &member->queued);
@@ -90,6 +93,13 @@ struct feed_member *replica_feed_next(const struct replica_feed *feed)
 struct feed_member *replica_feed_next_news(const struct replica_feed *feed)
 {
     return first_of(&feed->news);
+}
+
+void replica_feed_stir_held(struct replica_feed *feed)
+{
+    struct feed_member *member;
+    while ((member = first_of(&feed->held)) != NULL)
+        feed_member_set(member, FEED_STIRRED);
 }
 
 void replica_feeds_stir(struct list *of_partition)

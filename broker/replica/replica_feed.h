@@ -5,6 +5,7 @@
  *
  *   member: IDLE or NEWS --(append, watermark: stir)--> STIRRED --(read)--> GIVEN, NEWS, IDLE
  *           GIVEN: records went out; nothing more until the follower names its new place
+ *           HELD: throttled; stirred again with the follower's next request
  *           NEWS: no records, but the follower does not know the high watermark yet: it goes out
  *                 with the next records, or alone after a moment
  *
@@ -19,23 +20,23 @@
 
 struct partition;
 
-enum feed_state { FEED_IDLE, FEED_STIRRED, FEED_GIVEN, FEED_NEWS };
+enum feed_state { FEED_IDLE, FEED_STIRRED, FEED_GIVEN, FEED_NEWS, FEED_HELD };
 
 struct feed_member {
     struct replica_feed *feed;
     struct partition *partition;
     struct list of_feed, of_partition;
-    struct list queued; /* of feed->stirred or ->news, by its state */
+    struct list queued; /* of feed->stirred, ->news or ->held, by its state */
     enum feed_state state;
     struct fetch_partition at; /* without a name; sent_ fields: what the follower was told */
 };
 
 struct replica_feed {
     int32_t session_id;
-    int asker;                 /* the loop of the session */
-    struct list members;       /* of feed_member.of_feed */
-    struct list stirred, news; /* of feed_member.queued */
-    bool armed;                /* wake when something stirs */
+    int asker;                       /* the loop of the session */
+    struct list members;             /* of feed_member.of_feed */
+    struct list stirred, news, held; /* of feed_member.queued */
+    bool armed;                      /* wake when something stirs */
     void (*wake)(struct replica_feed *feed);
     void *ctx;
 };
@@ -56,6 +57,9 @@ void feed_member_set(struct feed_member *member, enum feed_state state);
 /* The oldest stirred member, or the oldest that has news, which stays so; NULL: none. */
 struct feed_member *replica_feed_next(const struct replica_feed *feed);
 struct feed_member *replica_feed_next_news(const struct replica_feed *feed);
+
+/* All that was held back. */
+void replica_feed_stir_held(struct replica_feed *feed);
 
 /* For all feeds that have the partition. */
 void replica_feeds_stir(struct list *of_partition);

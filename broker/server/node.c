@@ -109,6 +109,7 @@ static void make_shards(struct node *node)
     node->metadata = metadata_loop_new(node);
     node->channel = controller_channel_new(node);
     node->isr_changes = isr_changes_new(node);
+    throttles_init(&node->throttles, node->config);
     node->watch = broker_watch_new(node);
     node->directory_assignments = directory_assignments_new(node);
     node->shards = mem_calloc((size_t)node->env->loop_count, sizeof(struct shard));

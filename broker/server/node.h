@@ -24,6 +24,7 @@ struct node;
 struct quorum_membership;
 struct server_config;
 struct shard;
+struct throttles;
 
 /* config outlives the node. */
 struct node *node_new(struct env *env, const struct server_config *config);
@@ -73,6 +74,7 @@ struct metadata_loop *node_metadata_loop(const struct node *node);
 struct broker_watch *node_broker_watch(const struct node *node);
 struct controller_channel *node_controller_channel(const struct node *node);
 struct isr_changes *node_isr_changes(const struct node *node);
+struct throttles *node_throttles(struct node *node);
 struct directory_assignments *node_directory_assignments(const struct node *node);
 /* NULL where this node is no controller, and at the end. Loop 0. */
 struct quorum_membership *node_membership(const struct node *node);

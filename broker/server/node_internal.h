@@ -9,6 +9,7 @@
 #include "broker/server/node.h"
 #include "broker/server/node_disk.h"
 #include "broker/server/shard.h"
+#include "broker/server/throttles.h"
 #include "common/storage/file_cache.h"
 
 #include <stdatomic.h>
@@ -57,6 +58,7 @@ struct node {
     struct shard *shards;
     struct metadata_loop *metadata;
     struct controller_channel *channel;
+    struct throttles throttles;
     struct isr_changes *isr_changes;
     struct broker_watch *watch;
     struct directory_assignments *directory_assignments;

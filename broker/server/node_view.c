@@ -97,6 +97,11 @@ struct directory_assignments *node_directory_assignments(const struct node *node
     return node->directory_assignments;
 }
 
+struct throttles *node_throttles(struct node *node)
+{
+    return &node->throttles;
+}
+
 struct metadata_loop *node_metadata_loop(const struct node *node)
 {
     return node->metadata;

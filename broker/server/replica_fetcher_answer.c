@@ -5,6 +5,7 @@
 #include "broker/server/node.h"
 #include "broker/server/replica_fetcher.h"
 #include "broker/server/shard_topics.h"
+#include "broker/server/throttles.h"
 #include "common/base/check.h"
 #include "common/base/logger.h"
 #include "common/protocol/frame.h"
@@ -63,6 +64,9 @@ static void take_records(struct replica_fetcher *f, struct followed *followed,
     if (result == FOLLOW_TAKEN && partition_follow_at(p, &after) == FOLLOW_READY)
         followed->lag = MAX(in->high_watermark - after.offset, 0);
     replication_metrics_count(f->shard->metrics, REPLICATION_BYTES_IN, bytes);
+    if (partition_throttled(p).as_follower)
+        replication_quota_note(&node_throttles(f->shard->node)->follower,
+                               env_now_ms(f->shard->loop->env), bytes);
     if (result == FOLLOW_CORRUPT) {
         broker_metrics_bad_crc(f->shard->metrics);
         say_corrupt(f, p);

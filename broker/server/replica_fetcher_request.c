@@ -1,6 +1,7 @@
 #include "broker/server/replica_fetcher.h"
 
 #include "broker/server/node.h"
+#include "broker/server/throttles.h"
 #include "common/base/mem.h"
 #include "common/protocol/codec.h"
 #include "common/protocol/messages/fetch.h"
@@ -10,6 +11,8 @@
 #include <stdlib.h>
 
 #define EARLIEST_LOCAL (-4)
+/* How long a throttled partition is left alone. */
+#define THROTTLE_MS 200
 
 static int32_t integer(const struct replica_fetcher *f, enum config_id key)
 {
@@ -22,6 +25,15 @@ static bool same_place(const struct follow_at *a, const struct follow_at *b)
            a->last_epoch == b->last_epoch && a->log_start_offset == b->log_start_offset;
 }
 
+/* Throttled is who catches up, never who is in sync (KIP-73). */
+static bool is_held_back(const struct replica_fetcher *f, const struct partition *p)
+{
+    const struct replication_quota *quota = &node_throttles(f->shard->node)->follower;
+    return partition_throttled(p).as_follower &&
+           !node_list_contains(partition_get_role(p)->isr, node_id(f->shard->node)) &&
+           replication_quota_exceeded(quota, env_now_ms(f->shard->loop->env));
+}
+
 /* True: the next request names it, with all of `sent`. Else it stays as it is or leaves. */
 static bool select_one(struct replica_fetcher *f, struct followed *followed)
 {
@@ -29,6 +41,10 @@ static bool select_one(struct replica_fetcher *f, struct followed *followed)
     enum follow_status status = partition_follow_at(followed->partition, &at);
     bool ready = status == FOLLOW_READY && at.leader_id == f->source && !followed->out_of_range &&
                  !timer_running(&followed->pause);
+    if (ready && is_held_back(f, followed->partition)) {
+        timer_start_in_ms(&followed->pause, THROTTLE_MS);
+        ready = false;
+    }
     if (ready && followed->in_session && same_place(&at, &followed->sent))
         return false;
     if (ready) {

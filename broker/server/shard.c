@@ -9,6 +9,7 @@
 #include "broker/server/request.h"
 #include "broker/server/shard_gauges.h"
 #include "broker/server/shard_topics.h"
+#include "broker/server/throttles.h"
 #include "common/base/check.h"
 #include "common/base/mem.h"
 #include "metadata/config/server_config.h"
@@ -91,8 +92,10 @@ static void add_partition(struct shard *shard, const struct partition_delta *cha
                                       .config = &settings.log,
                                       .min_isr = settings.min_insync_replicas};
     node_partition_opening(shard->node);
-    map_put(&shard->partitions, map_key_uuid_int(topic.id, change->after->id),
-            partition_new(&args));
+    struct partition *p = partition_new(&args);
+    map_put(&shard->partitions, map_key_uuid_int(topic.id, change->after->id), p);
+    partition_set_throttled(
+        p, throttled_of(image, topic.name, change->after->id, shard->host.node_id));
 }
 
 static void apply_partition(struct shard *shard, const struct partition_delta *change,
@@ -142,6 +145,8 @@ static void apply_config(struct shard *shard, const struct image *image, struct 
     struct topic_settings settings;
     topic_settings_resolve(node_config(shard->node), image, partition_topic(p), &settings);
     partition_set_config(p, &settings.log, settings.min_insync_replicas);
+    partition_set_throttled(
+        p, throttled_of(image, partition_topic(p), partition_index(p), shard->host.node_id));
 }
 
 static void apply_topic_config(struct shard *shard, const struct image *image, struct str name)
@@ -174,6 +179,8 @@ static void apply_configs(struct shard *shard, const struct image *image,
     }
     if (!all)
         return;
+    if (shard->index == 0)
+        throttles_update(node_throttles(shard->node), node_config(shard->node), image);
     forget_settings(shard);
     MAP_FOR_EACH (entry, &shard->partitions)
         apply_config(shard, image, entry->value);
@@ -313,6 +320,8 @@ void shard_init(struct shard *shard, struct node *node, struct loop *loop,
     fetch_session_cache_on_end(shard->sessions, session_ended, shard);
     shard->replication = replication_new(shard);
     replication_fill_host(shard);
+    if (shard->index == 0)
+        throttles_update(node_throttles(node), config, image);
     record_validator_init(&shard->validator);
     timer_init(&shard->tick, loop, tick);
     int64_t now_ms = env_now_ms(loop->env);
