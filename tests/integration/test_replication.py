@@ -282,6 +282,38 @@ def test_closest_replica(cluster):
         check(gained[i] > 0.9 * sum(gained) > 0, f"rack {i + 1} read {gained} bytes of the nodes")
 
 
+def test_damaged_leader(cluster):
+    """A batch damaged on the leader's disk goes no further; once it is right it is taken."""
+    cluster.wait_isr("copied", 3)
+    leader = leader_of(cluster, "copied", 0)
+    follower = next(n for n in cluster.nodes if n is not leader and n is not cluster.leader())
+    follower.stop()
+    for folder in glob.glob(os.path.join(follower.data + "*", "copied-0")):
+        shutil.rmtree(folder)
+    path = sorted(glob.glob(os.path.join(leader.data + "*", "copied-0", "*.log")))[0]
+    with open(path, "r+b") as f:
+        f.seek(200)
+        right = f.read(1)
+        f.seek(200)
+        f.write(bytes([right[0] ^ 1]))
+    follower.start()
+    deadline = time.monotonic() + 20
+    bad_crc = "kafka_server_brokertopicmetrics_invalidmessagecrcrecords_total"
+    while cluster.metric(follower, bad_crc) == 0:
+        check(time.monotonic() < deadline, "the damaged batch was not noticed")
+        time.sleep(0.05)
+    me = cluster.nodes.index(follower) + 1
+    while me in cluster.partitions("copied")[0].isrs:
+        check(time.monotonic() < deadline, "the replica without records stays in sync")
+        time.sleep(0.05)
+    with open(path, "r+b") as f:
+        f.seek(200)
+        f.write(right)
+    cluster.wait_isr("copied", 3)
+    cluster.read_all("copied")
+    cluster.check_equal("copied")
+
+
 PARTS = (
     test_copies,
     test_killed_leader,
@@ -289,6 +321,7 @@ PARTS = (
     test_diverged,
     test_lost_directory,
     test_closest_replica,
+    test_damaged_leader,
 )
 
 
