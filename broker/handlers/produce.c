@@ -60,10 +60,20 @@ static void one_acked(struct produce_group *group)
     shard_call_answer(&group->call);
 }
 
+/* Who lost the leadership tells who has it, so that the producer need not ask (KIP-951). */
+static void note_leader(struct produce_entry *entry, const struct partition *p)
+{
+    if (p == NULL || entry->error != KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER)
+        return;
+    entry->leader_id = partition_get_role(p)->leader_id;
+    entry->leader_epoch = partition_get_role(p)->leader_epoch;
+}
+
 static void entry_acked(struct ack_wait *wait, enum kafka_error error)
 {
     struct produce_entry *entry = CONTAINER_OF(wait, struct produce_entry, wait);
     entry->error = error;
+    note_leader(entry, shard_partition(entry->group->owner, entry->topic.id, entry->in->index));
     entry->group->owner->waiting_produces--;
     one_acked(entry->group);
 }
@@ -88,10 +98,7 @@ static void append_entry(struct produce_entry *entry, struct partition *p, int16
     if (entry->error == KAFKA_ERROR_NONE)
         entry->error = partition_append(p, batch, LOG_APPEND_CLIENT, &entry->appended);
     count_produced(entry->group->owner, entry, partition_topic(p), batch.len);
-    if (entry->error == KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER) {
-        entry->leader_id = partition_get_role(p)->leader_id;
-        entry->leader_epoch = partition_get_role(p)->leader_epoch;
-    }
+    note_leader(entry, p);
     if (entry->error != KAFKA_ERROR_NONE || acks == 0)
         return;
     entry->wait = (struct ack_wait){.offset = entry->appended.info.last_offset + 1,

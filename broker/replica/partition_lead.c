@@ -207,6 +207,14 @@ void partition_check_lag(struct partition *p)
     partition_advance(p);
 }
 
+void partition_consider_isr(struct partition *p)
+{
+    if (!partition_leads(p) || p->role.isr.count == p->role.replicas.count)
+        return;
+    propose(p, false);
+    partition_advance(p);
+}
+
 static void take_isr(struct partition *p, const struct isr_answer *answer)
 {
     struct partition_role role = p->role;

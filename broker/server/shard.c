@@ -186,6 +186,25 @@ static void apply_configs(struct shard *shard, const struct image *image,
         apply_config(shard, image, entry->value);
 }
 
+static bool is_live(const struct broker_image *broker)
+{
+    return broker != NULL && !broker->fenced && !broker->in_controlled_shutdown;
+}
+
+/* Followers fetch only what changed: one that had all before its broker was unfenced says nothing
+ * more by itself. */
+static void apply_brokers(struct shard *shard, const struct image_delta *delta)
+{
+    bool changed = false;
+    for (size_t i = 0; i < delta->brokers.count; i++)
+        changed = changed ||
+                  is_live(delta->brokers.items[i].after) != is_live(delta->brokers.items[i].before);
+    if (!changed)
+        return;
+    MAP_FOR_EACH (entry, &shard->partitions)
+        partition_consider_isr(entry->value);
+}
+
 static void forget_topics(struct shard *shard, const struct image_delta *delta)
 {
     for (size_t i = 0; i < delta->topics.count; i++) {
@@ -211,6 +230,7 @@ static void receive_image(struct task *task)
         if (first)
             lead_what_is_left(shard, message->image);
         apply_configs(shard, message->image, message->delta);
+        apply_brokers(shard, message->delta);
         replication_brokers_changed(shard->replication, message->delta);
     }
     forget_topics(shard, message->delta);
