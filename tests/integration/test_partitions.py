@@ -19,6 +19,8 @@ import sys
 import tempfile
 import time
 
+from confluent_kafka import Producer
+
 import message_json
 from harness import check
 from test_controller_api import DATA, Connection, kcodec
@@ -252,6 +254,29 @@ def a_frozen_broker(cluster):
     print(f"a frozen broker: {took:.2f} s to other leaders, with a session of {SESSION_MS} ms")
 
 
+def verification(cluster):
+    """kafka-replica-verification reads all there is, on whichever broker it lies."""
+    cluster.create("alone", [[1], [2], [3]])
+    bootstrap = ",".join(node.bootstrap for node in cluster.nodes)
+    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all"})
+    for i in range(2000):
+        producer.produce("alone", b"%d" % i)
+    check(producer.flush(20) == 0, "records were not acknowledged")
+    with subprocess.Popen(
+        [cluster.tools, "kafka-replica-verification", "--broker-list", bootstrap, "--time", "-2",
+         "--topics-include", "alone", "--max-wait-ms", "100", "--report-interval-ms", "400"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as tool:
+        time.sleep(2)
+        tool.send_signal(signal.SIGINT)
+        text = tool.communicate(timeout=20)[0]
+    last = text.rstrip().split("\n")[-1]
+    check(tool.returncode == 130 and "unmatched" not in text, text)
+    check(re.search(r"max lag is 0 for partition alone-\d at offset [1-9]\d* among 3 part", last),
+          text)
+    print(f"kafka-replica-verification: {last}")
+
+
 def main():
     args = argparse.ArgumentParser(description="how partitions change")
     args.add_argument("kraftd")
@@ -270,6 +295,7 @@ def main():
             a_killed_broker(cluster)
             the_killed_controller(cluster)
             a_frozen_broker(cluster)
+            verification(cluster)
         finally:
             codes = [node.stop() for node in cluster.nodes if node.process is not None]
         check(all(code in (0, 143) for code in codes), f"kraftd ended with {codes}")
