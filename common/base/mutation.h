@@ -28,7 +28,10 @@
     X(FORMATION_ONE_COLLECT, "formation-one-collect", "one round of answers is enough to form")    \
     X(FORMATION_NO_RESET, "formation-no-reset", "a stillborn formation is kept")                   \
     X(KEEP_RAFT_ID, "keep-raft-id", "a wiped disk comes back with its raft id")                    \
-    X(STALE_BROKER_EPOCH, "stale-broker-epoch", "any epoch of a broker passes for its newest")
+    X(STALE_BROKER_EPOCH, "stale-broker-epoch", "any epoch of a broker passes for its newest")     \
+    X(FENCED_IN_ISR, "fenced-in-isr", "a fenced replica may come into an ISR (KIP-841)")           \
+    X(FORMER_LIFE_IN_ISR, "former-life-in-isr", "an ISR takes any life of a replica (KIP-903)")    \
+    X(UNFLUSHED_LEADS, "unflushed-leads", "who did not stop cleanly stays eligible (KIP-966)")
 
 enum mutation {
 #define MUTATION_ENUM(id, name, effect) MUTATION_##id,

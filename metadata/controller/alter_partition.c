@@ -41,8 +41,10 @@ static bool may_join_isr(const struct controller *c, const wanted_member *member
 {
     const struct broker_image *broker =
         cluster_image_broker(&controller_image(c)->cluster, member->broker_id);
-    return broker && !broker->fenced && !broker->in_controlled_shutdown &&
-           (member->broker_epoch == -1 || member->broker_epoch == broker->epoch);
+    bool is_active = broker && !broker->fenced && !broker->in_controlled_shutdown;
+    return broker && (is_active || MUTATED(&c->config, FENCED_IN_ISR)) &&
+           (member->broker_epoch == -1 || member->broker_epoch == broker->epoch ||
+            MUTATED(&c->config, FORMER_LIFE_IN_ISR));
 }
 
 /* A leader that knows more than this node: this node is no controller any more. */

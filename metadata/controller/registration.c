@@ -95,7 +95,7 @@ static void clean_up(struct controller *c, const struct broker_image *existing,
                      const struct broker_registration_request *request, struct arena *arena,
                      struct metadata_records *records)
 {
-    bool stopped_cleanly = !controller_elr_enabled(c) ||
+    bool stopped_cleanly = !controller_elr_enabled(c) || MUTATED(&c->config, UNFLUSHED_LEADS) ||
                            (existing && existing->epoch == request->previous_broker_epoch);
     if (stopped_cleanly)
         partitions_broker_fenced(c, request->broker_id, arena, records);
