@@ -6,10 +6,11 @@
 #include "broker/server/node.h"
 #include "common/base/check.h"
 #include "common/base/logger.h"
+#include "common/base/map.h"
 #include "common/base/mem.h"
 #include "common/net/client.h"
 #include "metadata/config/server_config.h"
-#include "metadata/image.h"
+#include "metadata/delta.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,16 +27,23 @@ struct dial {
     struct broker_watch *watch;
     int32_t broker;
     int64_t epoch;
+    bool suspects; /* that it is gone; else it only finds out whether it can be reached */
     struct endpoint endpoint;
     int64_t give_up_ms;
     struct client *client; /* NULL between two attempts */
     struct timer timer;    /* the next attempt, or the end of a hold */
 };
 
+/* The incarnation of a broker that was reached last. */
+struct reached {
+    int64_t epoch;
+};
+
 struct broker_watch {
     struct node *node;
     struct list dials;
-    int closing; /* dials that are about to end */
+    struct map reached; /* struct reached by broker */
+    int closing;        /* dials that are about to end */
     bool stopping;
     void (*stopped)(void *ctx);
     void *stopped_ctx;
@@ -44,6 +52,22 @@ struct broker_watch {
 static struct loop *loop_of(const struct broker_watch *watch)
 {
     return node_env(watch->node)->loops[0];
+}
+
+static bool was_reached(const struct broker_watch *watch, int32_t broker, int64_t epoch)
+{
+    const struct reached *reached = map_get(&watch->reached, map_key_u64((uint32_t)broker));
+    return reached != NULL && reached->epoch == epoch;
+}
+
+static void note_reached(struct broker_watch *watch, int32_t broker, int64_t epoch)
+{
+    struct reached *reached = map_get(&watch->reached, map_key_u64((uint32_t)broker));
+    if (reached == NULL) {
+        reached = mem_alloc(sizeof(*reached));
+        map_put(&watch->reached, map_key_u64((uint32_t)broker), reached);
+    }
+    reached->epoch = epoch;
 }
 
 static void say_stopped(struct broker_watch *watch)
@@ -87,10 +111,12 @@ static void connected(void *owner, int status)
     struct dial *dial = owner;
     struct broker_watch *watch = dial->watch;
     if (status == 0) {
-        timer_start_in_ms(&dial->timer, HOLD_MS);
+        note_reached(watch, dial->broker, dial->epoch);
+        timer_start_in_ms(&dial->timer, dial->suspects ? HOLD_MS : 0);
         return;
     }
-    if (status == -ECONNREFUSED &&
+    if (status == -ECONNREFUSED && dial->suspects &&
+        was_reached(watch, dial->broker, dial->epoch) &&
         metadata_loop_broker_gone(node_metadata_loop(watch->node), dial->broker, dial->epoch)) {
         char where[HOST_MAX + 16];
         endpoint_format(&dial->endpoint, where);
@@ -151,7 +177,8 @@ static struct dial *find_dial(struct broker_watch *watch, int32_t broker, int64_
     return found;
 }
 
-static void watch_broker(struct broker_watch *watch, const struct broker_image *broker)
+static void watch_broker(struct broker_watch *watch, const struct broker_image *broker,
+                         bool suspects)
 {
     struct endpoint endpoint;
     int64_t now_ms = env_now_ms(loop_of(watch)->env);
@@ -161,12 +188,14 @@ static void watch_broker(struct broker_watch *watch, const struct broker_image *
     struct dial *dial = find_dial(watch, broker->id, broker->epoch);
     if (dial != NULL) { /* another sign of the same */
         dial->give_up_ms = now_ms + GIVE_UP_MS;
+        dial->suspects = dial->suspects || suspects;
         return;
     }
     dial = mem_calloc(1, sizeof(*dial));
     dial->watch = watch;
     dial->broker = broker->id;
     dial->epoch = broker->epoch;
+    dial->suspects = suspects;
     dial->endpoint = endpoint;
     dial->give_up_ms = now_ms + GIVE_UP_MS;
     timer_init(&dial->timer, loop_of(watch), on_timer);
@@ -180,7 +209,7 @@ void broker_watch_lost(struct broker_watch *watch, int32_t id, int64_t epoch)
     const struct broker_image *broker =
         image != NULL ? cluster_image_broker(&image->cluster, id) : NULL;
     if (!watch->stopping && broker != NULL && broker->epoch == epoch)
-        watch_broker(watch, broker);
+        watch_broker(watch, broker, true);
 }
 
 void broker_watch_all(struct broker_watch *watch)
@@ -191,7 +220,22 @@ void broker_watch_all(struct broker_watch *watch)
     struct pmap_iter iter;
     pmap_iter_first(&iter, image->cluster.brokers);
     for (const struct broker_image *broker; (broker = pmap_iter_next(&iter)) != NULL;)
-        watch_broker(watch, broker);
+        watch_broker(watch, broker, true);
+}
+
+void broker_watch_image(struct broker_watch *watch, const struct image_delta *delta)
+{
+    if (watch->stopping || !node_config(watch->node)->is_controller)
+        return;
+    for (size_t i = 0; i < delta->brokers.count; i++) {
+        const struct broker_image *before = delta->brokers.items[i].before;
+        const struct broker_image *after = delta->brokers.items[i].after;
+        if (after == NULL)
+            free(map_remove(&watch->reached, map_key_u64((uint32_t)before->id)));
+        else if (!after->fenced && !was_reached(watch, after->id, after->epoch) &&
+                 (before == NULL || before->fenced || before->epoch != after->epoch))
+            watch_broker(watch, after, false);
+    }
 }
 
 struct broker_watch *broker_watch_new(struct node *node)
@@ -199,6 +243,7 @@ struct broker_watch *broker_watch_new(struct node *node)
     struct broker_watch *watch = mem_calloc(1, sizeof(*watch));
     watch->node = node;
     list_init(&watch->dials);
+    map_init(&watch->reached, MAP_U64);
     return watch;
 }
 
@@ -207,6 +252,9 @@ void broker_watch_free(struct broker_watch *watch)
     if (watch == NULL)
         return;
     CHECK(list_empty(&watch->dials) && watch->closing == 0);
+    MAP_FOR_EACH (entry, &watch->reached)
+        free(entry->value);
+    map_release(&watch->reached);
     free(watch);
 }
 

@@ -5,6 +5,10 @@
  * for its session to end. That is always safe: a broker that lives after all is let in again by its
  * next heartbeat. Anything else, silence above all, says nothing, and the session decides.
  *
+ * A refusal means something only where the same listener was reached before: an address that
+ * brokers advertise need not lead to them from here. So each controller dials every broker once
+ * when it is let in.
+ *
  * A process that is being killed closes its connections before its listeners or after them: a dial
  * that gets through is kept for a moment, and tried again when it breaks.
  *
@@ -17,6 +21,7 @@
 #include <stdint.h>
 
 struct broker_watch;
+struct image_delta;
 struct node;
 
 struct broker_watch *broker_watch_new(struct node *node);
@@ -25,6 +30,8 @@ void broker_watch_free(struct broker_watch *watch);
 /* Nothing is dialled any more; `stopped` may come from inside. */
 void broker_watch_stop(struct broker_watch *watch, void (*stopped)(void *ctx), void *ctx);
 
+/* The metadata changed. */
+void broker_watch_image(struct broker_watch *watch, const struct image_delta *delta);
 /* The connection of this incarnation was lost. */
 void broker_watch_lost(struct broker_watch *watch, int32_t broker, int64_t epoch);
 /* This node became the active controller. */

@@ -2,6 +2,7 @@
 
 #define LOG_MODULE "metadata_loop"
 
+#include "broker/server/broker_watch.h"
 #include "broker/server/controller_call.h"
 #include "broker/server/metadata_loop_internal.h"
 #include "broker/server/broker_metrics.h"
@@ -59,6 +60,7 @@ static void publish(struct metadata_loop *ml, const struct image_delta *delta)
     const struct image *image = image_chain_published(ml->chain);
     for (int i = 0; i < shard_count(ml->node); i++)
         shard_send_image(node_shard(ml->node, i), image, delta);
+    broker_watch_image(node_broker_watch(ml->node), delta);
     node_image_published(ml->node);
 }
 
