@@ -9,7 +9,8 @@ static const char *const state_names[] = {"completed", "in progress", "not under
 
 struct verdict {
     enum move_state state;
-    struct str replicas; /* as they are, where that is not what was wanted */
+    const int32_t *replicas; /* as they are, or as they will be */
+    int32_t count;
 };
 
 /* The partitions as they are; those that are not there have no replicas. */
@@ -61,7 +62,7 @@ static struct verdict judge(struct reassign_command *command, const struct reass
                             const reassign_ongoing *ongoing, const struct admin_topics *topics)
 {
     const struct admin_partition *now = find_partition(topics, move);
-    struct verdict verdict = {MOVE_OTHER, STR_EMPTY};
+    struct verdict verdict = {MOVE_OTHER, NULL, 0};
     if (ongoing != NULL) {
         /* It goes on towards this when what is not to go is what was wanted. */
         int32_t *target = ARENA_ARRAY(&command->arena, int32_t, ongoing->replicas_count);
@@ -73,15 +74,16 @@ static struct verdict judge(struct reassign_command *command, const struct reass
         }
         if (same_ids(target, count, move->replicas, move->count))
             verdict.state = MOVE_GOES_ON;
-        verdict.replicas = reassign_ids_text(&command->arena, target, count, ",");
+        verdict.replicas = target;
+        verdict.count = count;
         return verdict;
     }
     if (now == NULL)
         return verdict;
     if (same_ids(now->replicas.items, now->replicas.count, move->replicas, move->count))
         verdict.state = MOVE_DONE;
-    verdict.replicas =
-        reassign_ids_text(&command->arena, now->replicas.items, now->replicas.count, ",");
+    verdict.replicas = now->replicas.items;
+    verdict.count = now->replicas.count;
     return verdict;
 }
 
@@ -89,6 +91,7 @@ static void say_move(struct reassign_command *command, const struct reassign_mov
                      const struct verdict *verdict)
 {
     struct str wanted = reassign_ids_text(&command->arena, move->replicas, move->count, ",");
+    struct str now = reassign_ids_text(&command->arena, verdict->replicas, verdict->count, ",");
     switch (verdict->state) {
     case MOVE_DONE:
         printf("Reassignment of partition %.*s-%d is completed.\n", STR_FMT(move->topic),
@@ -101,18 +104,20 @@ static void say_move(struct reassign_command *command, const struct reassign_mov
     case MOVE_OTHER:
         printf("There is no active reassignment of partition %.*s-%d, but replica set is %.*s "
                "rather than %.*s.\n",
-               STR_FMT(move->topic), move->partition, STR_FMT(verdict->replicas), STR_FMT(wanted));
+               STR_FMT(move->topic), move->partition, STR_FMT(now), STR_FMT(wanted));
         return;
     }
 }
 
 static json_t *json_of(const struct reassign_move *move, const struct verdict *verdict)
 {
-    json_t *entry = json_object();
+    json_t *entry = json_object(), *replicas = json_array();
+    for (int32_t i = 0; i < verdict->count; i++)
+        json_array_append_new(replicas, json_integer(verdict->replicas[i]));
     json_object_set_new(entry, "topic", tool_json_str(move->topic));
     json_object_set_new(entry, "partition", json_integer(move->partition));
     json_object_set_new(entry, "state", json_string(state_names[verdict->state]));
-    json_object_set_new(entry, "replicas", tool_json_str(verdict->replicas));
+    json_object_set_new(entry, "replicas", replicas);
     return entry;
 }
 
