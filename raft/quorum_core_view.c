@@ -138,3 +138,8 @@ struct quorum_core_counters quorum_core_counters(const struct quorum_core *core)
 {
     return core->counters;
 }
+
+int64_t quorum_core_leader_contact_ms(const struct quorum_core *core)
+{
+    return core->leader_contact_ms;
+}

@@ -36,6 +36,9 @@ bool quorum_core_was_member(const struct quorum_core *core, uint64_t raft_id);
 uint64_t quorum_core_change_index(const struct quorum_core *core);
 bool quorum_core_change_open(const struct quorum_core *core);
 
+/* The last append of a leader; INT64_MIN: none. */
+int64_t quorum_core_leader_contact_ms(const struct quorum_core *core);
+
 /* How far a peer is, as seen by the leader. */
 struct quorum_progress {
     uint64_t match_index;

@@ -205,6 +205,8 @@ static void on_leader(void *ctx, int32_t epoch)
                   reason ? reason : strerror(-rv));
         controller_deactivate(ml->controller);
     } else {
+        controller_last_heard(ml->controller, context.now_ms, ml->former_leader_id,
+                              quorum_core_leader_contact_ms(quorum_node_core(ml->quorum)));
         log_info(logger_of(ml), "Became the active controller epoch=%d offset=%lld", epoch,
                  (long long)context.next_offset);
     }
@@ -219,6 +221,8 @@ static void on_follower(void *ctx, int32_t epoch, int32_t leader_id)
     struct metadata_loop *ml = ctx;
     ml->epoch = epoch;
     ml->leader_id = leader_id;
+    if (leader_id >= 0)
+        ml->former_leader_id = leader_id;
     if (metadata_loop_is_active(ml)) {
         log_info(logger_of(ml), "No longer the active controller epoch=%d leader=%d", epoch,
                  leader_id);
@@ -391,6 +395,7 @@ struct metadata_loop *metadata_loop_new(struct node *node)
     struct metadata_loop *ml = mem_calloc(1, sizeof(*ml));
     ml->node = node;
     ml->leader_id = -1;
+    ml->former_leader_id = -1;
     ml->chain = image_chain_new(true);
     loader_init(&ml->loader, ml->chain);
     list_init(&ml->waiting);

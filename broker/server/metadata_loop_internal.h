@@ -21,6 +21,7 @@ struct metadata_loop {
     struct metadata_records bootstrap; /* what an empty log begins with */
     int32_t epoch;
     _Atomic int32_t leader_id; /* -1: unknown */
+    int32_t former_leader_id;  /* who led last before this node; -1: nobody */
     struct list waiting;       /* controller_call by offset */
     struct timer timer;        /* what the controller does by itself */
     bool stopping;

@@ -259,6 +259,12 @@ void controller_propose(struct controller *c, const struct controller_result *re
                      timestamp_ms);
 }
 
+void controller_last_heard(struct controller *c, int64_t now_ms, int32_t broker, int64_t heard_ms)
+{
+    if (c->active)
+        heartbeats_last_heard(&c->heartbeats, broker, heard_ms, now_ms);
+}
+
 bool controller_broker_gone(struct controller *c, int64_t now_ms, int32_t broker, int64_t epoch)
 {
     return c->active && heartbeats_end_session(&c->heartbeats, broker, epoch, now_ms);

@@ -120,6 +120,10 @@ void controller_tick(struct controller *controller, const struct controller_cont
                      struct arena *arena, struct controller_result *ret_result,
                      int64_t *ret_next_ms);
 
+/* A new controller gives each broker a whole session. The node that led the quorum before is known
+ * better: it was heard of for the last time then. Not when that is longer ago than a session. */
+void controller_last_heard(struct controller *controller, int64_t now_ms, int32_t broker,
+                           int64_t heard_ms);
 /* The process of this incarnation is known to be gone: the next tick fences the broker. False when
  * that is no news. */
 bool controller_broker_gone(struct controller *controller, int64_t now_ms, int32_t broker,

@@ -60,6 +60,15 @@ struct heartbeat *heartbeats_touch(struct heartbeats *heartbeats, int32_t broker
     return heartbeat;
 }
 
+void heartbeats_last_heard(struct heartbeats *heartbeats, int32_t broker, int64_t heard_ms,
+                           int64_t now_ms)
+{
+    struct heartbeat *heartbeat = heartbeats_find(heartbeats, broker);
+    if (heartbeat && heard_ms <= heartbeat->last_contact_ms &&
+        heard_ms > now_ms - heartbeats->session_timeout_ms)
+        heartbeat->last_contact_ms = heard_ms;
+}
+
 bool heartbeats_end_session(struct heartbeats *heartbeats, int32_t broker, int64_t epoch,
                             int64_t now_ms)
 {

@@ -34,6 +34,9 @@ struct heartbeat *heartbeats_find(const struct heartbeats *heartbeats, int32_t b
 /* Heard of this incarnation. */
 struct heartbeat *heartbeats_touch(struct heartbeats *heartbeats, int32_t broker, int64_t epoch,
                                    int64_t now_ms);
+/* It was heard of for the last time then, if its session has not ended since. */
+void heartbeats_last_heard(struct heartbeats *heartbeats, int32_t broker, int64_t heard_ms,
+                           int64_t now_ms);
 /* Its session ends now. False when it had none. */
 bool heartbeats_end_session(struct heartbeats *heartbeats, int32_t broker, int64_t epoch,
                             int64_t now_ms);

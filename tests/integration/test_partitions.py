@@ -191,8 +191,8 @@ def as_recorded(cluster, only):
     print(f"{sent} requests answered as recorded, {len(DIFFERS)} of them otherwise on purpose")
 
 
-def in_sync(cluster, name, count):
-    return lambda: all(len(p["IsrNodes"]) == count for p in cluster.describe(name))
+def in_sync(cluster, name, count, node=None):
+    return lambda: all(len(p["IsrNodes"]) == count for p in cluster.describe(name, node))
 
 
 def a_killed_broker(cluster):
@@ -235,27 +235,32 @@ def the_killed_controller(cluster):
     print(f"kill -9 of the active controller: {took * 1000:.0f} ms to other leaders")
 
 
-def a_frozen_broker(cluster):
-    """Silence says nothing: it keeps its session, and is let in again when it goes on."""
+def a_frozen_node(cluster, controller):
+    """Silence says nothing: it keeps its session, which counts from when it fell silent also where
+    it was the active controller, and is let in again when it goes on."""
     leader = cluster.leader()
-    victim = next(node for node in cluster.nodes if node is not leader)
+    victim = leader if controller else next(n for n in cluster.nodes if n is not leader)
+    survivor = next(node for node in cluster.nodes if node is not victim)
     number = cluster.nodes.index(victim) + 1
     others = [i for i in (1, 2, 3) if i != number]
-    cluster.create("frozen", [[number, *others]])
-    cluster.wait("all replicas are in sync", in_sync(cluster, "frozen", 3), 10)
+    name = "frozen-controller" if controller else "frozen"
+    cluster.create(name, [[number, *others]])
+    cluster.wait("all replicas are in sync", in_sync(cluster, name, 3, survivor), 20)
     victim.process.send_signal(signal.SIGSTOP)
     try:
         began = time.monotonic()
         while time.monotonic() - began < SESSION_MS / 1000 - 1:
-            check(cluster.leaders("frozen", leader) == [number], "it was fenced too early")
+            check(cluster.leaders(name, survivor) == [number], "it was fenced too early")
             time.sleep(0.1)
-        cluster.wait("another one leads", lambda: number not in cluster.leaders("frozen", leader),
-                     3)
+        cluster.wait(
+            "another one leads", lambda: number not in cluster.leaders(name, survivor), 2.5
+        )
         took = time.monotonic() - began
     finally:
         victim.process.send_signal(signal.SIGCONT)
-    cluster.wait("it is in sync again", in_sync(cluster, "frozen", 3), 20)
-    print(f"a frozen broker: {took:.2f} s to other leaders, with a session of {SESSION_MS} ms")
+    cluster.wait("it is in sync again", in_sync(cluster, name, 3, survivor), 20)
+    print(f"a frozen {'controller' if controller else 'broker'}: {took:.2f} s to other leaders, "
+          f"with a session of {SESSION_MS} ms")
 
 
 def verification(cluster):
@@ -329,7 +334,8 @@ def main():
                 as_recorded(cluster, args.case)
                 a_killed_broker(cluster)
                 the_killed_controller(cluster)
-                a_frozen_broker(cluster)
+                a_frozen_node(cluster, controller=False)
+                a_frozen_node(cluster, controller=True)
                 verification(cluster)
         finally:
             codes = [node.stop() for node in cluster.nodes if node.process is not None]

@@ -256,6 +256,33 @@ static void gone_processes_are_fenced_at_once(void **state)
     harness_release(&h);
 }
 
+/* Who led the quorum before fell silent when it did; its session does not begin anew with the next
+ * controller. */
+static void the_former_controller_is_known_better(void **state)
+{
+    struct harness h;
+    struct metadata_records none = {0};
+    const char *reason;
+    harness_init(&h);
+    for (int32_t id = 1; id <= 3; id++)
+        harness_add_broker(&h, id, 1, NULL);
+    int64_t session_ms = h.config.session_timeout_ms, begun_ms = h.ctx.now_ms;
+    controller_deactivate(h.c);
+    h.ctx.now_ms += 2000;
+    assert_int_equal(controller_activate(h.c, &h.ctx, 1, &none, &h.arena, &h.result, &reason), 0);
+    controller_last_heard(h.c, h.ctx.now_ms, 2, begun_ms);
+    controller_last_heard(h.c, h.ctx.now_ms, 3, begun_ms - session_ms); /* that says nothing */
+    controller_last_heard(h.c, h.ctx.now_ms, 9, begun_ms);
+    h.ctx.now_ms = begun_ms + session_ms - 1;
+    tick(&h);
+    assert_false(broker(&h, 2)->fenced);
+    h.ctx.now_ms++;
+    tick(&h);
+    assert_true(broker(&h, 2)->fenced);
+    assert_false(broker(&h, 1)->fenced || broker(&h, 3)->fenced);
+    harness_release(&h);
+}
+
 /* A broker may stop only once it leads nothing and the others know it. */
 static void controlled_shutdown_waits_for_the_others(void **state)
 {
@@ -415,6 +442,7 @@ int main(void)
         cmocka_unit_test(unclean_restart_of_a_single_node),
         cmocka_unit_test(sessions_end),
         cmocka_unit_test(gone_processes_are_fenced_at_once),
+        cmocka_unit_test(the_former_controller_is_known_better),
         cmocka_unit_test(controlled_shutdown_waits_for_the_others),
         cmocka_unit_test(unregistered_brokers_are_gone),
         cmocka_unit_test(cordoned_directories_take_no_replicas),
