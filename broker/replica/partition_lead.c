@@ -211,7 +211,7 @@ void partition_consider_isr(struct partition *p)
 {
     if (!partition_leads(p) || p->role.isr.count == p->role.replicas.count)
         return;
-    propose(p, false);
+    partition_let_in(p);
     partition_advance(p);
 }
 

@@ -1,6 +1,5 @@
 #include "broker/server/replication.h"
 
-#include "broker/replica/partition_lead.h"
 #include "broker/server/directory_assignments.h"
 #include "broker/server/isr_changes.h"
 #include "broker/server/node.h"
@@ -191,26 +190,8 @@ void replication_fill_host(struct shard *shard)
     host->tell_directory = tell_directory;
 }
 
-static bool is_live(const struct broker_image *broker)
-{
-    return broker != NULL && !broker->fenced && !broker->in_controlled_shutdown;
-}
-
-/* What it fetched while it was fenced did not count, and it fetches nothing where it has all. */
-static void let_in(struct replication *r, const struct image_delta *delta)
-{
-    bool any = false;
-    for (size_t i = 0; i < delta->brokers.count; i++)
-        any |= is_live(delta->brokers.items[i].after) && !is_live(delta->brokers.items[i].before);
-    if (!any)
-        return;
-    MAP_FOR_EACH (entry, &r->shard->partitions)
-        partition_let_in(entry->value);
-}
-
 void replication_brokers_changed(struct replication *r, const struct image_delta *delta)
 {
-    let_in(r, delta);
     for (size_t i = 0; i < delta->brokers.count; i++) {
         const struct broker_image *broker = delta->brokers.items[i].after;
         for (int index = 0; broker != NULL && index < r->per_source; index++) {
