@@ -59,6 +59,7 @@ struct quorum_core {
     int granted_count;
 
     int64_t now_ms, leader_contact_ms; /* contact: INT64_MIN for never */
+    uint64_t leader_term;              /* of that contact */
     struct {
         enum quorum_role role;
         uint64_t term, leader;

@@ -34,7 +34,10 @@ uint64_t quorum_core_leader(const struct quorum_core *core)
     raft_id id = 0;
     const char *address;
     raft_leader(raft_of(core), &id, &address);
-    return id;
+    /* A follower that has come to a later term keeps the leader of the one before. */
+    bool stale = raft_state(raft_of(core)) == RAFT_FOLLOWER &&
+                 core->leader_term != raft_current_term(raft_of(core));
+    return stale ? 0 : id;
 }
 
 uint64_t quorum_core_last_index(const struct quorum_core *core)

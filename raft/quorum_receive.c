@@ -169,6 +169,7 @@ static void receive_append(struct quorum_core *core, const struct quorum_message
         return;
     }
     core->leader_contact_ms = core->now_ms;
+    core->leader_term = message->term;
     core->echo = message->append.echo;
     do {
         size_t part = count > 0 ? 1 : 0;
@@ -325,6 +326,7 @@ static void receive_install(struct quorum_core *core, const struct quorum_messag
         return;
     }
     core->leader_contact_ms = core->now_ms;
+    core->leader_term = message->term;
     core->installing = quorum_voters_ref(install->voters);
     struct raft_message raft_message = {.type = RAFT_INSTALL_SNAPSHOT};
     raft_message.install_snapshot.term = message->term;

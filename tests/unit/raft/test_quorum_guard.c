@@ -454,6 +454,26 @@ static void test_second_leader_is_dropped(void **state)
     bench_release(&b);
 }
 
+/* Who led the term before leads nothing in the next. */
+static void test_a_leader_ends_with_its_term(void **state)
+{
+    struct bench b;
+    start_follower(&b, 0);
+    receive(&b, 1, append_of(5, 11, 3, NULL, 0));
+    assert_true(find(&b, QUORUM_ROLE)->role.leader.raft_id == peer(1).raft_id);
+    struct quorum_message vote = {.type = QUORUM_VOTE, .term = 6};
+    vote.vote = (struct quorum_vote){.last_index = 11, .last_term = 3, .disrupt_leader = true};
+    receive(&b, 2, vote);
+    assert_true(sent(&b, QUORUM_VOTE_RESULT)->vote_result.granted);
+    const struct quorum_action *role = find(&b, QUORUM_ROLE);
+    assert_non_null(role);
+    assert_int_equal(role->role.term, 6);
+    assert_true(role->role.leader.raft_id == 0);
+    receive(&b, 2, append_of(6, 11, 3, NULL, 0));
+    assert_true(find(&b, QUORUM_ROLE)->role.leader.raft_id == peer(2).raft_id);
+    bench_release(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -481,6 +501,7 @@ int main(void)
         cmocka_unit_test(test_strangers_do_not_unseat),
         cmocka_unit_test(test_malformed_is_dropped),
         cmocka_unit_test(test_second_leader_is_dropped),
+        cmocka_unit_test(test_a_leader_ends_with_its_term),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
