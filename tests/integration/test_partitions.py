@@ -192,7 +192,11 @@ def as_recorded(cluster, only):
 
 
 def in_sync(cluster, name, count, node=None):
-    return lambda: all(len(p["IsrNodes"]) == count for p in cluster.describe(name, node))
+    def holds():
+        partitions = cluster.describe(name, node)
+        return partitions and all(len(p["IsrNodes"]) == count for p in partitions)
+
+    return holds
 
 
 def a_killed_broker(cluster):
