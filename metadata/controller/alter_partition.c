@@ -37,14 +37,19 @@ static int32_t members_of(const wanted_partition *wanted, struct arena *arena,
     return wanted->new_isr_count;
 }
 
-static bool may_join_isr(const struct controller *c, const wanted_member *member)
+/* A replica in a directory that is not online could not be elected, so it does not come into the
+ * ISR either: its broker has to say first where it lies (AssignReplicasToDirs). */
+static bool may_join_isr(const struct controller *c, const struct partition_image *p,
+                         const wanted_member *member)
 {
     const struct broker_image *broker =
         cluster_image_broker(&controller_image(c)->cluster, member->broker_id);
     bool is_active = broker && !broker->fenced && !broker->in_controlled_shutdown;
     return broker && (is_active || MUTATED(&c->config, FENCED_IN_ISR)) &&
            (member->broker_epoch == -1 || member->broker_epoch == broker->epoch ||
-            MUTATED(&c->config, FORMER_LIFE_IN_ISR));
+            MUTATED(&c->config, FORMER_LIFE_IN_ISR)) &&
+           (node_list_contains(partition_isr(p), broker->id) ||
+            broker_image_has_directory(broker, partition_directory_of(p, broker->id)));
 }
 
 /* A leader that knows more than this node: this node is no controller any more. */
@@ -96,7 +101,7 @@ static enum kafka_error check(const struct alteration *alteration, const struct 
     struct node_list isr = {ids, count};
     error = check_isr(p, wanted, isr);
     for (int32_t i = 0; error == KAFKA_ERROR_NONE && i < count; i++) {
-        if (!may_join_isr(alteration->c, &members[i]))
+        if (!may_join_isr(alteration->c, p, &members[i]))
             error = KAFKA_ERROR_INELIGIBLE_REPLICA;
     }
     *ret_isr = isr;

@@ -92,6 +92,30 @@ static inline int16_t harness_set_isr(struct harness *h, const char *name, const
     return harness_alter(h, &request, &response);
 }
 
+/* The broker's replica of partition 0 lies in this directory. */
+static inline void harness_assign(struct harness *h, int32_t broker, struct uuid directory,
+                                  const char *name)
+{
+    struct assign_replicas_to_dirs_request request;
+    struct assign_replicas_to_dirs_response response;
+    struct assign_replicas_to_dirs_request_partition_data partition = {0};
+    struct assign_replicas_to_dirs_request_topic_data topic = {
+        .topic_id = topics_image_find(&harness_image(h)->topics, str_of(name))->id,
+        .partitions = &partition,
+        .partitions_count = 1};
+    struct assign_replicas_to_dirs_request_directory_data one = {
+        .id = directory, .topics = &topic, .topics_count = 1};
+    message_init(&assign_replicas_to_dirs_request_desc, &request);
+    request.broker_id = broker;
+    request.broker_epoch = cluster_image_broker(&harness_image(h)->cluster, broker)->epoch;
+    request.directories = &one;
+    request.directories_count = 1;
+    controller_assign_replicas_to_dirs(h->c, &h->ctx, &request, &h->arena, &response, &h->result);
+    harness_commit(h);
+    assert_int_equal(response.error_code, 0);
+    assert_int_equal(response.directories[0].topics[0].partitions[0].error_code, 0);
+}
+
 static inline void harness_set_topic(struct harness *h, const char *topic, const char *key,
                                      const char *value)
 {

@@ -217,6 +217,32 @@ static void another_incarnation(void **state)
     harness_release(&f.h);
 }
 
+/* A new disk has another directory id: nobody could be elected there before its broker says that
+ * the replica lies on it. */
+static void another_disk(void **state)
+{
+    struct fixture f;
+    setup(&f);
+    struct broker_registration_request registration = harness_registration(&f.h, 3, 1, NULL);
+    struct broker_registration_response registered;
+    struct uuid disk = harness_directory(3, 7);
+    registration.log_dirs = &disk;
+    f.h.ctx.now_ms += f.h.config.session_timeout_ms;
+    controller_broker_registration(f.h.c, &f.h.ctx, &registration, &f.h.arena, &registered,
+                                   &f.h.result);
+    harness_commit(&f.h);
+    assert_int_equal(registered.error_code, 0);
+    harness_heartbeat(&f.h, 3, false, false);
+    f.epochs[3] = registered.broker_epoch;
+    struct alter_partition_request request = ask(&f, "123");
+    assert_int_equal(alter(&f, &request), KAFKA_ERROR_INELIGIBLE_REPLICA);
+    harness_assign(&f.h, 3, disk, "t");
+    request = ask(&f, "123");
+    assert_int_equal(alter(&f, &request), 0);
+    assert_isr(&f, "123");
+    harness_release(&f.h);
+}
+
 /* After an unclean election the leader says when it is through; until then it is alone. */
 static void recovery(void **state)
 {
@@ -277,6 +303,7 @@ int main(void)
         cmocka_unit_test(forged),
         cmocka_unit_test(fenced_and_stopping_replicas),
         cmocka_unit_test(another_incarnation),
+        cmocka_unit_test(another_disk),
         cmocka_unit_test(recovery),
         cmocka_unit_test(eligible_replicas),
     };

@@ -371,27 +371,8 @@ static void failed_directories_lead_nothing(void **state)
     harness_create_on(&h, "a", "1");
     harness_create_on(&h, "b", "1");
     fence(&h, 1);
-    for (int i = 0; i < 2; i++) {
-        struct assign_replicas_to_dirs_request assign;
-        struct assign_replicas_to_dirs_response assigned;
-        struct assign_replicas_to_dirs_request_partition_data partition = {0};
-        const char *name = i == 0 ? "a" : "b";
-        struct assign_replicas_to_dirs_request_topic_data topic = {
-            .topic_id = topics_image_find(&harness_image(&h)->topics, str_of(name))->id,
-            .partitions = &partition,
-            .partitions_count = 1};
-        struct assign_replicas_to_dirs_request_directory_data directory = {
-            .id = harness_directory(1, i), .topics = &topic, .topics_count = 1};
-        message_init(&assign_replicas_to_dirs_request_desc, &assign);
-        assign.broker_id = 1;
-        assign.broker_epoch = cluster_image_broker(&harness_image(&h)->cluster, 1)->epoch;
-        assign.directories = &directory;
-        assign.directories_count = 1;
-        controller_assign_replicas_to_dirs(h.c, &h.ctx, &assign, &h.arena, &assigned, &h.result);
-        harness_commit(&h);
-        assert_int_equal(assigned.error_code, 0);
-        assert_int_equal(assigned.directories[0].topics[0].partitions[0].error_code, 0);
-    }
+    harness_assign(&h, 1, harness_directory(1, 0), "a");
+    harness_assign(&h, 1, harness_directory(1, 1), "b");
     message_init(&broker_heartbeat_request_desc, &request);
     request.broker_id = 1;
     request.broker_epoch = cluster_image_broker(&harness_image(&h)->cluster, 1)->epoch;
