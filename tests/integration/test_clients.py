@@ -198,7 +198,8 @@ def main():
     args.add_argument("kraftd")
     args.add_argument("--megabytes", type=int, default=32)
     args = args.parse_args()
-    with running(args.kraftd, ["auto.create.topics.enable=true"]) as node:
+    # Some records are older than any retention.
+    with running(args.kraftd, ["auto.create.topics.enable=true", "log.retention.ms=-1"]) as node:
         admin = AdminClient({"bootstrap.servers": node.bootstrap})
         done = 0
         for codec in CODECS:

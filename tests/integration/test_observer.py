@@ -116,7 +116,7 @@ def a_blank_broker_stops_while_it_looks(cluster):
         check(False, "ready without a controller")
     except RuntimeError:
         pass
-    check("asking 1 listed controllers" in alone.log(), alone.log())
+    wait_for("it says whom it asks", lambda: "asking 1 listed controllers" in alone.log())
     check(alone.stop() in (0, 143), "it does not stop")
     shutil.rmtree(alone.folder)
     print("a blank broker stops while it looks: ok")

@@ -43,7 +43,7 @@ class Member(Node):
             f.seek(self.log_from)
             return f.read()
 
-    def wait_for(self, pattern, seconds=20):
+    def wait_for(self, pattern, seconds=60):
         """The first line since the start that matches."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -86,7 +86,7 @@ def strays(node):
     renamed = glob.glob(os.path.join(node.data, "ghost-0.*-stray"))
     check(len(renamed) == 1, f"the unknown directory became {renamed}")
     check(os.path.exists(os.path.join(renamed[0], "00000000000000000000.log")), "its log is gone")
-    check("ghost" in node.log(200), "the log does not name the stray")
+    wait_for("the log names the stray", lambda: "ghost" in node.log(200))
     check(os.path.exists(os.path.join(node.data, "kept-0")), "a known partition was set aside")
 
 
