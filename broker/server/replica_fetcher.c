@@ -113,7 +113,7 @@ static void fetch_done(struct client_request *client_request, int status, struct
     if (f->attempts > 0)
         fall_back(f);
     else
-        go_on(f, false);
+        go_on(f, true);
 }
 
 static void list_done(struct client_request *client_request, int status, struct buf *frame)

@@ -26,6 +26,8 @@ void replica_fetcher_pause(struct followed *followed)
     const struct shard *shard = followed->fetcher->shard;
     int64_t max_ms =
         server_config_integer(node_config(shard->node), CONFIG_BROKER_REPLICA_FETCH_BACKOFF_MS);
+    /* The pause may be over before the next request, which then does not take it out first. */
+    followed->again = true;
     timer_start_in_ms(&followed->pause, follower_backoff_ms(followed->errors++, max_ms));
     replica_fetcher_touch(followed->fetcher, followed);
 }

@@ -45,11 +45,12 @@ static bool select_one(struct replica_fetcher *f, struct followed *followed)
         timer_start_in_ms(&followed->pause, THROTTLE_MS);
         ready = false;
     }
-    if (ready && followed->in_session && same_place(&at, &followed->sent))
+    if (ready && followed->in_session && !followed->again && same_place(&at, &followed->sent))
         return false;
     if (ready) {
         f->session_count += !followed->in_session;
         followed->in_session = true;
+        followed->again = false;
         followed->sent = at;
         return true;
     }
