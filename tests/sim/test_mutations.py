@@ -50,7 +50,7 @@ UNIT = [
 
 # switch, subject, seeds of which one has to fail
 SIMULATED = [
-    ("persisted-before-fsync", "cluster", "1-60"),
+    ("persisted-before-fsync", "cluster", "1-600"),
     ("vote-not-durable", "cluster", "1-60"),
     ("fetch-past-commit", "cluster", "1-60"),
     ("formation-majority", "cluster", "1-20"),
