@@ -410,6 +410,13 @@ static void hurry(struct shard_hurry *hurried)
     end_waiting(CONTAINER_OF(hurried, struct fetch_op, hurry));
 }
 
+/* A follower whose registration has not come here yet. It gets no session: one of a reader would not
+ * feed it once it is known (fetch_by_replica.c). */
+static bool may_be_known_later(const struct fetch_op *op)
+{
+    return op->params.version >= 15 && fetch_is_by_replica(&op->params);
+}
+
 /* The session decides which partitions are read; names are copied, for it may go meanwhile. */
 static enum kafka_error op_plan(struct fetch_op *op)
 {
@@ -421,9 +428,12 @@ static enum kafka_error op_plan(struct fetch_op *op)
     int32_t forgotten_count = request_forgotten(op->body, arena, &forgotten);
     uint32_t random;
     env_random(request->shard->host.env, &random, sizeof(random));
+    bool stranger = may_be_known_later(op);
+    if (stranger && op->body->session_epoch > FETCH_SESSION_INITIAL_EPOCH)
+        return KAFKA_ERROR_FETCH_SESSION_ID_NOT_FOUND;
     struct fetch_session_request session = {
-        .session_id = op->body->session_id,
-        .epoch = op->body->session_epoch,
+        .session_id = stranger ? 0 : op->body->session_id,
+        .epoch = stranger ? FETCH_SESSION_FINAL_EPOCH : op->body->session_epoch,
         .uses_topic_ids = op->params.version >= 13,
         .privileged = false, /* replicas' sessions are those of fetch_by_replica.c */
         .partitions = asked,

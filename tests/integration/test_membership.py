@@ -157,6 +157,20 @@ def requests_are_forwarded(cluster):
     check(len(set(ids)) == 4 and min(ids) >= 0, f"producer ids {ids}")
 
 
+def an_unknown_life_gets_no_session(cluster):
+    """A follower that is not known here yet would never be fed by the session of a reader."""
+    body = {"MaxWaitMs": 0, "MinBytes": 0, "MaxBytes": 1 << 20, "IsolationLevel": 0,
+            "SessionId": 0, "SessionEpoch": 0, "Topics": [], "ForgottenTopicsData": [],
+            "RackId": "", "ReplicaState": {"ReplicaId": 2, "ReplicaEpoch": 1 << 40}}
+    topic = {"TopicId": "AAAAAAAAAAAAAAAAAAABBQ", "Partitions": [
+        {"Partition": 0, "CurrentLeaderEpoch": -1, "FetchOffset": 0, "LastFetchedEpoch": -1,
+         "LogStartOffset": -1, "PartitionMaxBytes": 1 << 20}]}
+    answer = cluster.ask(1, "Fetch", 17, {**body, "Topics": [topic]})
+    check(answer["ErrorCode"] == NO_ERROR and answer["SessionId"] == 0, f"a session: {answer}")
+    answer = cluster.ask(1, "Fetch", 17, {**body, "SessionId": 5, "SessionEpoch": 1})
+    check(answer["ErrorCode"] == 70, f"a session goes on: {answer}")
+
+
 def describe_is_true(cluster):
     def in_step():
         leader, voters, observers = cluster.quorum(3)
@@ -285,6 +299,7 @@ def main():
         try:
             start(cluster)
             requests_are_forwarded(cluster)
+            an_unknown_life_gets_no_session(cluster)
             describe_is_true(cluster)
             the_removed_follows(cluster, voters_change(cluster))
             the_removed_comes_back(cluster, one_that_calls_nobody_is_called(cluster))
