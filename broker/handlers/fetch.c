@@ -410,8 +410,8 @@ static void hurry(struct shard_hurry *hurried)
     end_waiting(CONTAINER_OF(hurried, struct fetch_op, hurry));
 }
 
-/* A follower whose registration has not come here yet. It gets no session: one of a reader would not
- * feed it once it is known (fetch_by_replica.c). */
+/* A follower whose registration has not come here yet. It gets no session: one of a reader would
+ * not feed it once it is known (fetch_by_replica.c). */
 static bool may_be_known_later(const struct fetch_op *op)
 {
     return op->params.version >= 15 && fetch_is_by_replica(&op->params);

@@ -23,7 +23,8 @@ def summary_line(result):
             f"max_produce_gap_ms={verdict['timeline']['max_produce_gap_ms']} "
             f"p99_produce_gap_ms={verdict['timeline']['p99_produce_gap_ms']} "
             f"inconsistent={found['inconsistent']} corrupt={found['corrupt']} "
-            f"unread={found['unread']} unhealthy={len(result['problems'])}")
+            f"unread={found['unread']} unhealthy={len(result['problems'])} "
+            f"given_up={verdict['given_up']}")
 
 
 def text_report(result):
