@@ -97,6 +97,7 @@ static int open_one(struct listeners *listeners, const struct server_listener *c
         .endpoint = config->bind,
         .backlog = (int)server_config_integer(server, CONFIG_BROKER_SOCKET_LISTEN_BACKLOG_SIZE),
         .essential = config->is_controller || config == server->inter_broker,
+        .closed_door = !config->is_controller,
         .connection_limits =
             {
                 .request_max_bytes =
@@ -215,6 +216,11 @@ int listeners_open_rest(struct listeners *listeners)
         metrics_add_collector(broker_metrics_registry(node_metrics(listeners->node)), collect,
                               listeners);
     return rv;
+}
+
+void listeners_serve_clients(struct listeners *listeners)
+{
+    acceptor_open_doors(listeners->acceptor);
 }
 
 static void acceptor_closed(void *ctx)

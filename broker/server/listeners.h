@@ -15,6 +15,9 @@ struct listeners *listeners_new(struct node *node);
  * opens its part whole, or the error was logged with the end point and what to do. */
 int listeners_open_controller(struct listeners *listeners);
 int listeners_open_rest(struct listeners *listeners);
+/* Until then clients wait with their connections: the metadata of an earlier life, or of a quorum
+ * without a leader, would tell them that topics are gone. */
+void listeners_serve_clients(struct listeners *listeners);
 /* Stops accepting, answers what was received, closes; drained comes when no connection is left. */
 void listeners_drain(struct listeners *listeners, void (*drained)(void *ctx), void *ctx);
 /* After drained, or when nothing was opened. NULL is fine. */

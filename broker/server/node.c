@@ -225,6 +225,11 @@ void node_check_ready(struct node *node)
         started(node->started_ctx, 0);
 }
 
+void node_is_registered(struct node *node)
+{
+    listeners_serve_clients(node->listeners);
+}
+
 static void now_unfenced(void *ctx)
 {
     struct node *node = ctx;

@@ -67,6 +67,8 @@ int64_t node_previous_broker_epoch(const struct node *node);
 int node_broker_state(const struct node *node);
 /* By which the controller tells this process from one that ran before. Any thread. */
 struct uuid node_incarnation_id(const struct node *node);
+/* By loop 0's shard, once: the metadata knows this incarnation, so clients are served. */
+void node_is_registered(struct node *node);
 /* Of this incarnation's registration; -1 until it is registered. */
 int64_t node_broker_epoch(const struct node *node);
 struct metadata_loop *node_metadata_loop(const struct node *node);

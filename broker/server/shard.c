@@ -229,6 +229,8 @@ static void receive_image(struct task *task)
             apply_partition(shard, &message->delta->partitions.items[i], message->image);
         if (first)
             lead_what_is_left(shard, message->image);
+        if (first && shard->index == 0)
+            node_is_registered(shard->node);
         apply_configs(shard, message->image, message->delta);
         apply_brokers(shard, message->delta);
         replication_brokers_changed(shard->replication, message->delta);

@@ -258,6 +258,8 @@ static int64_t wait_for_place_us(struct acceptor_listener *l)
 {
     struct acceptor *a = l->acceptor;
     int64_t now_us = env_now_us(env_of(a));
+    if (l->options.closed_door)
+        return INT64_MAX;
     if (l->options.connections_max > 0 && l->open_count >= l->options.connections_max)
         return INT64_MAX;
     if (a->limits.connections_max > 0 && a->open_count >= a->limits.connections_max &&
@@ -316,7 +318,7 @@ static void on_accept(void *owner, struct stream *stream)
         return;
     }
     if (atomic_load(&l->held_count) >= ACCEPTOR_HELD_MAX) {
-        refuse(admission, "max.connections or the creation rate is reached, and many wait already");
+        refuse(admission, "no place for it yet, and many wait already");
         return;
     }
     if (l->options.essential && a->limits.connections_max > 0 &&
@@ -430,6 +432,13 @@ struct acceptor *acceptor_new(struct loop *loop, const struct acceptor_limits *l
 void acceptor_set_limits(struct acceptor *a, const struct acceptor_limits *limits)
 {
     set_limits(a, limits);
+    serve_held(a);
+}
+
+void acceptor_open_doors(struct acceptor *a)
+{
+    for (size_t i = 0; i < a->listener_count; i++)
+        a->listeners[i]->options.closed_door = false;
     serve_held(a);
 }
 

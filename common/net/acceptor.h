@@ -36,6 +36,7 @@ struct acceptor_listener_options {
     struct endpoint endpoint;
     int backlog; /* socket.listen.backlog.size */
     bool essential;
+    bool closed_door;    /* its connections wait until acceptor_open_doors */
     int connections_max; /* of this listener alone; 0: any */
     int creations_per_s_max;
     int32_t frame_max_bytes; /* of new connections, see connection_new */
@@ -55,6 +56,8 @@ struct acceptor *acceptor_new(struct loop *loop, const struct acceptor_limits *l
  * next turn on. */
 int acceptor_listen(struct acceptor *acceptor, const struct acceptor_listener_options *options,
                     int *ret_index);
+/* Who waits at a closed door comes in, and from now on nobody waits there. */
+void acceptor_open_doors(struct acceptor *acceptor);
 void acceptor_set_limits(struct acceptor *acceptor, const struct acceptor_limits *limits);
 /* Stops listening, then drains all connections; `drained` runs when the last one is gone. */
 void acceptor_drain(struct acceptor *acceptor, const char *reason, void (*drained)(void *ctx),

@@ -299,6 +299,31 @@ static void without_listeners_it_just_closes(void **state)
     WAIT_FOR(atomic_load(&drained) == 1);
 }
 
+static void open_doors(void *arg)
+{
+    acceptor_open_doors(acceptor);
+}
+
+static void at_a_closed_door_connections_wait(void **state)
+{
+    char byte;
+    listener_count = 2;
+    options[0].closed_door = true;
+    start();
+    int waits = tcp_connect(acceptor_port(acceptor, 0));
+    int other = tcp_connect(acceptor_port(acceptor, 1));
+    assert_true(is_served(other));
+    assert_false(is_served(waits));
+    on_loop(n.env->loops[0], open_doors, NULL);
+    /* What it sent meanwhile is answered. */
+    assert_true(tcp_recv(waits, &byte, 1) == 1 && tcp_recv(waits, (char[4]){0}, 4) == 4);
+    int later = tcp_connect(acceptor_port(acceptor, 0));
+    assert_true(is_served(later));
+    close(waits);
+    close(other);
+    close(later);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +332,7 @@ int main(void)
         T(an_address_has_its_own_limit),
         T(an_override_replaces_the_limit),
         T(above_the_nodes_limit_connections_wait),
+        T(at_a_closed_door_connections_wait),
         T(an_essential_listener_takes_the_place_of_another),
         T(connections_come_no_faster_than_allowed),
         T(a_drain_lets_requests_finish),
