@@ -250,13 +250,13 @@ static int load_core(struct quorum_opening *o)
         if (o->snapshot_voters)
             o->voters_offset = 0;
         o->last_epoch = snapshot->id.epoch;
-    } else if (end > start && !first) {
-        return refuse_without_voters(o);
     } else if (start > 0) {
         return refuse(o, -EBADMSG,
                       "the metadata log in %s begins at offset %" PRId64
                       " and there is no checkpoint of what was before",
                       o->config->directory, start);
+    } else if (end > start && !first) {
+        return refuse_without_voters(o);
     }
     int rv = 0;
     if (start == 0 && first)

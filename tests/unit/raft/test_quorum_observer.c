@@ -229,6 +229,34 @@ static void test_takes_a_checkpoint(void **state)
     pair_release(&pair);
 }
 
+/* A controller whose log begins with a checkpoint that is gone: committed metadata is lost, and
+ * that is said also where nothing else tells who votes. */
+static void test_a_lost_checkpoint_is_refused(void **state)
+{
+    struct pair pair;
+    struct quorum_checkpoint_id *ids;
+    size_t count;
+    pair_init(&pair, 13);
+    pair.follow.never_votes = false;
+    let_leader_trim(&pair);
+    pair.leader.world.propose_every_ms = 0;
+    world_start(&pair.observer);
+    settle(&pair);
+    assert_true(quorum_node_log_start(observer_of_pair(&pair)->node) > 0);
+    world_stop(&pair.observer);
+    struct disk *disk = sim_disk_base(sim_node_disk(pair.observer.node));
+    assert_int_equal(quorum_checkpoint_list(disk, METADATA_DIR, false, &ids, &count), 0);
+    assert_true(count > 0);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(quorum_checkpoint_delete(disk, METADATA_DIR, ids[i]), 0);
+    free(ids);
+    world_start(&pair.observer);
+    run_ms(&pair, 500);
+    if (!strstr(pair.observer.failure, "there is no checkpoint of what was before"))
+        fail_msg("it says: %s", pair.observer.failure);
+    pair_release(&pair);
+}
+
 static void drop(void *ctx, const struct quorum_message *message)
 {
 }
@@ -469,6 +497,7 @@ int main(void)
         cmocka_unit_test(test_comes_back),
         cmocka_unit_test(test_waits_for_a_leader),
         cmocka_unit_test(test_takes_a_checkpoint),
+        cmocka_unit_test(test_a_lost_checkpoint_is_refused),
         cmocka_unit_test(test_promoted_with_a_checkpoint),
         cmocka_unit_test(test_makes_checkpoints),
         cmocka_unit_test(test_lies),
