@@ -112,7 +112,7 @@ class Check(unittest.TestCase):
         self.bad("machine", "README.md", "see /" + "work/x\n")
         self.bad("machine", "scripts/a", "#!/bin/sh\ncurl https://" + "repo.maven.example/x\n")
         self.bad("machine", "a.txt", "deb." + "debian.org\n")
-        self.good("a.txt", "build" + "/work/x and ." + "/work/ and the Debian archive\n")
+        self.good("a.txt", "build/" + "work/x and ./" + "work/ and the Debian archive\n")
 
     def test_text(self):
         self.bad("space", "a.txt", "x \n")
