@@ -14,20 +14,6 @@ static const struct quorum_message *append_to(const struct bench *b, int32_t nod
     return last;
 }
 
-/* B and C have the barrier at 12 and were told; A has stored a batch at 13. */
-static void start_with_a_batch(struct bench *b)
-{
-    uint64_t base;
-    start_leader(b, 0);
-    persist_all(b);
-    answer(b, 1, 0, 12);
-    answer(b, 2, 0, 12);
-    assert_int_equal(quorum_core_submit(b->core, 1, (struct quorum_bytes){0}, b->now_ms, &base), 0);
-    assert_int_equal(base, 13);
-    bench_drain(b);
-    persist_all(b);
-}
-
 static void expect_told(const struct bench *b, int32_t node_id, uint64_t commit)
 {
     const struct quorum_message *message = append_to(b, node_id);

@@ -70,20 +70,6 @@ static void test_an_heir_of_a_former_leader(void **state)
     bench_release(&b);
 }
 
-/* B and C have the barrier, then a batch that nobody has acknowledged. */
-static void start_testator(struct bench *b)
-{
-    uint64_t base;
-    start_leader(b, 0);
-    persist_all(b);
-    answer(b, 1, 0, 12);
-    answer(b, 2, 0, 12);
-    assert_int_equal(quorum_core_submit(b->core, 1, (struct quorum_bytes){0}, b->now_ms, &base), 0);
-    assert_int_equal(base, 13);
-    bench_drain(b);
-    persist_all(b);
-}
-
 static void expect_heir(struct bench *b, int heir)
 {
     assert_int_equal(quorum_core_transfer(b->core, 0, b->now_ms), 0);
@@ -101,7 +87,7 @@ static void expect_heir(struct bench *b, int heir)
 static void test_the_heir_is_alive(void **state)
 {
     struct bench b;
-    start_testator(&b);
+    start_with_a_batch(&b);
     b.now_ms += ELECTION_MS;
     answer(&b, 1, 0, 12); /* C is silent; it is the last of the set */
     expect_heir(&b, 1);
@@ -112,7 +98,7 @@ static void test_the_heir_has_most_of_the_log(void **state)
 {
     struct bench b;
     uint64_t base;
-    start_testator(&b);
+    start_with_a_batch(&b);
     answer(&b, 2, 0, 13);
     assert_int_equal(quorum_core_submit(b.core, 1, (struct quorum_bytes){0}, b.now_ms, &base), 0);
     bench_drain(&b);
@@ -131,7 +117,7 @@ static void test_the_heir_has_most_of_the_log(void **state)
 static void test_no_heir_is_alive(void **state)
 {
     struct bench b;
-    start_testator(&b);
+    start_with_a_batch(&b);
     b.now_ms += ELECTION_MS;
     assert_int_equal(quorum_core_transfer(b.core, 0, b.now_ms), -EAGAIN);
     assert_true(quorum_core_is_leader(b.core));
