@@ -171,21 +171,8 @@ static void op_free(struct fetch_op *op)
 static void fill_partition(struct fetch_op *op, const struct fetch_entry *entry, int32_t size_bytes,
                            struct fetch_response_partition_data *out)
 {
-    out->partition_index = entry->at.partition;
-    out->error_code = (int16_t)entry->error;
-    out->high_watermark = entry->high_watermark;
-    out->last_stable_offset = entry->last_stable_offset;
-    out->log_start_offset = entry->log_start_offset;
+    fetch_entry_fill(entry, &op->params, size_bytes, out);
     out->preferred_read_replica = entry->preferred_replica;
-    out->diverging_epoch.epoch = entry->diverging_epoch;
-    out->diverging_epoch.end_offset = entry->diverging_end_offset;
-    if (op->params.version >= 16 && entry->leader_epoch >= 0) {
-        out->current_leader.leader_id = entry->leader_id;
-        out->current_leader.leader_epoch = entry->leader_epoch;
-    }
-    /* data NULL: the bytes come from the file, see response_file. */
-    out->records =
-        size_bytes > 0 ? (struct bytes){NULL, size_bytes} : (struct bytes){(const uint8_t *)"", 0};
     out->aborted_transactions_count = op->params.read_committed ? 0 : -1;
     if (entry->aborted_count > 0) {
         out->aborted_transactions = MESSAGE_ARRAY(

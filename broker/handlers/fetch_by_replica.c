@@ -50,26 +50,6 @@ static void respond_error(struct request *request, enum kafka_error error)
 
 /* --- the answer ---------------------------------------------------------------------------- */
 
-static void fill_partition(const struct replica_op *op, const struct fetch_entry *entry,
-                           struct fetch_response_partition_data *out)
-{
-    out->partition_index = entry->at.partition;
-    out->error_code = (int16_t)entry->error;
-    out->high_watermark = entry->high_watermark;
-    out->last_stable_offset = entry->last_stable_offset;
-    out->log_start_offset = entry->log_start_offset;
-    out->diverging_epoch.epoch = entry->diverging_epoch;
-    out->diverging_epoch.end_offset = entry->diverging_end_offset;
-    if (op->params.version >= 16 && entry->leader_epoch >= 0) {
-        out->current_leader.leader_id = entry->leader_id;
-        out->current_leader.leader_epoch = entry->leader_epoch;
-    }
-    out->aborted_transactions_count = -1;
-    /* data NULL: the bytes come from the file, see response_file. */
-    out->records = entry->read.size_bytes > 0 ? (struct bytes){NULL, entry->read.size_bytes}
-                                              : (struct bytes){(const uint8_t *)"", 0};
-}
-
 struct answer {
     struct fetch_response response;
     struct fetch_response_partition_data *rooms;
@@ -89,7 +69,9 @@ static void add_entry(const struct replica_op *op, const struct fetch_entry *ent
         topic->partitions = &answer->rooms[answer->used];
     }
     topic->partitions_count++;
-    fill_partition(op, entry, &answer->rooms[answer->used++]);
+    struct fetch_response_partition_data *room = &answer->rooms[answer->used++];
+    fetch_entry_fill(entry, &op->params, entry->read.size_bytes, room);
+    room->aborted_transactions_count = -1;
     if (entry->read.size_bytes == 0)
         return;
     answer->bytes += entry->read.size_bytes;

@@ -2,6 +2,7 @@
 
 #include "broker/server/shard.h"
 #include "common/base/check.h"
+#include "common/protocol/messages/fetch.h"
 #include "common/storage/log_epochs.h"
 #include "metadata/image.h"
 
@@ -21,6 +22,25 @@ void fetch_entry_clear(struct fetch_entry *entry)
     entry->diverging_epoch = -1;
     entry->diverging_end_offset = -1;
     entry->leader_id = entry->leader_epoch = entry->preferred_replica = -1;
+}
+
+void fetch_entry_fill(const struct fetch_entry *entry, const struct fetch_params *params,
+                      int32_t size_bytes, struct fetch_response_partition_data *ret)
+{
+    ret->partition_index = entry->at.partition;
+    ret->error_code = (int16_t)entry->error;
+    ret->high_watermark = entry->high_watermark;
+    ret->last_stable_offset = entry->last_stable_offset;
+    ret->log_start_offset = entry->log_start_offset;
+    ret->diverging_epoch.epoch = entry->diverging_epoch;
+    ret->diverging_epoch.end_offset = entry->diverging_end_offset;
+    if (params->version >= 16 && entry->leader_epoch >= 0) {
+        ret->current_leader.leader_id = entry->leader_id;
+        ret->current_leader.leader_epoch = entry->leader_epoch;
+    }
+    /* data NULL: the bytes come from the file, see response_file. */
+    ret->records =
+        size_bytes > 0 ? (struct bytes){NULL, size_bytes} : (struct bytes){(const uint8_t *)"", 0};
 }
 
 /* The reader's last epoch tells whether its log and ours have parted (KIP-595, KIP-320). True: they

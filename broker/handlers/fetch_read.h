@@ -12,6 +12,7 @@
 
 struct fetch_group;
 struct fetch_op;
+struct fetch_response_partition_data;
 struct shard;
 
 /* One partition of a Fetch: what is asked, and what was found at the last read. */
@@ -75,6 +76,9 @@ void fetch_group_wait(struct shard_call *call);
 /* One entry, without waiting for anything; on the owner's loop. */
 void fetch_entry_read(struct fetch_entry *entry, struct shard *shard,
                       const struct fetch_params *params);
+/* What the last read says, as the answer has it; records of size_bytes. Any loop. */
+void fetch_entry_fill(const struct fetch_entry *entry, const struct fetch_params *params,
+                      int32_t size_bytes, struct fetch_response_partition_data *ret);
 /* Drops the references of the last read. Any loop. */
 void fetch_entry_clear(struct fetch_entry *entry);
 
