@@ -156,9 +156,9 @@ int reassign_generate(struct reassign_command *command, const char *path, const 
 {
     struct failure failure;
     struct reassign_moves current, proposed;
-    struct str *names;
-    size_t name_count;
-    int32_t *ids, id_count, broker_count;
+    struct str *names = NULL;
+    size_t name_count = 0;
+    int32_t *ids = NULL, id_count = 0, broker_count = 0;
     if (!parse_brokers(command, list, &ids, &id_count, &failure) ||
         !read_topics(command, path, &names, &name_count, &failure) ||
         !reassign_topics_of(command, names, name_count, &current, &failure))

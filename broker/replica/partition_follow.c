@@ -197,6 +197,7 @@ enum follow_result partition_follow(struct partition *p, const struct follow_at 
         return result;
     p->leader_watermark = answer->high_watermark;
     partition_follow_watermark(p);
+    /* Refused beyond the own watermark: then it comes with a later answer. */
     if (answer->log_start_offset > log_start_offset(p->log))
         (void)log_increment_start_offset(p->log, answer->log_start_offset);
     return corrupt ? FOLLOW_CORRUPT : FOLLOW_TAKEN;
