@@ -161,6 +161,7 @@ static int zstd_start(struct decompressor *d)
     /* The window stays at the library's limit of 128 MB, which level 22 needs; its pages are
      * touched only as far as output reaches, which the budget limits. */
     ZSTD_DCtx_reset(d->zstd, ZSTD_reset_session_only);
+    d->frame_begins = true;
     return d->rest.len > 0 ? 0 : -EBADMSG;
 }
 
@@ -168,11 +169,16 @@ static ssize_t zstd_read(struct decompressor *d, uint8_t *data, size_t len)
 {
     for (;;) {
         ZSTD_outBuffer out = {data, len, 0};
-        ZSTD_inBuffer in = {d->rest.data, (size_t)d->rest.len, 0};
+        /* A frame that is there whole and fits in the room is decoded at once by the library,
+         * without the limit on its window: the first byte alone keeps to one way, so that what is
+         * taken does not depend on the reader's room. */
+        size_t given = d->frame_begins ? (size_t)MIN(d->rest.len, 1) : (size_t)d->rest.len;
+        ZSTD_inBuffer in = {d->rest.data, given, 0};
         size_t rv = ZSTD_decompressStream(d->zstd, &out, &in);
         if (ZSTD_isError(rv))
             return -EBADMSG;
         take(d, in.pos);
+        d->frame_begins = rv == 0;
         if (rv == 0 && d->rest.len == 0)
             d->ended = true;
         if (out.pos > 0 || d->ended)

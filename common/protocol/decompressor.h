@@ -21,8 +21,9 @@ struct decompressor {
     size_t budget_bytes; /* what may still come out */
     int error;
     bool ended;
-    bool framed;    /* snappy: behind the framing's header */
-    bool lz4_large; /* lz4's context has buffers for large blocks */
+    bool framed;       /* snappy: behind the framing's header */
+    bool lz4_large;    /* lz4's context has buffers for large blocks */
+    bool frame_begins; /* zstd: the next byte is a frame's first */
     /* Contexts of the libraries, made on first use. */
     void *gzip, *lz4, *zstd;
     /* Snappy: the block that is being handed out. */

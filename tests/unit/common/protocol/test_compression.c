@@ -358,6 +358,25 @@ static void zstd_frames_follow_each_other(void **state)
     bytebuf_release(&data);
 }
 
+/* The library would decode a whole frame at once where the reader's room allows, without this. */
+static void a_zstd_window_has_its_limit_whatever_the_room(void **state)
+{
+    (void)state;
+    /* A frame of 256 times "a" that asks for a window of 1 GB: descriptor, window, size, block. */
+    static const uint8_t frame[] = {0x28, 0xb5, 0x2f, 0xfd, 0x40, 0xa0, 0, 0, 0x03, 0x08, 0, 'a'};
+    static const size_t rooms[] = {1, 255, 256, 4096};
+    uint8_t out[4096];
+    struct decompressor d;
+    decompressor_init(&d);
+    for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+        assert_int_equal(decompressor_start(&d, COMPRESSION_ZSTD,
+                                            (struct bytes){frame, sizeof(frame)}, NO_LIMIT),
+                         0);
+        assert_int_equal(decompressor_read(&d, out, rooms[i]), -EBADMSG);
+    }
+    decompressor_release(&d);
+}
+
 static void lz4_frames_that_kafka_cannot_read(void **state)
 {
     (void)state;
@@ -401,6 +420,7 @@ int main(void)
         cmocka_unit_test(xerial_vectors),
         cmocka_unit_test(gzip_members_and_what_follows),
         cmocka_unit_test(zstd_frames_follow_each_other),
+        cmocka_unit_test(a_zstd_window_has_its_limit_whatever_the_room),
         cmocka_unit_test(lz4_frames_that_kafka_cannot_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
