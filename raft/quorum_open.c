@@ -440,6 +440,9 @@ static int open_all(struct quorum_opening *o)
 void opening_reload(struct quorum_opening *o)
 {
     o->rv = open_checkpoints(o);
+    /* It may have followed the quorum from outside before it became a voter. */
+    if (o->rv == 0 && o->named_count == 0)
+        o->rv = opening_name_voters(o);
     if (o->rv == 0)
         o->rv = make_core(o);
 }

@@ -91,17 +91,31 @@ static bool log_fits(const struct quorum_opening *o)
     return start <= from && from <= end;
 }
 
+static int scan(struct look *look)
+{
+    struct quorum_opening *o = look->o;
+    int64_t start = log_start_offset(o->log), end = log_end_offset(o->log);
+    if (o->snapshot_voters)
+        name_voters(o, -1, o->snapshot_voters);
+    int rv = log_fits(o) && start < end ? log_scan(o->log, start, true, look_at_batch, look) : 0;
+    return rv < 0 ? fail(o, rv, "read the metadata log") : 0;
+}
+
+int opening_name_voters(struct quorum_opening *o)
+{
+    struct look look = {.o = o, .next = log_start_offset(o->log), .epoch = -1};
+    return scan(&look);
+}
+
 int opening_look(struct quorum_opening *o)
 {
     const struct quorum_kept *snapshot = newest(o);
     bool never_votes = o->config->follow->never_votes, fits = log_fits(o);
     int64_t start = log_start_offset(o->log), end = log_end_offset(o->log);
     struct look look = {.o = o, .next = start, .epoch = -1};
-    if (o->snapshot_voters)
-        name_voters(o, -1, o->snapshot_voters);
-    int rv = fits && start < end ? log_scan(o->log, start, true, look_at_batch, &look) : 0;
+    int rv = scan(&look);
     if (rv < 0)
-        return fail(o, rv, "read the metadata log");
+        return rv;
     o->last_epoch = look.epoch >= 0 ? look.epoch : snapshot ? snapshot->id.epoch : -1;
     const struct quorum_voters *voters = o->named_count > 0    ? o->named[o->named_count - 1].voters
                                          : o->bootstrap_voters ? o->bootstrap_voters

@@ -66,6 +66,8 @@ void opening_reload(struct quorum_opening *opening);
 /* quorum_open_observer.c: says whether the node observes, from its checkpoints and log; then
  * settles the log for that. */
 int opening_look(struct quorum_opening *opening);
+/* Fills in `named` from checkpoint and log. */
+int opening_name_voters(struct quorum_opening *opening);
 int opening_observe(struct quorum_opening *opening);
 /* With core and log, where they were not taken over. NULL is fine. */
 void opening_free(struct quorum_opening *opening);

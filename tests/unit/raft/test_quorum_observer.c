@@ -5,6 +5,7 @@
 #include "raft/quorum_observer_internal.h"
 #include "tests/sim/sim_net.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 /* A leader and one that follows it. */
@@ -282,6 +283,13 @@ static void promote(struct task *task)
     quorum_node_receive(node, &append);
 }
 
+static void in_the_observer(struct pair *pair, void (*run)(struct task *task))
+{
+    promotion.pair = pair;
+    promotion.task = (struct task){.run = run};
+    loop_post(observer_of_pair(pair)->env->loops[0], &promotion.task);
+}
+
 /* It becomes a member while it takes a checkpoint, at any moment of that. Where the checkpoint is
  * whole by then, and was not installed, it takes the log's place and is given out. */
 static void test_promoted_with_a_checkpoint(void **state)
@@ -299,9 +307,7 @@ static void test_promoted_with_a_checkpoint(void **state)
                             &(struct sim_disk_faults){.latency_us = 1000});
         run_ms(&pair, ms);
         struct program *p = observer_of_pair(&pair);
-        promotion.pair = &pair;
-        promotion.task = (struct task){.run = promote};
-        loop_post(p->env->loops[0], &promotion.task);
+        in_the_observer(&pair, promote);
         run_ms(&pair, 300);
         assert_string_equal(pair.observer.failure, "");
         assert_true(is_prefix(&pair));
@@ -310,6 +316,59 @@ static void test_promoted_with_a_checkpoint(void **state)
         pair_release(&pair);
     }
     assert_true(promotion.during_the_last_write > 0);
+}
+
+static int nobody_has_it(void *ctx, uint64_t raft_id, struct quorum_checkpoint_id id,
+                         int64_t position,
+                         void (*fetched)(void *ctx, int status, int64_t size, struct bytes data,
+                                         struct buf *frame),
+                         void *fetch_ctx)
+{
+    return -ENOTCONN;
+}
+
+static void say_install(struct task *task)
+{
+    struct uuid leader = promotion.pair->leader.world.directory_id;
+    struct program *p = observer_of_pair(promotion.pair);
+    struct quorum_message message = {
+        .type = QUORUM_INSTALL, .term = 2, .peer = {1, leader, quorum_raft_id(leader)}};
+    struct quorum_voters *voters = quorum_voters_new();
+    quorum_voters_add(voters, 1, leader, QUORUM_VOTER);
+    quorum_voters_add(voters, 2, promotion.pair->observer.directory_id, QUORUM_VOTER);
+    message.install.last_index = quorum_index_of(p->next_offset + 1000);
+    message.install.last_term = 2;
+    message.install.voters = voters;
+    quorum_node_receive(p->node, &message);
+    quorum_voters_unref(voters);
+}
+
+/* Its log says who the voters are, but not how they began: it goes on with those it knows. */
+static void test_a_member_whose_checkpoint_is_gone(void **state)
+{
+    struct pair pair;
+    pair_init(&pair, 15);
+    pair.follow.never_votes = false;
+    pair.observer.transport = &(struct quorum_transport){.send = drop, .fetch = nobody_has_it};
+    world_start(&pair.observer);
+    run_ms(&pair, 500);
+    settle(&pair);
+    in_the_observer(&pair, promote);
+    run_ms(&pair, 300);
+    struct program *p = observer_of_pair(&pair);
+    const struct quorum_core *before = quorum_node_core(p->node);
+    assert_non_null(before);
+    in_the_observer(&pair, say_install);
+    for (int i = 0; i < 8000 && quorum_node_core(p->node) == before; i++)
+        run_ms(&pair, 1);
+    assert_string_equal(pair.observer.failure, "");
+    assert_non_null(quorum_node_core(p->node));
+    assert_non_null(quorum_core_voters(quorum_node_core(p->node)));
+    /* This leader never named it: it follows from outside again. */
+    run_ms(&pair, 8000);
+    assert_string_equal(pair.observer.failure, "");
+    assert_true(is_prefix(&pair));
+    pair_release(&pair);
 }
 
 static void test_makes_checkpoints(void **state)
@@ -499,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_takes_a_checkpoint),
         cmocka_unit_test(test_a_lost_checkpoint_is_refused),
         cmocka_unit_test(test_promoted_with_a_checkpoint),
+        cmocka_unit_test(test_a_member_whose_checkpoint_is_gone),
         cmocka_unit_test(test_makes_checkpoints),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_lies_about_checkpoints),
