@@ -142,13 +142,18 @@ int formation_disk_look(const struct formation_disk_args *args, struct formation
 int formation_disk_settle(const struct formation_disk_args *args, struct formation_disk *d)
 {
     CHECK(!d->cluster_id[0]);
-    if (uuid_eq(d->record.directory_id, d->directory_id))
-        return 0;
+    struct disk *disk = args->env->disk;
     const char *path = args->dirs[args->metadata_dir].path;
-    d->record.directory_id = d->directory_id;
-    int rv = disk_make_path(args->env->disk, path);
-    if (rv == 0)
-        rv = formation_record_store(args->env->disk, path, &d->record);
+    int rv;
+    if (uuid_eq(d->record.directory_id, d->directory_id)) {
+        /* Whoever wrote it may have failed to. */
+        rv = disk->ops->fsync_dir(disk, path);
+    } else {
+        d->record.directory_id = d->directory_id;
+        rv = disk_make_path(disk, path);
+        if (rv == 0)
+            rv = formation_record_store(disk, path, &d->record);
+    }
     return rv == 0
                ? 0
                : refuse(d, rv, "%s/" FORMATION_FILE " cannot be written: %s", path, strerror(-rv));

@@ -79,6 +79,13 @@ static int read_trust(struct log_dir *dir)
     return rv == -ENOENT ? 0 : rv;
 }
 
+/* The start that wrote it may have failed to sync the directory. Nothing may be built on it until
+ * that is done; where a start went through, it was. */
+static int make_meta_durable(struct log_dir *dir)
+{
+    return dir->has_meta && dir->rewrite ? dir->disk->ops->fsync_dir(dir->disk, dir->path) : 0;
+}
+
 /* One that cannot be understood is worth nothing and no reason to stop: a recovery point of 0 is
  * always right. */
 static int read_checkpoint(struct log_dir *dir, struct offset_checkpoint *checkpoint,
@@ -103,6 +110,8 @@ static int load_dir(struct log_dir *dir)
         rv = read_meta(dir);
     if (rv == 0)
         rv = read_trust(dir);
+    if (rv == 0)
+        rv = make_meta_durable(dir);
     if (rv == 0)
         rv = read_checkpoint(dir, &dir->recovery_points, CHECKPOINT_RECOVERY_POINT);
     if (rv == 0)

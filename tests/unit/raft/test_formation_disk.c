@@ -176,6 +176,11 @@ static void test_settles_before_contact(void **state)
     struct formation_disk d, again;
     env_init(&e, 2);
     struct formation_disk_args args = args_of(&e);
+    /* The first start cannot sync the directory of what it wrote; the second finds it there. */
+    sim_disk_fail_at(e.sim, SIM_FSYNC_DIR, "/", 1, -EIO);
+    assert_int_equal(formation_disk_look(&args, &d), 0);
+    assert_int_equal(formation_disk_settle(&args, &d), -EIO);
+    formation_disk_release(&d);
     assert_int_equal(formation_disk_look(&args, &d), 0);
     assert_string_equal(d.cluster_id, "");
     assert_int_equal(formation_disk_settle(&args, &d), 0);
