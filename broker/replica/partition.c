@@ -123,6 +123,7 @@ void partition_fail(struct partition *p, int status)
     partition_move(p, PARTITION_OFFLINE);
     replica_feeds_drop(&p->feed_members);
     partition_answer_acks(p, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    partition_end_low_waits(p, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
     partition_wake_readers(p);
     partition_run_calls(p, &p->opening_calls);
     p->host->follow(p->host, p);
@@ -225,6 +226,7 @@ void partition_settle(struct partition *p)
         p->led_epoch = -1;
         replica_feeds_drop(&p->feed_members);
         partition_answer_acks(p, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+        partition_end_low_waits(p, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
         partition_wake_readers(p);
     }
     if (leads && p->led_epoch < 0) {
@@ -232,6 +234,7 @@ void partition_settle(struct partition *p)
     } else if (leads) {
         leader_state_update(&p->leader, env_now_ms(p->host->env));
         partition_advance(p);
+        partition_check_low(p);
         partition_let_in(p);
     } else if (flush_is_missed(p)) {
         partition_start_flush(p, false);
@@ -248,7 +251,7 @@ void partition_apply(struct partition *p, const struct partition_role *role)
     bool new_epoch = role->leader_epoch != p->role.leader_epoch;
     partition_role_set(&p->role, role);
     if (new_epoch)
-        p->leader_watermark = 0;
+        p->leader_watermark = p->leader_log_start = 0;
     if (p->state == PARTITION_ONLINE)
         partition_settle(p);
 }
@@ -305,6 +308,7 @@ void partition_dismiss_waiters(struct partition *p)
     partition_move(p, PARTITION_CLOSING);
     replica_feeds_drop(&p->feed_members);
     partition_answer_acks(p, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    partition_end_low_waits(p, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
     partition_wake_readers(p);
     partition_run_calls(p, &p->opening_calls);
 }

@@ -11,7 +11,8 @@
  * leader. While OPENING or CUTTING, calls are kept (partition_wait_open) and run again when the log
  * is there or lost.
  *
- * Leading is partition_lead.h's, following partition_follow.h's.
+ * Leading is partition_lead.h's, following partition_follow.h's, DeleteRecords
+ * partition_delete.h's.
  *
  * Invariants: high watermark <= end offset; where records are synced before they are acknowledged
  * (flush.messages=1) high watermark <= durable end; an ack is given only at or below the high
@@ -131,9 +132,6 @@ int64_t partition_read_bound(const struct partition *p, bool read_committed);
 /* False while a new leader does not know yet how much of its log is committed: its high watermark
  * may be lower than one that clients have seen (KIP-207). */
 bool partition_knows_end(const struct partition *p);
-/* DeleteRecords; a background deletion follows. */
-enum kafka_error partition_delete_records(struct partition *p, int64_t offset,
-                                          int64_t *ret_low_watermark);
 
 /* Periodic work of the owner loop: flush.ms, retention, delayed deletion. */
 void partition_tick(struct partition *p, bool retention);

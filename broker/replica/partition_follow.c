@@ -64,11 +64,14 @@ void partition_follow_watermark(struct partition *p)
         return;
     struct follower_log log = log_of(p);
     int64_t offset = follower_high_watermark(&log, p->leader_watermark);
-    if (offset <= log.high_watermark)
-        return;
-    log_set_high_watermark(p->log, offset);
-    partition_check_invariants(p);
-    partition_wake_readers(p);
+    if (offset > log.high_watermark) {
+        log_set_high_watermark(p->log, offset);
+        partition_check_invariants(p);
+        partition_wake_readers(p);
+    }
+    /* Refused beyond the own watermark: then it moves with that. */
+    if (p->leader_log_start > log.start_offset)
+        (void)log_increment_start_offset(p->log, p->leader_log_start);
 }
 
 static void cut_run(struct work *work)
@@ -196,10 +199,8 @@ enum follow_result partition_follow(struct partition *p, const struct follow_at 
     if (result != FOLLOW_TAKEN)
         return result;
     p->leader_watermark = answer->high_watermark;
+    p->leader_log_start = answer->log_start_offset;
     partition_follow_watermark(p);
-    /* Refused beyond the own watermark: then it comes with a later answer. */
-    if (answer->log_start_offset > log_start_offset(p->log))
-        (void)log_increment_start_offset(p->log, answer->log_start_offset);
     return corrupt ? FOLLOW_CORRUPT : FOLLOW_TAKEN;
 }
 

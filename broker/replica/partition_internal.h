@@ -1,6 +1,7 @@
 /*
  * Inside of a partition, shared by partition.c (states, roles, waiters), partition_lead.c (appends,
- * high watermark, followers), partition_follow.c (appending what was fetched, cutting) and
+ * high watermark, followers), partition_follow.c (appending what was fetched, cutting),
+ * partition_delete.c (DeleteRecords) and
  * partition_jobs.c (work that runs beside the loop: opening, retention, closing).
  */
 #ifndef KRAFTD_BROKER_REPLICA_PARTITION_INTERNAL_H
@@ -30,12 +31,13 @@ struct partition {
     int32_t led_epoch;          /* the epoch the log knows us to lead; -1 */
     struct leader_state leader; /* while led_epoch is the role's */
     int64_t leader_watermark;   /* the high watermark that the leader last told; 0 */
+    int64_t leader_log_start;   /* and where its log began; 0 */
     struct followed *followed;  /* the fetcher's; NULL */
     struct log_config config;
     bool sync_first;     /* flush.messages=1 */
     int64_t synced_from; /* the promise of sync_first holds from this offset on */
     struct log *log;     /* NULL until it was opened */
-    struct list ack_waits, data_waits, replica_waits;
+    struct list ack_waits, data_waits, replica_waits, low_waits;
     struct list feed_members;                   /* of feed_member.of_partition */
     struct task *opening_calls, *warming_calls; /* first come first */
 
@@ -82,6 +84,11 @@ void partition_follow_watermark(struct partition *p);
 void partition_wake_readers(struct partition *p);
 void partition_wake_replicas(struct partition *p);
 void partition_answer_acks(struct partition *p, enum kafka_error error);
+/* Starts to delete what lies below the log's start, unless a deletion is in flight. */
+void partition_start_retention(struct partition *p);
+/* Whoever waits for the low watermark: it may have risen; or all, because it will not. */
+void partition_check_low(struct partition *p);
+void partition_end_low_waits(struct partition *p, enum kafka_error error);
 /* The log is there again: the role may have changed meanwhile. */
 void partition_settle(struct partition *p);
 /* Cuts once no job is in flight. */

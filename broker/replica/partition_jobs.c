@@ -70,6 +70,7 @@ struct partition *partition_new(const struct partition_new_args *args)
     list_init(&p->ack_waits);
     list_init(&p->data_waits);
     list_init(&p->replica_waits);
+    list_init(&p->low_waits);
     list_init(&p->feed_members);
     partition_set_config(p, args->config, args->min_isr);
     timer_init(&p->open_timer, p->host->loop, open_log);
@@ -165,26 +166,10 @@ void partition_checkpoint_flush(struct partition *p, int64_t above_bytes)
         partition_start_flush(p, true);
 }
 
-enum kafka_error partition_delete_records(struct partition *p, int64_t offset,
-                                          int64_t *ret_low_watermark)
+void partition_start_retention(struct partition *p)
 {
-    enum kafka_error error = partition_check_leader(p, -1);
-    if (error != KAFKA_ERROR_NONE)
-        return error;
-    if (!log_get_config(p->log)->delete_policy)
-        return KAFKA_ERROR_POLICY_VIOLATION;
-    if (offset == -1)
-        offset = log_high_watermark(p->log);
-    if (offset < 0)
-        return KAFKA_ERROR_OFFSET_OUT_OF_RANGE;
-    error = log_increment_start_offset(p->log, offset);
-    if (error != KAFKA_ERROR_NONE)
-        return error;
-    *ret_low_watermark = log_start_offset(p->log);
-    partition_wake_replicas(p);
     if (p->deletion == NULL)
         start_deletion(p, log_retention_begin(p->log, env_wall_ms(p->host->env)));
-    return KAFKA_ERROR_NONE;
 }
 
 static void close_run(struct work *work)

@@ -185,6 +185,7 @@ void partition_replica_fetched(struct partition *p, const struct replica_fetch *
     if (!p->leader.proposing && !node_list_contains(p->role.isr, fetch->id))
         propose(p, false);
     partition_advance(p);
+    partition_check_low(p);
 }
 
 struct list *partition_feed_members(struct partition *p)
@@ -209,7 +210,10 @@ void partition_check_lag(struct partition *p)
 
 void partition_consider_isr(struct partition *p)
 {
-    if (!partition_leads(p) || p->role.isr.count == p->role.replicas.count)
+    if (!partition_leads(p))
+        return;
+    partition_check_low(p);
+    if (p->role.isr.count == p->role.replicas.count)
         return;
     partition_let_in(p);
     partition_advance(p);

@@ -37,7 +37,7 @@ void partition_let_in(struct partition *p);
 void partition_check_lag(struct partition *p);
 
 /* Brokers came or went: a follower that has all may join now without another fetch, and one that
- * was about to join is not waited for any more. */
+ * was about to join, or to delete records, is not waited for any more. */
 void partition_consider_isr(struct partition *p);
 
 /* What the controller says to a proposal of partition `p` in that leader epoch. */

@@ -52,6 +52,8 @@ struct replica_host {
     int64_t lag_max_ms; /* replica.lag.time.max.ms */
     /* The epoch that a broker is registered with, -1: none; live: not fenced, not shutting down. */
     int64_t (*broker_epoch)(struct replica_host *host, int32_t id, bool *ret_live);
+    /* It is registered and not fenced; it may be shutting down. */
+    bool (*broker_alive)(struct replica_host *host, int32_t id);
     /* What p fetches, or from whom, may have changed: see partition_follow_at. Never from inside a
      * call of partition_follow.h. */
     void (*follow)(struct replica_host *host, struct partition *p);

@@ -10,6 +10,7 @@ struct fan_out_group {
     struct shard *owner;
     struct fan_out_item **items;
     int32_t count, capacity;
+    int32_t pending; /* items that are held, and 1 until all were begun */
 };
 
 void fan_out_resolve(struct request *request, struct str topic, int32_t partition,
@@ -30,6 +31,12 @@ static struct partition *item_partition(const struct fan_out_group *group, int32
     return shard_partition(group->owner, group->items[i]->topic_id, group->items[i]->partition);
 }
 
+static void one_handled(struct fan_out_group *group)
+{
+    if (--group->pending == 0)
+        shard_call_answer(&group->call);
+}
+
 static void group_run(struct shard_call *call)
 {
     struct fan_out_group *group = CONTAINER_OF(call, struct fan_out_group, call);
@@ -38,9 +45,21 @@ static void group_run(struct shard_call *call)
         if (p != NULL && !partition_wait_open(p, call))
             return;
     }
+    group->pending = 1;
     for (int32_t i = 0; i < group->count; i++)
         group->fan->handle(group->fan, group->items[i], item_partition(group, i));
-    shard_call_answer(call);
+    one_handled(group);
+}
+
+struct loop *fan_out_hold(struct fan_out_item *item)
+{
+    item->group->pending++;
+    return item->group->owner->loop;
+}
+
+void fan_out_let_go(struct fan_out_item *item)
+{
+    one_handled(item->group);
 }
 
 static void one_done(struct fan_out *fan)
@@ -64,6 +83,7 @@ static void group_add(struct fan_out_group *group, struct fan_out_item *item, st
         group->items = items;
         group->capacity = capacity;
     }
+    item->group = group;
     group->items[group->count++] = item;
 }
 

@@ -10,13 +10,15 @@
 #include "broker/server/request.h"
 
 struct fan_out;
+struct fan_out_group;
 
 struct fan_out_item {
     struct uuid topic_id;
     int32_t partition;
-    enum kafka_error error; /* other than NONE before the start: not handled at all */
-    const void *in;         /* of the request's body */
-    void *out;              /* of the response */
+    enum kafka_error error;      /* other than NONE before the start: not handled at all */
+    const void *in;              /* of the request's body */
+    void *out;                   /* of the response */
+    struct fan_out_group *group; /* its own */
 };
 
 struct fan_out {
@@ -34,6 +36,11 @@ struct fan_out {
 
 /* The fan_out lives in the request's arena. done may be called from inside. */
 void fan_out_start(struct fan_out *fan);
+
+/* From inside of handle: the item is not finished until it is let go, on its owner's loop, which is
+ * returned. */
+struct loop *fan_out_hold(struct fan_out_item *item);
+void fan_out_let_go(struct fan_out_item *item);
 
 /* Names the partition of an item: sets topic_id and partition, or the error for what is unknown. */
 void fan_out_resolve(struct request *request, struct str topic, int32_t partition,

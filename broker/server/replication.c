@@ -165,6 +165,13 @@ static int64_t broker_epoch(struct replica_host *host, int32_t id, bool *ret_liv
     return broker ? broker->epoch : -1;
 }
 
+static bool broker_alive(struct replica_host *host, int32_t id)
+{
+    const struct broker_image *broker =
+        cluster_image_broker(&shard_of_host(host)->image->cluster, id);
+    return broker != NULL && !broker->fenced;
+}
+
 static void propose_isr(struct replica_host *host, struct partition *p,
                         const struct isr_proposal *proposal)
 {
@@ -184,6 +191,7 @@ void replication_fill_host(struct shard *shard)
     host->lag_max_ms =
         server_config_integer(node_config(shard->node), CONFIG_BROKER_REPLICA_LAG_TIME_MAX_MS);
     host->broker_epoch = broker_epoch;
+    host->broker_alive = broker_alive;
     host->follow = follow;
     host->unfollow = unfollow;
     host->propose_isr = propose_isr;

@@ -191,14 +191,19 @@ static bool is_live(const struct broker_image *broker)
     return broker != NULL && !broker->fenced && !broker->in_controlled_shutdown;
 }
 
+static bool differ(const struct broker_image *before, const struct broker_image *after)
+{
+    bool was_fenced = before == NULL || before->fenced, is_fenced = after == NULL || after->fenced;
+    return is_live(before) != is_live(after) || was_fenced != is_fenced;
+}
+
 /* Followers fetch only what changed: one that had all before its broker was unfenced says nothing
  * more by itself. */
 static void apply_brokers(struct shard *shard, const struct image_delta *delta)
 {
     bool changed = false;
     for (size_t i = 0; i < delta->brokers.count; i++)
-        changed = changed ||
-                  is_live(delta->brokers.items[i].after) != is_live(delta->brokers.items[i].before);
+        changed = changed || differ(delta->brokers.items[i].before, delta->brokers.items[i].after);
     if (!changed)
         return;
     MAP_FOR_EACH (entry, &shard->partitions)

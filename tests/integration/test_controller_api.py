@@ -40,6 +40,12 @@ DIFFERS = {
 }
 
 
+def load_spec():
+    with tempfile.TemporaryDirectory() as folder:
+        message_json.write(os.path.join(folder, "spec"))
+        return kcodec.Spec(os.path.join(folder, "spec", "messages"))
+
+
 class Connection:
     def __init__(self, spec, port):
         self.spec = spec

@@ -5,9 +5,9 @@ usage: test_replication.py KRAFTD
 
 One cluster lives through it all: records are written with acks=all and read back while a leader is
 killed; its replica catches up when it is back; a frozen follower leaves the in-sync replicas and
-joins them again; a leader that took records nobody else has cuts them off when it comes back as a
-follower; a disk is missing at a start; a consumer reads from the replica in its rack. At the end of
-each part the replicas of every partition are equal byte for byte.
+joins them again; records are deleted; a leader that took records nobody else has cuts them off when
+it comes back as a follower; a disk is missing at a start; a consumer reads from the replica in its
+rack. At the end of each part the replicas of every partition are equal byte for byte.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from harness import check
+from test_controller_api import Connection, load_spec
 from test_quorum import Cluster
 
 PARTITIONS = 4
@@ -42,6 +43,7 @@ class Replicated(Cluster):
                 f.write(f"log.dirs={node.data},{node.data}2\nmetadata.log.dir={node.data}\n")
                 f.write(f"broker.rack=rack-{i + 1}\nreplica.selector.class={SELECTOR}\n")
         self.written = {}
+        self.spec = load_spec()
 
     def bootstrap(self):
         return ",".join(n.bootstrap for n in self.nodes if n.process.poll() is None)
@@ -210,6 +212,50 @@ def test_frozen_follower(cluster):
     cluster.check_equal("copied")
 
 
+def delete_records(cluster, node, topic, offset, timeout_ms):
+    """Error and low watermark of the answer."""
+    connection = Connection(cluster.spec, node.port)
+    body = {"TimeoutMs": timeout_ms,
+            "Topics": [{"Name": topic, "Partitions": [{"PartitionIndex": 0, "Offset": offset}]}]}
+    answer = connection.ask("DeleteRecords", 2, body)
+    connection.close()
+    found = answer["Topics"][0]["Partitions"][0]
+    return found["ErrorCode"], found["LowWatermark"]
+
+
+def test_deleted_records(cluster):
+    """DeleteRecords is answered when every live replica begins where it was told to."""
+    cluster.create("shortened", **{"min.insync.replicas": "1"})
+    cluster.produce("shortened", 100, only=0)
+    cluster.wait_isr("shortened", 3)
+    leader = leader_of(cluster, "shortened", 0)
+    active = cluster.leader()
+    follower = next(n for n in cluster.nodes if n is not leader and n is not active)
+    begin = time.monotonic()
+    found = delete_records(cluster, leader, "shortened", 10, 20000)
+    check(found == (0, 10), f"all three are there: {found}")
+    print(f"  answered after {time.monotonic() - begin:.3f} s")
+    check(delete_records(cluster, leader, "shortened", 5, 20000) == (0, 10), "an earlier offset")
+    check(delete_records(cluster, leader, "shortened", 101, 20000) == (1, -1), "above the end")
+    follower.process.send_signal(signal.SIGSTOP)
+    try:
+        begin = time.monotonic()
+        found = delete_records(cluster, leader, "shortened", 20, 700)
+        check(found == (7, 10), f"one follower sleeps: {found}")
+        check(time.monotonic() - begin >= 0.7, "answered before its time was over")
+    finally:
+        follower.process.send_signal(signal.SIGCONT)
+    found = delete_records(cluster, leader, "shortened", 20, 20000)
+    check(found == (0, 20), f"it is awake: {found}")
+    follower.kill()
+    found = delete_records(cluster, leader, "shortened", 30, 20000)
+    check(found == (0, 30), f"it is fenced: {found}")
+    follower.start()
+    cluster.wait_isr("shortened", 3)
+    found = delete_records(cluster, leader, "shortened", -1, 20000)
+    check(found == (0, 100), f"it is back: {found}")
+
+
 def test_diverged(cluster):
     """A leader takes records while its followers sleep, and dies with them."""
     cluster.create("parted", **{"min.insync.replicas": "1"})
@@ -318,6 +364,7 @@ PARTS = (
     test_copies,
     test_killed_leader,
     test_frozen_follower,
+    test_deleted_records,
     test_diverged,
     test_lost_directory,
     test_closest_replica,
