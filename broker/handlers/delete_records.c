@@ -62,7 +62,7 @@ static void handle_one(struct fan_out *fan, struct fan_out_item *item, struct pa
     answered_partition *out = item->out;
     int64_t offset = in->offset;
     item->error =
-        p != NULL ? partition_delete_records(p, &offset) : KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        p != NULL ? partition_delete_records(p, &offset) : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
     if (item->error != KAFKA_ERROR_NONE)
         return;
     out->low_watermark = partition_low_watermark(p);

@@ -38,8 +38,8 @@ static void add_producer(void *ctx, const struct log_producer *producer)
 static void handle_one(struct fan_out *fan, struct fan_out_item *item, struct partition *p)
 {
     answered_partition *out = item->out;
-    item->error =
-        p == NULL ? KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION : partition_check_leader(p, -1);
+    /* Any replica tells what it has. */
+    item->error = p == NULL ? KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER : partition_check_reader(p, -1);
     if (item->error != KAFKA_ERROR_NONE)
         return;
     struct producer_list list = {0};
@@ -55,7 +55,8 @@ static void done(struct fan_out *fan)
     for (int32_t i = 0; i < fan->count; i++) {
         answered_partition *out = fan->items[i].out;
         out->error_code = (int16_t)fan->items[i].error;
-        if (fan->items[i].error != KAFKA_ERROR_NONE)
+        /* Kafka explains what is not known, and nothing else. */
+        if (fan->items[i].error == KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION)
             out->error_message = str_of(kafka_error_message(out->error_code));
         if (out->active_producers_count == 0)
             continue;

@@ -173,7 +173,6 @@ static void fill_partition(struct fetch_op *op, const struct fetch_entry *entry,
 {
     fetch_entry_fill(entry, &op->params, size_bytes, out);
     out->preferred_read_replica = entry->preferred_replica;
-    out->aborted_transactions_count = op->params.read_committed ? 0 : -1;
     if (entry->aborted_count > 0) {
         out->aborted_transactions = MESSAGE_ARRAY(
             &op->request->arena, fetch_response_aborted_transaction, (int32_t)entry->aborted_count);

@@ -71,7 +71,6 @@ static void add_entry(const struct replica_op *op, const struct fetch_entry *ent
     topic->partitions_count++;
     struct fetch_response_partition_data *room = &answer->rooms[answer->used++];
     fetch_entry_fill(entry, &op->params, entry->read.size_bytes, room);
-    room->aborted_transactions_count = -1;
     if (entry->read.size_bytes == 0)
         return;
     answer->bytes += entry->read.size_bytes;

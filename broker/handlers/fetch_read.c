@@ -1,6 +1,7 @@
 #include "broker/handlers/fetch_read.h"
 
 #include "broker/server/shard.h"
+#include "broker/server/shard_topics.h"
 #include "common/base/check.h"
 #include "common/protocol/messages/fetch.h"
 #include "common/storage/log_epochs.h"
@@ -32,6 +33,9 @@ void fetch_entry_fill(const struct fetch_entry *entry, const struct fetch_params
     ret->high_watermark = entry->high_watermark;
     ret->last_stable_offset = entry->last_stable_offset;
     ret->log_start_offset = entry->log_start_offset;
+    bool is_known = entry->error != KAFKA_ERROR_UNKNOWN_TOPIC_ID &&
+                    entry->error != KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+    ret->aborted_transactions_count = is_known && !params->read_committed ? -1 : 0;
     ret->diverging_epoch.epoch = entry->diverging_epoch;
     ret->diverging_epoch.end_offset = entry->diverging_end_offset;
     if (params->version >= 16 && entry->leader_epoch >= 0) {
@@ -173,7 +177,11 @@ void fetch_entry_read(struct fetch_entry *entry, struct shard *shard,
 {
     struct partition *p = shard_partition(shard, entry->at.topic_id, entry->at.partition);
     if (p == NULL) {
-        entry->error = KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        struct partition_elsewhere elsewhere =
+            shard_elsewhere(shard, entry->at.topic_id, entry->at.partition);
+        entry->error = elsewhere.error;
+        entry->leader_id = elsewhere.leader_id;
+        entry->leader_epoch = elsewhere.leader_epoch;
         return;
     }
     entry->error = check_reader(entry, p, params);

@@ -13,6 +13,9 @@
 
 #include <errno.h>
 
+/* Who compares replicas asks followers too. */
+#define DEBUGGING_REPLICA (-2)
+
 typedef struct list_offsets_request_list_offsets_partition asked_partition;
 typedef struct list_offsets_response_list_offsets_partition_response answered_partition;
 
@@ -54,11 +57,13 @@ static enum kafka_error end_not_known(const struct request *request)
 
 static void handle_one(struct fan_out *fan, struct fan_out_item *item, struct partition *p)
 {
-    struct list_offsets_op *op = CONTAINER_OF(fan, struct list_offsets_op, fan);
+    const struct list_offsets_op *op = CONTAINER_OF(fan, struct list_offsets_op, fan);
     const asked_partition *in = item->in;
     answered_partition *out = item->out;
-    item->error = p == NULL ? KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION
-                            : partition_check_leader(p, in->current_leader_epoch);
+    item->error = p == NULL ? KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER
+                  : op->body->replica_id == DEBUGGING_REPLICA
+                      ? partition_check_reader(p, in->current_leader_epoch)
+                      : partition_check_leader(p, in->current_leader_epoch);
     if (item->error != KAFKA_ERROR_NONE)
         return;
     struct log *log = partition_log(p);

@@ -17,7 +17,7 @@ static void handle_one(struct fan_out *fan, struct fan_out_item *item, struct pa
 {
     const asked_partition *in = item->in;
     answered_partition *out = item->out;
-    item->error = p == NULL ? KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION
+    item->error = p == NULL ? KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER
                             : partition_check_leader(p, in->current_leader_epoch);
     if (item->error != KAFKA_ERROR_NONE)
         return;

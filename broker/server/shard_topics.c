@@ -31,6 +31,23 @@ bool shard_topic_by_id(const struct shard *shard, struct uuid id, struct topic_r
     return describe(topics_image_find_id(&shard->image->topics, id), ret_topic);
 }
 
+struct partition_elsewhere shard_elsewhere(const struct shard *shard, struct uuid topic_id,
+                                           int32_t partition)
+{
+    struct partition_elsewhere elsewhere = {KAFKA_ERROR_UNKNOWN_TOPIC_ID, -1, -1};
+    const struct topic_image *topic = topics_image_find_id(&shard->image->topics, topic_id);
+    if (topic == NULL)
+        return elsewhere;
+    const struct partition_image *p = topic_image_partition(topic, partition);
+    elsewhere.error =
+        p ? KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER : KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+    if (p != NULL) {
+        elsewhere.leader_id = p->leader;
+        elsewhere.leader_epoch = p->leader_epoch;
+    }
+    return elsewhere;
+}
+
 const struct topic_settings *shard_topic_settings(struct shard *shard,
                                                   const struct topic_ref *topic)
 {

@@ -8,6 +8,7 @@
 
 #include "common/base/str.h"
 #include "common/base/uuid.h"
+#include "common/protocol/kafka_error.h"
 #include "common/storage/log_config.h"
 
 struct image;
@@ -39,6 +40,13 @@ bool shard_topic_by_name(const struct shard *shard, struct str name, struct topi
 bool shard_topic_by_id(const struct shard *shard, struct uuid id, struct topic_ref *ret_topic);
 const struct topic_settings *shard_topic_settings(struct shard *shard,
                                                   const struct topic_ref *topic);
+/* What to say of a partition that is not on this broker: another one has it, or nobody. */
+struct partition_elsewhere {
+    enum kafka_error error;
+    int32_t leader_id, leader_epoch; /* -1: not known */
+};
+struct partition_elsewhere shard_elsewhere(const struct shard *shard, struct uuid topic_id,
+                                           int32_t partition);
 /* __consumer_offsets, __transaction_state, __share_group_state: written by the broker only. */
 bool topic_is_internal(struct str name);
 int shard_count(const struct node *node);

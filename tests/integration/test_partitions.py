@@ -4,9 +4,10 @@ after a broker died, was frozen or came back.
 
 usage: test_partitions.py KRAFTD [--case TEXT] [--measure N]
 
-The requests of tests/data/controller/partitions.jsonl are sent to kraftd and its answers compared
-with Apache Kafka's. DIFFERS names those that are answered otherwise on purpose; one that does not
-differ must go.
+The requests of tests/data/controller/partitions.jsonl and replicas.jsonl are sent to kraftd and its
+answers compared with Apache Kafka's. DIFFERS names those that are answered otherwise on purpose;
+one that does not differ must go. Those of replicas.jsonl come from brokers that are not what they
+say (of another life, no replica, no leader): they change nothing.
 
 With --measure: N times each, how long after kill -9 of a broker that leads 1,000 partitions others
 lead all of them; medians and the worst, for the active controller and for another broker.
@@ -31,9 +32,19 @@ from test_controller_api import DATA, Connection, kcodec
 from test_quorum import Cluster
 
 SESSION_MS = 4000
-VOLATILE = ("PartitionEpoch",)
+VOLATILE = ("PartitionEpoch", "NodeEndpoints")
+SHOWN = {"SessionId": lambda item: "S" if item else 0,
+         "Records": lambda item: "none" if item in (None, "", "none") else "some",
+         "Id": lambda item: "D"}
 DIFFERS = {
     "e-all": "topics without a result are left out",
+    **{name + session: "a replica says exactly which life of its broker it is of"
+       for name in ("f-epoch-future", "f-epoch-none") for session in ("", "-session")},
+    "f-v12": "the same: Fetch 12 cannot say",
+    "f-v14": "the same",
+    **{f"f-{name}-session": "whoever is no live broker gets no session of a replica"
+       for name in ("epoch-stale", "unregistered", "unregistered-none")},
+    "o-epoch-low": "no epoch is below 0",
 }
 
 
@@ -80,6 +91,17 @@ class Partitions(Cluster):
         answer = self.ask("CreateTopics", 7, body)["Topics"][0]
         check(answer["ErrorCode"] == 0, f"{name} is not created: {answer}")
         self.ids[name] = str(answer["TopicId"])
+
+    def write(self, name, count):
+        """To its first partition; its followers know the high watermark then."""
+        producer = Producer({"bootstrap.servers": self.nodes[0].bootstrap, "acks": "all"})
+        for i in range(count):
+            producer.produce(name, f"value {i}".encode(), partition=0)
+            check(producer.flush(20) == 0, "a record was not acknowledged")
+
+    def cluster_id(self):
+        with open(os.path.join(self.nodes[0].data, "meta.properties"), encoding="utf-8") as f:
+            return re.search("^cluster.id=(.*)$", f.read(), re.MULTILINE).group(1)
 
     def describe(self, name, node=None):
         body = {"Topics": [{"Name": name}], "ResponsePartitionLimit": 1000, "Cursor": None}
@@ -131,10 +153,12 @@ class Replay:
             return [self.filled(item) for item in value]
         if not isinstance(value, str):
             return value
-        if value.startswith("EPOCH"):
-            number, _, less = value[5:].partition("-")
-            broker = self.brokers.get(int(number))
-            return (broker["brokerEpoch"] if broker else 7) - int(less or 0)
+        epoch = re.fullmatch(r"EPOCH(\d)([+-]\d)?", value)
+        if epoch:
+            broker = self.brokers.get(int(epoch.group(1)))
+            return (broker["brokerEpoch"] if broker else 7) + int(epoch.group(2) or 0)
+        if value == "CLUSTER":
+            return self.cluster.cluster_id()
         if value.startswith("TOPIC-"):
             return self.cluster.ids[value[6:]]
         if value.startswith("PEPOCH-"):
@@ -146,7 +170,7 @@ class Replay:
     def normal(self, value):
         if isinstance(value, dict):
             return {
-                name: "D" if name == "Id" else self.normal(item)
+                name: self.normal(SHOWN.get(name, lambda item: item)(item))
                 for name, item in value.items()
                 if name not in VOLATILE
             }
@@ -162,22 +186,30 @@ class Replay:
                 {name: item for name, item in partition.items() if name != "ErrorCode"}
                 for partition in self.cluster.describe(case["topic"])
             ]
-        on_controller = case["on"] == "controller"
-        port = self.cluster.leader().controller_port if on_controller else None
+        port = None
+        if case["on"] == "controller":
+            port = self.cluster.leader().controller_port
+        elif case["on"] != "broker":
+            port = self.cluster.nodes[case["on"] - 1].port
         body = self.filled(case["body"])
         answer = self.cluster.ask(case["api"], case["version"], body, port)
         return case["answer"], json.loads(json.dumps(answer, default=str))
 
 
 def as_recorded(cluster, only):
-    with open(os.path.join(DATA, "controller", "partitions.jsonl"), encoding="utf-8") as f:
-        cases = [json.loads(line) for line in f]
+    cases = []
+    for name in ("partitions.jsonl", "replicas.jsonl"):
+        with open(os.path.join(DATA, "controller", name), encoding="utf-8") as f:
+            cases += [json.loads(line) for line in f]
     replay = Replay(cluster)
     sent, wrong = 0, []
     for case in cases:
         if "create" in case:
             cluster.create(case["create"], case["replicas"], case["configs"])
             time.sleep(0.5)  # the brokers tell in which directories it lies
+            continue
+        if "write" in case:
+            cluster.write(case["write"], case["count"])
             continue
         if only and only not in case["case"]:
             continue
