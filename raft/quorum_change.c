@@ -4,8 +4,10 @@
  * W5  the leader has committed an entry of its own term, or a change of an older term could come
  *     back beside this one
  * W7  a majority of the new set's voters is alive (an append result within one election timeout)
- * and has matched the change before, or a server that thinks it is no voter leaves us without
- * leader W9  nobody becomes a spare, and no voter is demoted: whoever holds data is removed
+ *     and has matched the change before, or a server that thinks it is no voter leaves us without
+ *     leader. Before a voter is taken out, that change is the same set written once more, just now:
+ *     who has stored it still has its disk, which an older result does not say
+ * W9  nobody becomes a spare, and no voter is demoted: whoever holds data is removed
  */
 #include "raft/quorum_core_internal.h"
 
@@ -62,6 +64,15 @@ static bool has_live_majority(const struct quorum_core *core, const struct quoru
     return alive > quorum_voters_count(voters) / 2;
 }
 
+/* Others are needed without the one that goes; alone the leader asks nobody. */
+static bool needs_proof(const struct quorum_core *core, const struct quorum_voters *to)
+{
+    int before = quorum_voters_count(quorum_core_voters(core)), after = quorum_voters_count(to);
+    return after < before && after > 1 &&
+           (core->repeated.index != quorum_core_change_index(core) ||
+            core->now_ms - core->repeated.at_ms >= (int64_t)core->config.election_timeout_ms);
+}
+
 /* A standby that votes next has to have the log. */
 static bool promotes_laggard(const struct quorum_core *core, const struct quorum_voters *from,
                              const struct quorum_voters *to)
@@ -94,14 +105,24 @@ static int change_allowed(struct quorum_core *core, const struct quorum_voters *
     return promotes_laggard(core, now, voters) ? -EAGAIN : 0;
 }
 
+bool quorum_core_wants_proof(struct quorum_core *core, const struct quorum_voters *voters,
+                             int64_t now_ms)
+{
+    core->now_ms = MAX(core->now_ms, now_ms);
+    return change_allowed(core, voters) == 0 && needs_proof(core, voters) &&
+           guard(core, QUORUM_W7_CHANGE_MAJORITY);
+}
+
 int quorum_core_change(struct quorum_core *core, struct quorum_voters *voters, uint32_t count,
                        struct quorum_bytes bytes, int64_t now_ms, uint64_t *ret_base)
 {
     CHECK(count > 0);
-    core->now_ms = MAX(core->now_ms, now_ms);
+    if (quorum_core_wants_proof(core, voters, now_ms))
+        return -EAGAIN;
     int rv = change_allowed(core, voters);
     if (rv != 0)
         return rv;
+    bool repeats = diff_servers(quorum_core_voters(core), voters) == 0;
     struct quorum_batch batch = {
         .base = core->map.next,
         .count = count,
@@ -127,6 +148,8 @@ int quorum_core_change(struct quorum_core *core, struct quorum_voters *voters, u
     raft_free(configuration.base);
     if (rv != 0)
         return errno_of_raft(rv);
+    if (repeats)
+        core->repeated = (struct quorum_repeated){batch.base, core->now_ms};
     *ret_base = batch.base;
     return 0;
 }

@@ -125,10 +125,15 @@ void quorum_core_snapshot_installed(struct quorum_core *core, int64_t now_ms);
 /*
  * One change of the voters (raft/quorum_change.c): at most one server differs from the newest set.
  * The bytes hold `count` control records with the VotersRecord. -EAGAIN: one is open, or not enough
- * of the new voters are alive and caught up (W5, W7).
+ * of the new voters are alive and caught up (W5, W7), or proved to be so.
  */
 int quorum_core_change(struct quorum_core *core, struct quorum_voters *voters, uint32_t count,
                        struct quorum_bytes bytes, int64_t now_ms, uint64_t *ret_base);
+/* The change would be made, but it takes a voter out, and what is known of the others may be older
+ * than the loss of a disk: the set as it is has to be changed into itself first. Those that have
+ * stored that count. */
+bool quorum_core_wants_proof(struct quorum_core *core, const struct quorum_voters *voters,
+                             int64_t now_ms);
 /* Begins to bring a standby up to date; done when quorum_core_caught_up says so. */
 int quorum_core_catch_up(struct quorum_core *core, uint64_t raft_id, int64_t now_ms);
 bool quorum_core_caught_up(const struct quorum_core *core, uint64_t raft_id);

@@ -28,6 +28,12 @@ struct quorum_change_at {
     struct quorum_voters *voters;
 };
 
+/* The newest set that was written once more as it was. */
+struct quorum_repeated {
+    uint64_t index; /* 0: none */
+    int64_t at_ms;
+};
+
 struct quorum_write {
     uint64_t id, end;
 };
@@ -42,6 +48,7 @@ struct quorum_core {
     struct quorum_map map;
     struct quorum_change_at *changes; /* ascending; the first is the snapshot's or the bootstrap */
     size_t change_count, change_capacity;
+    struct quorum_repeated repeated;
     uint64_t changes_applied; /* libraft was told that those up to here are committed */
     uint64_t snapshot_index, snapshot_term;
 

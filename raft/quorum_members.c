@@ -10,12 +10,8 @@
 
 #include <errno.h>
 
-int quorum_node_change(struct quorum_node *node, struct quorum_voters *voters)
+static int submit(struct quorum_node *node, struct quorum_voters *voters)
 {
-    if (!node_alive(node) || !node->active)
-        return -EPERM;
-    if (node->voters_offset == INT64_MAX)
-        return -EAGAIN;
     struct quorum_control_place place = {quorum_node_next_offset(node), node->epoch,
                                          env_wall_ms(node->env)};
     struct bytebuf batch;
@@ -29,6 +25,18 @@ int quorum_node_change(struct quorum_node *node, struct quorum_voters *voters)
     buf_unref(buf);
     node_schedule(node);
     return rv;
+}
+
+int quorum_node_change(struct quorum_node *node, struct quorum_voters *voters)
+{
+    if (!node_alive(node) || !node->active)
+        return -EPERM;
+    if (node->voters_offset == INT64_MAX)
+        return -EAGAIN;
+    if (!quorum_core_wants_proof(node->core, voters, env_now_ms(node->env)))
+        return submit(node, voters);
+    int rv = submit(node, quorum_core_voters(node->core));
+    return rv == 0 ? -EAGAIN : rv;
 }
 
 int quorum_node_catch_up(struct quorum_node *node, uint64_t raft_id)

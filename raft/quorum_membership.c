@@ -226,6 +226,9 @@ static const char *why_late(const struct quorum_membership *m, const struct quor
     if (m->change->kind == QUORUM_MEMBER_ADD && quorum_voters_find(voters, raft_id) &&
         !quorum_core_caught_up(core_of(m), raft_id))
         return "it is lagging behind";
+    if (m->change->kind == QUORUM_MEMBER_REMOVE)
+        return "without it there would be no majority: too few of the voters that stay have shown "
+               "just now that they are alive and have the log";
     return "too few of the voters are alive and up to date";
 }
 

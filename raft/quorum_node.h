@@ -114,7 +114,7 @@ struct quorum_proposal {
 int quorum_node_propose(struct quorum_node *node, struct buf *batch,
                         struct quorum_proposal *proposal);
 /* One change of the voters, as quorum_core_change: its errors, -EPERM too where on_leader has not
- * come, -EAGAIN where the log names no voters yet. `voters` is shared. */
+ * come, -EAGAIN where the log names no voters yet, or repeats them first. `voters` is shared. */
 int quorum_node_change(struct quorum_node *node, struct quorum_voters *voters);
 /* Begins to bring a standby up to date. */
 int quorum_node_catch_up(struct quorum_node *node, uint64_t raft_id);

@@ -139,8 +139,9 @@ void cluster_fault(struct cluster *c)
 static void propose_change(struct cluster *c, struct server *leader, struct quorum_voters *voters)
 {
     uint64_t base;
-    int rv =
-        quorum_core_change(leader->core, voters, 1, (struct quorum_bytes){0}, c->now_ms, &base);
+    bool repeat = quorum_core_wants_proof(leader->core, voters, c->now_ms);
+    int rv = quorum_core_change(leader->core, repeat ? quorum_core_voters(leader->core) : voters, 1,
+                                (struct quorum_bytes){0}, c->now_ms, &base);
     if (rv == 0)
         c->result->changes++;
     quorum_voters_unref(voters);
