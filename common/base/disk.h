@@ -43,6 +43,8 @@ struct disk_stat {
     bool is_directory;
 };
 
+enum { DISK_CACHE_ID_MAX = 160 };
+
 struct disk_usage {
     int64_t total_bytes, usable_bytes;
 };
@@ -75,9 +77,10 @@ struct disk_ops {
     /* Takes an advisory lock on an open file for the life of the file; -EAGAIN when another process
      * (or node) holds it. */
     int (*lock)(struct disk_file *);
-    /* Identity of the running kernel (boot id), "" when unknown: the page cache outlives a process
-     * but not this. */
-    const char *(*boot_id)(struct disk *);
+    /* Names the page cache behind a directory; "" when unknown. As long as it is the same, all that
+     * was written there since can be read, whatever process has died: it changes with the kernel's
+     * boot, with the file system being mounted anew, and for a copy of the directory. */
+    void (*cache_id)(struct disk *, const char *directory, char ret_id[DISK_CACHE_ID_MAX]);
 };
 
 struct disk {

@@ -5,12 +5,22 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
+
+/* Linux 6.8; an older kernel takes no notice of it. */
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000U
+#endif
 
 struct disk_posix {
     struct disk disk;
@@ -272,9 +282,61 @@ static int posix_lock(struct disk_file *file)
     return errno == EACCES ? -EAGAIN : -errno;
 }
 
-static const char *posix_boot_id(struct disk *disk)
+/* The name under /sys/fs of the file systems that are there. */
+static const char *file_system_name(const char *path)
 {
-    return CONTAINER_OF(disk, struct disk_posix, disk)->boot_id;
+    struct statfs st;
+    if (statfs(path, &st) != 0)
+        return NULL;
+    return st.f_type == EXT4_SUPER_MAGIC   ? "ext4"
+           : st.f_type == XFS_SUPER_MAGIC  ? "xfs"
+           : st.f_type == F2FS_SUPER_MAGIC ? "f2fs"
+                                           : NULL;
+}
+
+/* A mounted file system has a directory in sysfs, whose inode number is given out once in the life
+ * of a kernel. 0: there is none for this one. */
+static uint64_t mounted_file_system(const char *path, dev_t device)
+{
+    char link[64], target[PATH_MAX], entry[PATH_MAX];
+    struct stat st;
+    const char *type = file_system_name(path);
+    snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", major(device), minor(device));
+    ssize_t len = type == NULL ? -1 : readlink(link, target, sizeof(target) - 1);
+    if (len < 0)
+        return 0;
+    target[len] = '\0';
+    const char *slash = strrchr(target, '/');
+    int n = snprintf(entry, sizeof(entry), "/sys/fs/%s/%s", type, slash ? slash + 1 : target);
+    return n < (int)sizeof(entry) && stat(entry, &st) == 0 ? (uint64_t)st.st_ino : 0;
+}
+
+/* The mount tells less well: a service or container that is started again may have another one of
+ * the same file system. It is then looked at as after a boot. */
+static uint64_t mount_of(const char *path)
+{
+    struct statx st;
+    if (statx(AT_FDCWD, path, 0, STATX_MNT_ID | STATX_MNT_ID_UNIQUE, &st) != 0)
+        return 0;
+    return st.stx_mask & (STATX_MNT_ID | STATX_MNT_ID_UNIQUE) ? st.stx_mnt_id : 0;
+}
+
+static void posix_cache_id(struct disk *disk, const char *directory, char ret_id[DISK_CACHE_ID_MAX])
+{
+    const char *boot_id = CONTAINER_OF(disk, struct disk_posix, disk)->boot_id;
+    struct stat st;
+    ret_id[0] = '\0';
+    if (*boot_id == '\0' || stat(directory, &st) != 0)
+        return;
+    const char *what = "fs";
+    uint64_t mounted = mounted_file_system(directory, st.st_dev);
+    if (mounted == 0) {
+        what = "mount";
+        mounted = mount_of(directory);
+    }
+    if (mounted != 0)
+        snprintf(ret_id, DISK_CACHE_ID_MAX, "%s %s=%" PRIu64 " device=%" PRIu64 " inode=%" PRIu64,
+                 boot_id, what, mounted, (uint64_t)st.st_dev, (uint64_t)st.st_ino);
 }
 
 static const struct disk_ops posix_ops = {
@@ -297,7 +359,7 @@ static const struct disk_ops posix_ops = {
     .list = posix_list,
     .usage = posix_usage,
     .lock = posix_lock,
-    .boot_id = posix_boot_id,
+    .cache_id = posix_cache_id,
 };
 
 static void read_boot_id(struct disk_posix *posix)

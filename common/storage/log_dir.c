@@ -43,19 +43,25 @@ static int list_name(void *ctx, const char *name)
     return 0;
 }
 
+/* Fresh memory; NULL when the page cache has no name: then it is never believed. */
+static char *boot_text(struct log_dir *dir)
+{
+    char id[DISK_CACHE_ID_MAX];
+    dir->disk->ops->cache_id(dir->disk, dir->path, id);
+    return *id == '\0' ? NULL : mem_printf("version: 1\nboot_id: %s\n", id);
+}
+
 static bool same_boot(struct log_dir *dir, bool *ret_exists)
 {
-    const char *running = dir->disk->ops->boot_id(dir->disk);
-    char *path = log_dir_file(dir, BOOT_FILE), *text;
+    char *path = log_dir_file(dir, BOOT_FILE), *expected = boot_text(dir), *text;
     size_t len;
     bool same = false;
     *ret_exists = disk_read_file(dir->disk, path, BOOT_MAX_BYTES, &text, &len) == 0;
     if (*ret_exists) {
-        char *expected = mem_printf("version: 0\nboot_id: %s\n", running);
-        same = *running != '\0' && strcmp(text, expected) == 0;
-        free(expected);
+        same = expected != NULL && strcmp(text, expected) == 0;
         free(text);
     }
+    free(expected);
     free(path);
     return same;
 }
@@ -165,10 +171,11 @@ int log_dir_begin(struct log_dir *dir)
 
 int log_dir_started(struct log_dir *dir)
 {
-    char *path = log_dir_file(dir, BOOT_FILE);
-    char *text = mem_printf("version: 0\nboot_id: %s\n", dir->disk->ops->boot_id(dir->disk));
+    char *path = log_dir_file(dir, BOOT_FILE), *text = boot_text(dir);
+    const char *content = text != NULL ? text : "version: 1\n";
     bool exists;
-    int rv = same_boot(dir, &exists) ? 0 : disk_replace_file(dir->disk, path, text, strlen(text));
+    int rv =
+        same_boot(dir, &exists) ? 0 : disk_replace_file(dir->disk, path, content, strlen(content));
     free(text);
     free(path);
     return rv;

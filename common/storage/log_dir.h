@@ -5,12 +5,13 @@
  *   .lock                 held while a process uses the directory, as Kafka does
  *   meta.properties       whose disk it is (meta_properties.h)
  *   .kafka_cleanshutdown  there after a stop in order; removed before anything is written
- *   kraftd.boot           "version: 0\nboot_id: <the kernel's>": every log here was recovered while
- *                         that kernel ran, so as long as it runs the page cache can be believed.
- *                         Our own; Kafka takes no notice of it. Goes when a sync fails: from then
- *                         on the page cache shows what the disk may not have, and the next start
- *                         writes it anew (log_write_again). One of another kernel tells that there
- *                         was a boot since, and that the disk alone speaks.
+ *   kraftd.boot           "version: 1\nboot_id: <cache_id of disk.h>": every log here was recovered
+ *                         while that kernel ran and this file system was mounted, so as long as
+ *                         both last the page cache can be believed. Our own; Kafka takes no notice
+ *                         of it. Goes when a sync fails: from then on the page cache shows what the
+ *                         disk may not have, and the next start writes it anew (log_write_again).
+ *                         Another one tells that the disk alone speaks: there was a boot or a mount
+ *                         since, or this is a copy.
  *   four checkpoints      checkpoint_file.h
  *
  * All blocks on the disk. Not thread-safe.

@@ -1,16 +1,20 @@
 /*
  * Recovery: what is checked, from where, and what happens to damage.
  *
- *   clean stop       nothing, but the headers behind the last index entry of the active segment are
- *                    read to find the end
- *   same boot        the page cache outlived the process, so only an append that was cut short can
- * be wrong: batches behind the last index entry of the active segment are checked else everything
- * from the recovery point on. What is below was synced with its indexes, so the check starts at the
- * last index entry below it always           a segment without its indexes, or with a .txnindex
- * that contradicts itself, is read from its start and they are made again
+ *   clean stop  nothing, but the headers behind the last index entry of the active segment are
+ *               read to find the end
+ *   same boot   the page cache outlived the process: whatever a call wrote before the last one is
+ *               there, and the last one may have been cut short. So headers are read as after a
+ *               clean stop, which finds a batch that the file ends within, and the last batch is
+ *               checked, behind which there may be zeros (preallocate). That does not depend on how
+ *               much was written since the last sync
+ *   else        everything from the recovery point on is checked. What is below was synced with
+ *               its indexes, so the check starts at the last index entry below it
+ *   always      a segment without its indexes, or with a .txnindex that contradicts itself, is read
+ *               from its start and they are made again
  *
- * Checked batches must have a right checksum and growing offsets; each is noted in the indexes, the
- * leader epochs and the producer state, as if it was appended now. At the first damage the log
+ * Checked batches must have a right checksum, all growing offsets; each is noted in the indexes,
+ * the leader epochs and the producer state, as if it was appended now. At the first damage the log
  * ends: the segment is cut there, later ones are given up. Segments begin where the one before
  * ended (log_roll.c), so a gap between them, where the cleaner has not been, is damage too.
  * Whole batches behind the damage say nothing: of what was not synced a power cut keeps what it
@@ -38,6 +42,7 @@ struct recover {
 enum check {
     CHECK_NOTHING,
     CHECK_END,  /* find the end by headers */
+    CHECK_LAST, /* headers from the last index entry on, and the last batch */
     CHECK_TAIL, /* from the last index entry on */
     CHECK_ALL,
 };
@@ -124,9 +129,9 @@ static int note(struct recover *r, struct segment *s, struct batch_view *view)
 }
 
 static const char *misplaced(const struct recover *r, const struct segment *s,
-                             const struct batch_view *view)
+                             const struct batch_view *view, bool checked)
 {
-    if (!batch_view_intact(view) && !MUTATED(r->log->place.disk, SKIP_TORN_TAIL_CHECK))
+    if (checked && !batch_view_intact(view) && !MUTATED(r->log->place.disk, SKIP_TORN_TAIL_CHECK))
         return "the checksum of a batch is wrong";
     if (view->header.base_offset < r->end_offset)
         return "offsets go backwards";
@@ -135,32 +140,60 @@ static const char *misplaced(const struct recover *r, const struct segment *s,
                : NULL;
 }
 
-/* Checks and notes whole batches from `position` on. *ret_damage is where it stopped, -1 at the end
- * of the file. */
-static int check_batches(struct recover *r, struct segment *s, int64_t position,
+/* Looks at one batch and notes it. -EBADMSG with the reader's damage. */
+static int take_batch(struct recover *r, struct segment *s, struct batch_view *view, bool checked)
+{
+    struct batch_reader *reader = &r->reader;
+    if (checked || view->header.attributes & RECORD_BATCH_CONTROL) {
+        int rv = batch_reader_fetch(reader, view);
+        if (rv != 0)
+            return rv;
+    }
+    const char *damage = misplaced(r, s, view, checked);
+    if (checked)
+        r->report->checked_bytes += view->size_bytes;
+    if (damage != NULL) {
+        reader->damage = damage;
+        reader->position = view->position;
+        return -EBADMSG;
+    }
+    int rv = note(r, s, view);
+    if (rv == 0)
+        r->end_offset = record_batch_next_offset(&view->header);
+    return rv;
+}
+
+static int take_batches(struct recover *r, struct segment *s, bool all)
+{
+    struct batch_view view, next;
+    int rv, more;
+    for (more = batch_reader_next(&r->reader, &view); more == 1; view = next) {
+        /* What comes behind a batch tells whether it is the last one. */
+        if (!all)
+            more = batch_reader_next(&r->reader, &next);
+        rv = take_batch(r, s, &view, all || more != 1);
+        if (rv != 0)
+            return rv;
+        if (all)
+            more = batch_reader_next(&r->reader, &next);
+    }
+    return more;
+}
+
+/* Takes whole batches from `position` on, checks all or the last. *ret_damage is where it stopped,
+ * -1 at the end of the file. */
+static int check_batches(struct recover *r, struct segment *s, int64_t position, bool all,
                          int64_t *ret_damage)
 {
     struct batch_reader *reader = &r->reader;
-    struct batch_view view;
     int rv = segment_open(s, &r->log->place);
     if (rv != 0)
         return rv;
     struct disk_file *file = disk_file_ref(s->log_file.file);
     batch_reader_reset(reader, file, position, s->size_bytes);
+    reader->whole = all;
     *ret_damage = -1;
-    while ((rv = batch_reader_next(reader, &view)) == 1) {
-        r->report->checked_bytes += view.size_bytes;
-        reader->damage = misplaced(r, s, &view);
-        if (reader->damage != NULL) {
-            reader->position = view.position;
-            rv = -EBADMSG;
-            break;
-        }
-        rv = note(r, s, &view);
-        if (rv != 0)
-            break;
-        r->end_offset = record_batch_next_offset(&view.header);
-    }
+    rv = take_batches(r, s, all);
     disk_file_unref(file);
     if (rv == -EBADMSG && reader->damage != NULL) {
         *ret_damage = reader->position;
@@ -280,7 +313,7 @@ static int check_segment(struct recover *r, size_t at, enum check check)
     r->end_offset = offset;
     r->report->checked_segments++;
     r->report->rebuilt_indexes += position == 0;
-    rv = check_batches(r, s, position, &damage);
+    rv = check_batches(r, s, position, check != CHECK_LAST, &damage);
     if (rv == 0 && damage >= 0) {
         if (is_complete(r, at)) {
             r->report->damage = NULL;
@@ -317,7 +350,7 @@ static int choose(struct recover *r, size_t at, size_t first_unsafe, enum check 
     if (unsafe && at == first_unsafe)
         *ret_check = CHECK_TAIL;
     else if (active)
-        *ret_check = r->args->trust == LOG_TRUST_CLEAN ? CHECK_END : CHECK_TAIL;
+        *ret_check = r->args->trust == LOG_TRUST_CLEAN ? CHECK_END : CHECK_LAST;
     return 0;
 }
 

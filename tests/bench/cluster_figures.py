@@ -14,7 +14,8 @@ shutdown  SIGTERM under 12 partitions that get 100 records a second each: the lo
           refreshed within 2 ms of an error.
 many      10,000 partitions x 3 until each took a record by all replicas; memory per replica, and
           the CPU of the three at rest. kraftd only.
-restart   the same with data: kill -9 of one node, then of all, until they serve. kraftd only.
+restart   the same with --gigabytes of data on each node, in batches of --batch records of 10 KB:
+          kill -9 of one node, then of all, until they serve. kraftd only.
 """
 
 import contextlib
@@ -377,27 +378,36 @@ def many(kind, options):
         }
 
 
+def dirty_gb():
+    """What the kernel has not written to any disk yet."""
+    with open("/proc/meminfo", encoding="ascii") as f:
+        fields = dict(line.split(":") for line in f)
+    return sum(int(fields[name].split()[0]) for name in ("Dirty", "Writeback")) / 1e6
+
+
 def restart(kind, options):
     """kill -9 with data"""
     if kind.home:
         return {}
-    count, size_bytes = (1000, 1e9) if options.quick else (10000, 10e9)
+    count, gigabytes = (1000, 1) if options.quick else (10000, options.gigabytes)
     with Cluster(kind, options) as cluster:
         topics = make_many(cluster, count)
         cluster.write_all(all_of(topics, 10))
         cluster.prefer("data", 100)
-        client_run("produce", cluster.bootstrap, "data", 10000, int(size_bytes / 10000), 100, 90, 5,
-                   -1, timeout=3600)
+        client_run("produce", cluster.bootstrap, "data", 10000, int(gigabytes * 1e5), 100,
+                   options.batch, 5, -1, timeout=3600)
         victim = cluster.nodes[0]
+        say(f"  {gigabytes:g} GB on each node; {dirty_gb():.1f} GB of all three are not written")
         victim.end()
         time.sleep(1)
         begin = time.monotonic()
         victim.start()
         cluster.retry(lambda: cluster.clients[victim.id].metadata(["m0"]))
         victim.wait_ready()
-        one = time.monotonic() - begin
+        one, cpu = time.monotonic() - begin, victim.cpu()
         cluster.wait_in_sync()
-        say(f"  one node serves after {one:.2f} s, is in sync after {time.monotonic() - begin:.2f}")
+        say(f"  one node serves after {one:.2f} s and {cpu:.2f} s of CPU, is in sync after "
+            f"{time.monotonic() - begin:.2f} s")
         for node in cluster.nodes:
             node.end()
         begin = time.monotonic()
@@ -407,6 +417,7 @@ def restart(kind, options):
         _, last = cluster.write_all(all_of(topics, 10))
         return {
             "restart of one after kill -9 s": one,
+            "CPU of it until then s": cpu,
             "of all: first ack s": first - begin,
             "of all: every partition acked s": last - begin,
         }

@@ -32,14 +32,16 @@ void log_app_give_up(struct log_app *app, const char *what, int error)
 static int read_trust(struct log_app *app, enum log_trust *ret_trust, bool *ret_rewrite)
 {
     struct disk *disk = app->env->disk;
-    const char *boot_id = disk->ops->boot_id(disk);
+    char boot_id[DISK_CACHE_ID_MAX];
     int64_t broker_epoch;
     char *boot = NULL;
     size_t len = 0;
+    disk->ops->cache_id(disk, LOG_APP_DIR, boot_id);
     *ret_trust = LOG_TRUST_NONE;
     if (clean_shutdown_read(disk, LOG_APP_DIR "/" FILE_CLEAN_SHUTDOWN, &broker_epoch) == 0)
         *ret_trust = LOG_TRUST_CLEAN;
-    else if (disk_read_file(disk, BOOT_FILE, 100, &boot, &len) == 0 && strcmp(boot, boot_id) == 0)
+    else if (disk_read_file(disk, BOOT_FILE, DISK_CACHE_ID_MAX, &boot, &len) == 0 &&
+             strcmp(boot, boot_id) == 0)
         *ret_trust = LOG_TRUST_SAME_BOOT;
     *ret_rewrite = *ret_trust == LOG_TRUST_NONE && !boot;
     free(boot);
@@ -55,7 +57,8 @@ static int read_trust(struct log_app *app, enum log_trust *ret_trust, bool *ret_
 static int remember_boot(struct log_app *app)
 {
     struct disk *disk = app->env->disk;
-    const char *boot_id = disk->ops->boot_id(disk);
+    char boot_id[DISK_CACHE_ID_MAX];
+    disk->ops->cache_id(disk, LOG_APP_DIR, boot_id);
     return disk_replace_file(disk, BOOT_FILE, boot_id, strlen(boot_id));
 }
 

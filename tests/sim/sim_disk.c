@@ -448,9 +448,13 @@ static int op_usage(struct disk *disk, const char *path, struct disk_usage *ret_
     return (int)call_end(&call, 0);
 }
 
-static const char *op_boot_id(struct disk *disk)
+static void op_cache_id(struct disk *disk, const char *directory, char ret_id[DISK_CACHE_ID_MAX])
 {
-    return disk_of(disk)->boot_id;
+    struct sim_disk *d = disk_of(disk);
+    char path[PATH_MAX];
+    bool known = sim_path_normalize(directory, path) == 0;
+    snprintf(ret_id, DISK_CACHE_ID_MAX, "%s volume=%s", d->boot_id,
+             known ? sim_path_volume(d, path)->path : "");
 }
 
 const struct disk_ops sim_disk_ops = {
@@ -473,5 +477,5 @@ const struct disk_ops sim_disk_ops = {
     .list = op_list,
     .usage = op_usage,
     .lock = op_lock,
-    .boot_id = op_boot_id,
+    .cache_id = op_cache_id,
 };

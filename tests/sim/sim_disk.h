@@ -118,7 +118,7 @@ bool sim_disk_crashed(const struct sim_disk *d);
  * what is synced reaches the platter. */
 void sim_disk_set_writeback(struct sim_disk *d, int writes);
 
-/* What was done. Calls since the start (close, size, cached and boot_id are no calls). */
+/* What was done. Calls since the start (close, size, cached and cache_id are no calls). */
 int64_t sim_disk_count(const struct sim_disk *d, enum sim_disk_op op);
 
 /* Looking and meddling behind everyone's back; no call is counted and no fault strikes. */

@@ -167,7 +167,26 @@ static void stat_and_usage(void **state)
     assert_int_equal(f->disk->ops->stat(f->disk, path_of(f, "none"), &st), -ENOENT);
     assert_int_equal(f->disk->ops->usage(f->disk, f->dir, &usage), 0);
     assert_true(usage.total_bytes >= usage.usable_bytes && usage.total_bytes > 0);
-    assert_int_equal(strlen(f->disk->ops->boot_id(f->disk)), 36);
+}
+
+static void each_directory_names_its_page_cache(void **state)
+{
+    struct fixture *f = *state;
+    char id[DISK_CACHE_ID_MAX], again[DISK_CACHE_ID_MAX];
+    assert_int_equal(disk_make_path(f->disk, path_of(f, "a")), 0);
+    assert_int_equal(disk_make_path(f->disk, path_of(f, "b")), 0);
+    f->disk->ops->cache_id(f->disk, path_of(f, "a"), id);
+    f->disk->ops->cache_id(f->disk, path_of(f, "a"), again);
+    assert_string_equal(id, again);
+    assert_true(strlen(id) > 36);
+    f->disk->ops->cache_id(f->disk, path_of(f, "b"), again);
+    assert_string_not_equal(id, again);
+    assert_memory_equal(id, again, 36); /* the kernel's boot */
+    /* Another file system. */
+    f->disk->ops->cache_id(f->disk, "/proc/self", again);
+    assert_string_not_equal(id, again);
+    f->disk->ops->cache_id(f->disk, path_of(f, "none"), again);
+    assert_string_equal(again, "");
 }
 
 static void one_lock_holder(void **state)
@@ -201,6 +220,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(replace_file_is_all_or_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(paths_and_trees, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stat_and_usage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_directory_names_its_page_cache, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_lock_holder, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

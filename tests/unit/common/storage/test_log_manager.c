@@ -132,6 +132,23 @@ static void a_killed_node_is_believed_while_the_kernel_runs(void **state)
     close_log(f, log, false);
 }
 
+/* kraftd.boot came with a copy of the directory, or the file system was mounted anew. */
+static void another_page_cache_is_not_believed(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    assert_int_equal(log_manager_started(f->m), 0);
+    crash(f, false);
+    char *text;
+    size_t len;
+    assert_int_equal(disk_read_file(f->disk, "/d1/kraftd.boot", 1000, &text, &len), 0);
+    assert_int_equal(disk_replace_file(f->disk, "/d2/kraftd.boot", text, len), 0);
+    free(text);
+    start(f);
+    assert_int_equal(log_manager_dir(f->m, 0)->trust, LOG_TRUST_SAME_BOOT);
+    assert_int_equal(log_manager_dir(f->m, 1)->trust, LOG_TRUST_NONE);
+}
+
 static void a_log_that_was_not_looked_at_is_not_believed(void **state)
 {
     struct fixture *f = *state;
@@ -391,6 +408,7 @@ int main(void)
         T(what_a_failed_sync_lost_is_written_again),
         T(one_unclean_log_makes_its_directory_unclean),
         T(a_killed_node_is_believed_while_the_kernel_runs),
+        T(another_page_cache_is_not_believed),
         T(a_log_that_was_not_looked_at_is_not_believed),
         T(a_failed_directory_does_not_stop_the_other),
         T(a_second_process_is_refused),

@@ -161,12 +161,146 @@ static void indexes_are_made_again_whole(void **state)
     }
 }
 
+/* After a kill a start checks one batch, however much was written since a sync. */
+static void a_start_after_a_kill_checks_the_last_batch(void **state)
+{
+    struct simulated *s = *state;
+    struct fixture *f = &s->f;
+    fixture_open(f, LOG_TRUST_CLEAN, 0);
+    for (int turn = 0; turn < 3; turn++) {
+        /* Batches longer than the distance of index entries: many of these wait in memory. */
+        for (int i = 0; i < 30; i++)
+            fixture_append(f, 1, NOW_MS, (size_t)20000 << turn);
+        int64_t end = log_end_offset(f->log);
+        die(s, false);
+        fixture_open(f, LOG_TRUST_SAME_BOOT, 0);
+        assert_int_equal(log_end_offset(f->log), end);
+        assert_in_range(f->recovery.checked_bytes, 20000 << turn, (20000 << turn) + 200);
+        /* None of it is durable, and the next flush syncs it all. */
+        assert_int_equal(log_durable_end_offset(f->log), 0);
+        assert_true(log_unchecked_bytes(f->log) > (int64_t)30 * (20000 << turn));
+    }
+    assert_int_equal(log_flush_now(f->log, true, NOW_MS), 0);
+    die(s, true);
+    fixture_open(f, LOG_TRUST_NONE, 0);
+    assert_int_equal(log_end_offset(f->log), 90);
+    assert_int_equal(fixture_read(f, 0, 90, 1 << 20), 90);
+}
+
+/* Several batches in one write, as a follower gets them. */
+static int append_run(struct fixture *f, int batches, int records, size_t value_bytes)
+{
+    struct bytebuf run;
+    bytebuf_init(&run);
+    int64_t base = log_end_offset(f->log);
+    for (int i = 0; i < batches; i++) {
+        struct record_batch_options options = RECORD_BATCH_OPTIONS_INIT;
+        options.base_offset = base + (int64_t)i * records;
+        struct bytes batch = fixture_batch(f, records, NOW_MS, value_bytes, &options);
+        bytebuf_append(&run, batch.data, (size_t)batch.len);
+    }
+    struct log_append_info info;
+    struct log_append_args args = {
+        .batches = {run.data, (int32_t)run.len},
+        .origin = LOG_APPEND_REPLICA,
+        .leader_epoch = f->leader_epoch,
+        .now_ms = NOW_MS,
+    };
+    int rv = log_append(f->log, &args, &info);
+    bytebuf_release(&run);
+    return rv;
+}
+
+/* The process dies within each of many disk calls. What it had completed stays, whole batches of
+ * the last write may, and the log goes on behind them. */
+static void a_kill_within_a_write_leaves_whole_batches(void **state)
+{
+    struct simulated *s = *state;
+    struct fixture *f = &s->f;
+    f->config.segment_bytes = 40000;
+    f->config.index_interval_bytes = 600;
+    fixture_open(f, LOG_TRUST_CLEAN, 0);
+    int cut = 0;
+    for (int64_t call = 1; call < 400; call++) {
+        f->config.preallocate = call % 3 == 0;
+        sim_disk_crash_at(s->sim, 1 + call % 23);
+        int64_t end = log_end_offset(f->log);
+        int wrote = 0;
+        while (!sim_disk_crashed(s->sim)) {
+            wrote = 1 + (int)(call % 4);
+            if (append_run(f, wrote, 2, (size_t)(call * 37 % 900)) != 0)
+                break;
+            end = log_end_offset(f->log);
+        }
+        die(s, false);
+        fixture_open(f, LOG_TRUST_SAME_BOOT, 0);
+        assert_in_range(log_end_offset(f->log), end, end + 2 * wrote);
+        assert_int_equal(log_end_offset(f->log) % 2, 0);
+        assert_int_equal(fixture_read(f, MAX(end - 20, 0), log_end_offset(f->log), 1 << 20),
+                         log_end_offset(f->log));
+        cut += f->recovery.cut_bytes > 0;
+    }
+    assert_true(cut > 20);
+    assert_int_equal(fixture_read(f, 0, log_end_offset(f->log), 1 << 20), log_end_offset(f->log));
+}
+
+/* Where the batch that begins with an offset stands in the only segment. */
+static int64_t position_of(struct fixture *f, int64_t offset)
+{
+    struct log_read_result read;
+    struct log_read_args args = {offset, log_end_offset(f->log), 1, true};
+    assert_int_equal(log_read(f->log, &args, &read), 0);
+    disk_file_unref(read.file);
+    return read.position;
+}
+
+/* What damage in records that were never synced a start notices. Within the kernel's life the page
+ * cache is believed but for its last batch and the framing of those behind the last index entry;
+ * after a boot everything is looked at. */
+static void damage_that_was_not_synced(void **state)
+{
+    struct simulated *s = *state;
+    struct fixture *f = &s->f;
+    static const struct {
+        int64_t offset, byte;
+        enum log_trust trust;
+        int64_t end;
+    } cases[] = {
+        {19, 100, LOG_TRUST_SAME_BOOT, 19}, /* the records of the last batch */
+        {15, 16, LOG_TRUST_SAME_BOOT, 15},  /* the magic byte of one before */
+        {10, 100, LOG_TRUST_SAME_BOOT, 15}, /* the records of one before: believed */
+        {10, 100, LOG_TRUST_NONE, 10},
+    };
+    fixture_open(f, LOG_TRUST_CLEAN, 0);
+    for (int i = 0; i < 20; i++)
+        fixture_append(f, 1, NOW_MS, 5000);
+    int64_t positions[20];
+    for (int i = 0; i < 20; i++)
+        positions[i] = position_of(f, i);
+    die(s, false);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        const char *path = "/logs/topic-0/00000000000000000000.log";
+        int64_t at = positions[cases[i].offset] + cases[i].byte;
+        assert_int_equal(sim_disk_corrupt(s->sim, path, at, 1), 0);
+        fixture_open(f, cases[i].trust, 0);
+        assert_int_equal(log_end_offset(f->log), cases[i].end);
+        die(s, false);
+        if (cases[i].end > cases[i].offset) /* in place again: a bit that is turned twice */
+            assert_int_equal(sim_disk_corrupt(s->sim, path, at, 1), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_epoch_is_saved_before_its_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(retention_keeps_what_producers_wrote, setup, teardown),
         cmocka_unit_test_setup_teardown(indexes_are_made_again_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_start_after_a_kill_checks_the_last_batch, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_kill_within_a_write_leaves_whole_batches, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(damage_that_was_not_synced, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
