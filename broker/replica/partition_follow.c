@@ -4,6 +4,7 @@
 #include "broker/replica/partition_internal.h"
 #include "common/base/check.h"
 #include "common/protocol/record_batch.h"
+#include "common/storage/log_copy.h"
 #include "common/storage/log_flush.h"
 #include "common/storage/log_retention.h"
 
@@ -132,27 +133,6 @@ static void diverged(struct partition *p, struct log_epoch_end leader)
         cut(p, offset < log.start_offset, offset);
 }
 
-/* The whole and right batches at the front; *ret_corrupt: what follows is not one. */
-static struct bytes right_batches(const struct partition *p, struct bytes records,
-                                  bool *ret_corrupt)
-{
-    struct record_batches run = record_batches_of(records);
-    struct record_batch batch;
-    int64_t next = log_end_offset(p->log);
-    const uint8_t *good = run.at;
-    int rv;
-    *ret_corrupt = false;
-    while ((rv = record_batches_next(&run, &batch)) == 1) {
-        if (batch.header.base_offset < next || batch.header.last_offset_delta < 0 ||
-            !record_batch_crc_ok(&batch))
-            break;
-        next = record_batch_next_offset(&batch.header);
-        good = batch.bytes.data + batch.bytes.len;
-    }
-    *ret_corrupt = rv == 1 || (rv < 0 && rv != -EAGAIN);
-    return records.len > 0 ? (struct bytes){records.data, (int32_t)(good - records.data)} : records;
-}
-
 static enum follow_result append(struct partition *p, struct bytes batches, int64_t *ret_bytes)
 {
     int64_t now_ms = env_wall_ms(p->host->env), before = log_size_bytes(p->log);
@@ -173,19 +153,21 @@ static enum follow_result append(struct partition *p, struct bytes batches, int6
     return FOLLOW_TAKEN;
 }
 
-/* Records that a fetch of earlier asked for: they are here already. */
-static bool begins_before(struct bytes records, int64_t offset)
+/* Records that a fetch of earlier asked for: they are here already. A batch that only ends behind
+ * the offset is the first one of a log that begins within it. */
+static bool are_earlier(struct bytes records, int64_t offset)
 {
     struct record_batches run = record_batches_of(records);
     struct record_batch batch;
-    return record_batches_next(&run, &batch) == 1 && batch.header.base_offset < offset;
+    return record_batches_next(&run, &batch) == 1 && batch.header.base_offset < offset &&
+           record_batch_next_offset(&batch.header) <= offset;
 }
 
 enum follow_result partition_follow(struct partition *p, const struct follow_at *at,
                                     const struct follow_answer *answer, int64_t *ret_bytes)
 {
     *ret_bytes = 0;
-    if (!is_at(p, at) || begins_before(answer->records, at->offset))
+    if (!is_at(p, at) || are_earlier(answer->records, at->offset))
         return FOLLOW_STALE;
     if (answer->diverging.epoch >= 0 || answer->diverging.end_offset >= 0) {
         diverged(p, answer->diverging);
@@ -193,7 +175,7 @@ enum follow_result partition_follow(struct partition *p, const struct follow_at 
     }
     bool corrupt;
     enum follow_result result = FOLLOW_TAKEN;
-    struct bytes batches = right_batches(p, answer->records, &corrupt);
+    struct bytes batches = log_right_batches(p->log, answer->records, &corrupt);
     if (batches.len > 0)
         result = append(p, batches, ret_bytes);
     if (result != FOLLOW_TAKEN)

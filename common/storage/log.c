@@ -2,6 +2,7 @@
 
 #include "common/base/mem.h"
 #include "common/storage/log_flush.h"
+#include "common/storage/log_truncate.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -110,6 +111,25 @@ void log_attach(struct log *log, struct file_cache *files)
 {
     log_detach(log);
     log->place.files = files;
+}
+
+/* Files that were given up move along. */
+static char *in_directory(const char *directory, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return mem_printf("%s/%s", directory, slash != NULL ? slash + 1 : path);
+}
+
+void log_moved(struct log *log, const char *path)
+{
+    CHECK(log->place.files == &log->own_files && log->jobs == 0);
+    for (size_t i = 0; i < log->doomed_count; i++) {
+        char *moved = in_directory(path, log->doomed[i].path);
+        free(log->doomed[i].path);
+        log->doomed[i].path = moved;
+    }
+    free(log->place.path);
+    log->place.path = mem_strdup(path);
 }
 
 static void free_log(struct log *log)

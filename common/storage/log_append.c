@@ -25,6 +25,7 @@ struct append {
     struct log_append_info info;
     struct record_batches run; /* what is to be written */
     bool assign;               /* offsets, epoch, perhaps the time */
+    bool earlier; /* the first batch begins before the log's end: see log_takes_earlier */
     int64_t bytes;
     int64_t next_offset;
     bool has_change; /* of the one batch that was judged */
@@ -47,8 +48,12 @@ static int survey(struct append *a)
         if (!a->assign) {
             if (h->partition_leader_epoch > args->leader_epoch)
                 break;
-            if (h->base_offset < next)
+            bool straddles = h->base_offset < next && a->info.first_offset < 0 &&
+                             log_takes_earlier(a->log) &&
+                             h->base_offset + h->last_offset_delta >= next;
+            if (h->base_offset < next && !straddles)
                 return -ERANGE;
+            a->earlier |= straddles;
         }
         int64_t base = a->assign ? next : h->base_offset;
         if (a->info.first_offset < 0)
@@ -264,7 +269,9 @@ static int append_batches(struct append *a)
 {
     struct log *log = a->log;
     bool due;
-    int rv = roll_is_due(a, &due);
+    int rv = a->earlier ? log_begin_earlier(log, a->info.first_offset, a->args->now_ms) : 0;
+    if (rv == 0)
+        rv = roll_is_due(a, &due);
     if (rv == 0 && due)
         rv = log_roll_to(log, a->args->now_ms);
     if (rv == 0)

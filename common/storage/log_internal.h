@@ -94,6 +94,10 @@ size_t log_segment_at(const struct log *log, int64_t offset);
 int log_fail(struct log *log, int rv);
 
 /* log_roll.c */
+/* An empty log that begins within a batch, as a follower's does after records were deleted at its
+ * leader: that batch is its first one. Its segment begins where the batch does then. */
+bool log_takes_earlier(const struct log *log);
+int log_begin_earlier(struct log *log, int64_t base_offset, int64_t now_ms);
 /* New segments begin where the log ends, even if the next batch leaves a gap: so a gap between
  * segments means that something was lost. */
 int log_roll_to(struct log *log, int64_t now_ms);

@@ -26,12 +26,15 @@ struct managed_log *log_manager_find(struct log_manager *m, struct str topic, in
 }
 
 static struct managed_log *managed_new(struct log_manager *m, size_t dir, struct str topic,
-                                       int32_t partition)
+                                       int32_t partition, const char *name)
 {
-    char name[LOG_DIR_NAME_MAX + 1];
-    log_dir_name_format(name, topic, partition, LOG_DIR_LIVE, UUID_ZERO);
+    char live[LOG_DIR_NAME_MAX + 1];
+    log_dir_name_format(live, topic, partition, LOG_DIR_LIVE, UUID_ZERO);
     struct managed_log *managed = mem_calloc(1, sizeof(*managed));
-    managed->name = mem_strdup(name);
+    struct log_dir_name parsed;
+    managed->is_future =
+        name != NULL && log_dir_name_parse(name, &parsed) && parsed.kind == LOG_DIR_FUTURE;
+    managed->name = mem_strdup(managed->is_future ? name : live);
     managed->topic = str_from(managed->name, (size_t)topic.len);
     managed->partition = partition;
     managed->dir = dir;
@@ -41,22 +44,41 @@ static struct managed_log *managed_new(struct log_manager *m, size_t dir, struct
     return managed;
 }
 
-struct managed_log *log_manager_add(struct log_manager *m, size_t dir, struct str topic,
-                                    int32_t partition)
+static struct map *table_of(struct log_manager *m, const struct managed_log *managed)
 {
-    struct managed_log *managed = managed_new(m, dir, topic, partition);
-    map_put(&m->logs, key_of(managed->topic, partition), managed);
+    return log_manager_table(m, managed->is_future);
+}
+
+struct managed_log *log_manager_add(struct log_manager *m, size_t dir, struct str topic,
+                                    int32_t partition, const char *name)
+{
+    struct managed_log *managed = managed_new(m, dir, topic, partition, name);
+    map_put(table_of(m, managed), key_of(managed->topic, partition), managed);
     return managed;
 }
 
-void log_manager_add_twin(struct log_manager *m, struct managed_log *managed, size_t dir)
+void log_manager_promote(struct log_manager *m, struct managed_log *managed)
 {
-    struct managed_log *twin = managed_new(m, dir, managed->topic, managed->partition);
+    char name[LOG_DIR_NAME_MAX + 1];
+    CHECK(managed->is_future && managed->twin == NULL);
+    map_remove(&m->futures, key_of(managed->topic, managed->partition));
+    log_dir_name_format(name, managed->topic, managed->partition, LOG_DIR_LIVE, UUID_ZERO);
+    free(managed->name);
+    managed->name = mem_strdup(name);
+    managed->topic = str_from(managed->name, (size_t)managed->topic.len);
+    managed->is_future = false;
+    map_put(&m->logs, key_of(managed->topic, managed->partition), managed);
+}
+
+void log_manager_add_twin(struct log_manager *m, struct managed_log *managed, size_t dir,
+                          const char *name)
+{
+    struct managed_log *twin = managed_new(m, dir, managed->topic, managed->partition, name);
     twin->twin = managed->twin;
     managed->twin = twin;
 }
 
-static void managed_free(struct log_manager *m, struct managed_log *managed)
+void log_manager_release(struct log_manager *m, struct managed_log *managed)
 {
     m->dirs[managed->dir]->partitions--;
     free(managed->name);
@@ -65,9 +87,9 @@ static void managed_free(struct log_manager *m, struct managed_log *managed)
 
 void log_manager_forget(struct log_manager *m, struct managed_log *managed)
 {
-    map_remove(&m->logs, key_of(managed->topic, managed->partition));
+    map_remove(table_of(m, managed), key_of(managed->topic, managed->partition));
     log_manager_forget_twins(m, managed);
-    managed_free(m, managed);
+    log_manager_release(m, managed);
 }
 
 void log_manager_forget_twins(struct log_manager *m, struct managed_log *managed)
@@ -75,7 +97,7 @@ void log_manager_forget_twins(struct log_manager *m, struct managed_log *managed
     while (managed->twin != NULL) {
         struct managed_log *twin = managed->twin;
         managed->twin = twin->twin;
-        managed_free(m, twin);
+        log_manager_release(m, twin);
     }
 }
 
@@ -123,7 +145,7 @@ static int check_meta(const struct log_manager *m, char *error)
     return 0;
 }
 
-static struct uuid topic_id_in(const struct log_manager *m, size_t dir, const char *name)
+struct uuid log_manager_topic_id_in(const struct log_manager *m, size_t dir, const char *name)
 {
     struct uuid id = UUID_ZERO;
     char *directory = log_dir_file(m->dirs[dir], name);
@@ -175,54 +197,44 @@ static bool has_records(const struct log_manager *m, size_t dir, const char *nam
     return rv != 0 || look.has_records;
 }
 
-/* -EEXIST: both may be the one. An empty one is not: there was no room to make it, or a power cut
+/* An empty one of the same topic is not the one: there was no room to make it, or a power cut
  * brought it back. */
-static int add_second(struct log_manager *m, struct managed_log *managed, size_t at,
-                      const char *name, char *error)
+static void add_second(struct log_manager *m, struct managed_log *managed, size_t at,
+                       const char *name)
 {
-    struct uuid id = topic_id_in(m, at, name);
+    struct uuid id = log_manager_topic_id_in(m, at, name);
     if (managed->twin == NULL)
-        managed->topic_id = topic_id_in(m, managed->dir, name);
+        managed->topic_id = log_manager_topic_id_in(m, managed->dir, managed->name);
     for (struct managed_log *one = managed; one != NULL; one = one->twin) {
         if (uuid_is_zero(id) || !uuid_eq(one->topic_id, id))
             continue;
-        if (!has_records(m, at, name)) {
+        if (!has_records(m, at, name))
             id = UUID_ZERO;
-            continue;
-        }
-        if (!has_records(m, one->dir, name)) {
+        else if (!has_records(m, one->dir, one->name))
             one->topic_id = UUID_ZERO;
-            continue;
-        }
-        snprintf(error, LOG_MANAGER_ERROR_LEN,
-                 "Partition %s is in two log directories: %s and %s; move one of them away", name,
-                 m->dirs[one->dir]->path, m->dirs[at]->path);
-        return -EEXIST;
     }
-    log_manager_add_twin(m, managed, at);
+    log_manager_add_twin(m, managed, at, name);
     managed->twin->topic_id = id;
     fill_found(m, managed->twin);
-    return 0;
 }
 
-static int add_found(struct log_manager *m, size_t at, char *error)
+static void add_found(struct log_manager *m, size_t at)
 {
     struct log_dir *dir = m->dirs[at];
-    int rv = 0;
-    for (size_t i = 0; rv == 0 && i < dir->name_count; i++) {
+    for (size_t i = 0; i < dir->name_count; i++) {
         struct log_dir_name name;
         CHECK(log_dir_name_parse(dir->names[i], &name));
         if (name.kind == LOG_DIR_DELETE)
             log_manager_doom(m, at, dir->names[i], INT64_MIN);
-        if (name.kind != LOG_DIR_LIVE)
+        if (name.kind != LOG_DIR_LIVE && name.kind != LOG_DIR_FUTURE)
             continue;
-        struct managed_log *managed = log_manager_find(m, name.topic, name.partition);
+        struct managed_log *managed = map_get(log_manager_table(m, name.kind == LOG_DIR_FUTURE),
+                                              key_of(name.topic, name.partition));
         if (managed != NULL)
-            rv = add_second(m, managed, at, dir->names[i], error);
+            add_second(m, managed, at, dir->names[i]);
         else
-            fill_found(m, log_manager_add(m, at, name.topic, name.partition));
+            fill_found(m, log_manager_add(m, at, name.topic, name.partition, dir->names[i]));
     }
-    return rv;
 }
 
 static int open_dirs(struct log_manager *m, const char *const *paths, char *error)
@@ -243,7 +255,7 @@ static int open_dirs(struct log_manager *m, const char *const *paths, char *erro
     }
     rv = check_meta(m, error);
     for (size_t i = 0; rv == 0 && i < m->dir_count; i++)
-        rv = add_found(m, i, error);
+        add_found(m, i);
     return rv;
 }
 
@@ -259,6 +271,8 @@ int log_manager_open(struct disk *disk, const char *const *paths, size_t count,
     m->dir_count = count;
     m->written = mem_calloc(count, sizeof(*m->written));
     map_init(&m->logs, MAP_STR_BORROWED);
+    map_init(&m->futures, MAP_STR_BORROWED);
+    map_init(&m->preferred, MAP_STR_BORROWED);
     map_init(&m->by_log, MAP_U64);
     int rv = open_dirs(m, paths, error);
     if (rv != 0)
@@ -272,14 +286,19 @@ void log_manager_free(struct log_manager *m)
 {
     if (m == NULL)
         return;
-    MAP_FOR_EACH (entry, &m->logs)
-        log_manager_forget(m, entry->value);
+    for (int t = 0; t < 2; t++)
+        MAP_FOR_EACH (entry, log_manager_table(m, t))
+            log_manager_forget(m, entry->value);
+    MAP_FOR_EACH (entry, &m->preferred)
+        free(entry->value);
     for (size_t i = 0; i < m->dir_count; i++)
         log_dir_close(m->dirs[i]);
     for (size_t i = 0; i < m->doomed_count; i++)
         free(m->doomed[i].path);
     free(m->doomed);
     map_release(&m->logs);
+    map_release(&m->futures);
+    map_release(&m->preferred);
     map_release(&m->by_log);
     pthread_mutex_destroy(&m->mutex);
     pthread_mutex_destroy(&m->checkpoint_mutex);
@@ -344,10 +363,11 @@ static bool all_opened(struct log_manager *m, size_t dir)
 {
     bool all = true;
     pthread_mutex_lock(&m->mutex);
-    MAP_FOR_EACH (entry, &m->logs) {
-        const struct managed_log *managed = entry->value;
-        all &= managed->dir != dir || !managed->found;
-    }
+    for (int t = 0; t < 2; t++)
+        MAP_FOR_EACH (entry, log_manager_table(m, t)) {
+            const struct managed_log *managed = entry->value;
+            all &= managed->dir != dir || !managed->found;
+        }
     pthread_mutex_unlock(&m->mutex);
     return all;
 }
@@ -378,25 +398,32 @@ size_t log_manager_dir_of(struct log_manager *m, const struct log *log)
     return dir;
 }
 
+static struct log_manager_entry entry_of(const struct managed_log *managed)
+{
+    const struct log_published *p = &managed->log->published;
+    return (struct log_manager_entry){
+        .topic = managed->topic,
+        .partition = managed->partition,
+        .is_future = managed->is_future,
+        .dir = managed->dir,
+        .size_bytes = atomic_load_explicit(&p->size_bytes, memory_order_relaxed),
+        .start_offset = atomic_load_explicit(&p->first_offset, memory_order_relaxed),
+        .end_offset = atomic_load_explicit(&p->end_offset, memory_order_relaxed),
+        .segment_count = atomic_load_explicit(&p->segment_count, memory_order_relaxed),
+    };
+}
+
 void log_manager_each(struct log_manager *m,
                       void (*each)(void *ctx, const struct log_manager_entry *entry), void *ctx)
 {
     pthread_mutex_lock(&m->mutex);
-    MAP_FOR_EACH (entry, &m->logs) {
-        const struct managed_log *managed = entry->value;
-        if (managed->log == NULL)
-            continue;
-        const struct log_published *p = &managed->log->published;
-        each(ctx,
-             &(struct log_manager_entry){
-                 .topic = managed->topic,
-                 .partition = managed->partition,
-                 .dir = managed->dir,
-                 .size_bytes = atomic_load_explicit(&p->size_bytes, memory_order_relaxed),
-                 .start_offset = atomic_load_explicit(&p->first_offset, memory_order_relaxed),
-                 .end_offset = atomic_load_explicit(&p->end_offset, memory_order_relaxed),
-                 .segment_count = atomic_load_explicit(&p->segment_count, memory_order_relaxed),
-             });
-    }
+    for (int t = 0; t < 2; t++)
+        MAP_FOR_EACH (item, log_manager_table(m, t)) {
+            const struct managed_log *managed = item->value;
+            if (managed->log == NULL)
+                continue;
+            struct log_manager_entry entry = entry_of(managed);
+            each(ctx, &entry);
+        }
     pthread_mutex_unlock(&m->mutex);
 }

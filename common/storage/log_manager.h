@@ -21,8 +21,8 @@ struct log_manager;
 /*
  * Blocks. Locks and lists the directories; makes those that are missing. Fails, with a sentence for
  * people: -EAGAIN another process holds one; -ENOTSUP one is of ZooKeeper days; -EBADMSG one cannot
- * be understood, or they belong to different clusters or nodes; -EEXIST a partition is in two; any
- * other error when all disks fail. A disk that fails while others do not is offline: look at
+ * be understood, or they belong to different clusters or nodes; any other error when all disks
+ * fail. A disk that fails while others do not is offline: look at
  * log_manager_dir_status.
  */
 int log_manager_open(struct disk *disk, const char *const *paths, size_t count,
@@ -60,9 +60,10 @@ struct log_manager_log_args {
 };
 
 /* Blocks. -EBUSY: the log of an earlier topic of that name is still open or on its way out; try
- * again. Opens the log, or makes it. One of the same name that belongs to another topic id is
- * renamed -stray first. After an error of the disk its directory is offline; -ENOSPC, -EMFILE and
- * their kind can be tried again. ret_recovery may be NULL. */
+ * again; -EEXIST: it is in two directories and the metadata (directory_id) names neither. Opens the
+ * log, or makes it. One of the same name that belongs to another topic id is renamed -stray first.
+ * After an error of the disk its directory is offline; -ENOSPC, -EMFILE and their kind can be tried
+ * again. ret_recovery may be NULL. */
 int log_manager_open_log(struct log_manager *m, const struct log_manager_log_args *args,
                          struct log **ret_log, struct log_recovery *ret_recovery);
 /* Blocks. `clean` writes what a clean start relies on; log_manager_stop syncs it. The log was
@@ -94,6 +95,7 @@ int log_manager_set_aside_strays(struct log_manager *m,
 struct log_manager_entry {
     struct str topic;
     int32_t partition;
+    bool is_future; /* a copy that is to replace the partition's log (log_manager_moves.h) */
     size_t dir;
     int64_t size_bytes, start_offset, end_offset, segment_count;
 };

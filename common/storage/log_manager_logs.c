@@ -41,9 +41,13 @@ static bool names_directory(struct uuid id)
 
 /* The directory that was asked for, or the one with the fewest partitions; of several the first.
  * One that is not here may be the one that is offline: the log in it is not lost yet. */
-static int choose_dir(const struct log_manager *m, struct uuid directory_id, size_t *ret_dir)
+static int choose_dir(struct log_manager *m, const struct log_manager_log_args *args,
+                      size_t *ret_dir)
 {
     bool found = false, offline = false;
+    struct uuid directory_id = args->directory_id;
+    if (log_manager_preferred(m, args->topic, args->partition, ret_dir))
+        return 0;
     for (size_t i = 0; i < m->dir_count; i++) {
         const struct log_dir *dir = m->dirs[i];
         offline |= dir->status != 0;
@@ -61,16 +65,16 @@ static int choose_dir(const struct log_manager *m, struct uuid directory_id, siz
     return found && !(offline && names_directory(directory_id)) ? 0 : -EIO;
 }
 
-/* Of several directories the one of this topic stands in the table from now on. */
-static void choose_twin(struct managed_log *managed, struct uuid topic_id)
+bool log_manager_lies_in(const struct log_manager *m, const struct managed_log *one,
+                         struct uuid directory_id)
 {
-    struct managed_log *twin = managed->twin;
-    if (uuid_eq(managed->topic_id, topic_id))
-        return;
-    while (twin != NULL && !uuid_eq(twin->topic_id, topic_id))
-        twin = twin->twin;
-    if (twin == NULL)
-        return;
+    const struct log_dir *dir = m->dirs[one->dir];
+    return dir->has_meta && !uuid_is_zero(directory_id) &&
+           uuid_eq(dir->meta.directory_id, directory_id);
+}
+
+static void exchange(struct managed_log *managed, struct managed_log *twin)
+{
     struct managed_log other = *twin;
     twin->dir = managed->dir;
     twin->position = managed->position;
@@ -78,6 +82,29 @@ static void choose_twin(struct managed_log *managed, struct uuid topic_id)
     managed->dir = other.dir;
     managed->position = other.position;
     managed->topic_id = other.topic_id;
+}
+
+/* Of several directories the one of this topic stands in the table from now on; of several of this
+ * topic the one where the metadata says that it lies. -EEXIST: it names none of them. */
+static int choose_twin(const struct log_manager *m, struct managed_log *managed,
+                       const struct log_manager_log_args *args)
+{
+    struct managed_log *of_topic = NULL, *chosen = NULL;
+    int count = 0;
+    for (struct managed_log *one = managed; one != NULL; one = one->twin) {
+        if (!uuid_eq(one->topic_id, args->topic_id))
+            continue;
+        count++;
+        of_topic = one;
+        chosen = log_manager_lies_in(m, one, args->directory_id) ? one : chosen;
+    }
+    if (count == 1)
+        chosen = of_topic;
+    if (count > 1 && chosen == NULL)
+        return -EEXIST;
+    if (chosen != NULL && chosen != managed)
+        exchange(managed, chosen);
+    return 0;
 }
 
 /* The others go as strays; what is on a disk that is offline waits for the next start. */
@@ -99,27 +126,31 @@ static int claim(struct log_manager *m, const struct log_manager_log_args *args,
     struct managed_log *managed;
     managed = log_manager_find(m, args->topic, args->partition);
     if (managed != NULL && managed->twin != NULL && !managed->busy)
-        choose_twin(managed, args->topic_id);
-    if (managed == NULL) {
+        rv = choose_twin(m, managed, args);
+    if (rv != 0) {
+        /* It is for people to say which one it is. */
+    } else if (managed == NULL) {
         size_t dir = 0;
-        rv = choose_dir(m, args->directory_id, &dir);
+        rv = choose_dir(m, args, &dir);
         if (rv == 0)
-            managed = log_manager_add(m, dir, args->topic, args->partition);
+            managed = log_manager_add(m, dir, args->topic, args->partition, NULL);
     } else if (managed->busy || managed->log != NULL) {
         rv = -EBUSY; /* of a topic that was deleted and made again, or set aside as a stray */
     } else if (m->dirs[managed->dir]->status != 0) {
         rv = -EIO;
     }
-    if (rv == 0)
+    if (rv == 0) {
         managed->busy = true;
+        log_manager_forget_preferred(m, args->topic, args->partition);
+    }
     pthread_mutex_unlock(&m->mutex);
     *ret_managed = managed;
     return rv;
 }
 
-static int open_claimed(struct log_manager *m, const struct log_manager_log_args *args,
-                        struct managed_log *managed, struct log **ret_log,
-                        struct log_recovery *ret_recovery)
+static int open_files(struct log_manager *m, const struct log_manager_log_args *args,
+                      struct managed_log *managed, struct log **ret_log,
+                      struct log_recovery *ret_recovery)
 {
     const struct log_dir *dir = m->dirs[managed->dir];
     char *path = log_dir_file(dir, managed->name);
@@ -152,41 +183,38 @@ static int open_claimed(struct log_manager *m, const struct log_manager_log_args
     return rv;
 }
 
-/* Not just something there is too little of at the moment. */
-static bool disk_failed(int rv)
+bool log_manager_disk_failed(int rv)
 {
     return rv != -ENOSPC && rv != -EDQUOT && rv != -EMFILE && rv != -ENFILE && rv != -ENOMEM;
 }
 
-int log_manager_open_log(struct log_manager *m, const struct log_manager_log_args *args,
-                         struct log **ret_log, struct log_recovery *ret_recovery)
+int log_manager_open_claimed(struct log_manager *m, const struct log_manager_log_args *args,
+                             struct managed_log *managed, struct log **ret_log,
+                             struct log_recovery *ret_recovery)
 {
-    struct managed_log *managed;
     struct log *log = NULL;
-    int rv = claim(m, args, &managed);
-    if (rv != 0)
-        return rv;
     int64_t claimed_point = managed->position.recovery_point;
-    rv = set_aside_twins(m, managed, args->unique);
+    int rv = set_aside_twins(m, managed, args->unique);
     if (rv == 0)
-        rv = open_claimed(m, args, managed, &log, ret_recovery);
+        rv = open_files(m, args, managed, &log, ret_recovery);
     pthread_mutex_lock(&m->mutex);
     managed->busy = false;
     log_manager_forget_twins(m, managed);
+    size_t dir = managed->dir;
     if (rv == 0) {
         managed->found = false;
         managed->finished_end = -1;
         managed->log = log;
         map_put(&m->by_log, key_of_log(log), managed);
-    } else if (disk_failed(rv)) {
-        if (m->dirs[managed->dir]->status == 0)
-            m->dirs[managed->dir]->status = rv;
+    } else if (log_manager_disk_failed(rv)) {
+        if (m->dirs[dir]->status == 0)
+            m->dirs[dir]->status = rv;
     } else if (!managed->found) {
         log_manager_forget(m, managed);
     }
     pthread_mutex_unlock(&m->mutex);
-    if (rv != 0 && disk_failed(rv))
-        log_dir_distrust(m->disk, m->dirs[managed->dir]->path);
+    if (rv != 0 && log_manager_disk_failed(rv))
+        log_dir_distrust(m->disk, m->dirs[dir]->path);
     if (rv != 0)
         return rv;
     /* Synced data is gone: what takes its place must not be believed after the next power cut. */
@@ -201,6 +229,16 @@ int log_manager_open_log(struct log_manager *m, const struct log_manager_log_arg
     return rv;
 }
 
+int log_manager_open_log(struct log_manager *m, const struct log_manager_log_args *args,
+                         struct log **ret_log, struct log_recovery *ret_recovery)
+{
+    struct managed_log *managed;
+    int rv = log_manager_take_abandoned(m, args);
+    if (rv == 0)
+        rv = claim(m, args, &managed);
+    return rv == 0 ? log_manager_open_claimed(m, args, managed, ret_log, ret_recovery) : rv;
+}
+
 static struct log_position position_of(const struct log *log)
 {
     return (struct log_position){
@@ -212,9 +250,7 @@ static struct log_position position_of(const struct log *log)
     };
 }
 
-/* Takes the log out of the table, with its last position. Busy until the caller has done the rest.
- */
-static struct managed_log *give_back(struct log_manager *m, struct log *log, bool finished)
+struct managed_log *log_manager_give_back(struct log_manager *m, struct log *log, bool finished)
 {
     CHECK(log->place.files == &log->own_files);
     pthread_mutex_lock(&m->mutex);
@@ -232,7 +268,7 @@ static struct managed_log *give_back(struct log_manager *m, struct log *log, boo
 int log_manager_close_log(struct log_manager *m, struct log *log, bool clean)
 {
     int rv = clean ? log_finish_unsynced(log) : 0;
-    struct managed_log *managed = give_back(m, log, clean && rv == 0);
+    struct managed_log *managed = log_manager_give_back(m, log, clean && rv == 0);
     (void)log_close(log, false);
     if (rv != 0)
         log_manager_fail_dir(m, managed->dir, rv);
@@ -247,7 +283,7 @@ int log_manager_delete_log(struct log_manager *m, struct log *log, struct uuid u
 {
     int64_t due_ms = now_ms + log_get_config(log)->file_delete_delay_ms;
     char *name;
-    struct managed_log *managed = give_back(m, log, false);
+    struct managed_log *managed = log_manager_give_back(m, log, false);
     (void)log_close(log, false);
     int rv = log_manager_rename(m, managed, LOG_DIR_DELETE, unique, &name);
     pthread_mutex_lock(&m->mutex);
@@ -311,15 +347,16 @@ static struct managed_log *next_stray(struct log_manager *m,
 {
     struct managed_log *stray = NULL;
     pthread_mutex_lock(&m->mutex);
-    MAP_FOR_EACH (entry, &m->logs) {
-        struct managed_log *managed = entry->value;
-        if (managed->found && !managed->busy && m->dirs[managed->dir]->status == 0 &&
-            !known(ctx, managed->topic, managed->partition)) {
-            managed->busy = true;
-            stray = managed;
-            break;
+    for (int t = 0; t < 2 && stray == NULL; t++)
+        MAP_FOR_EACH (entry, log_manager_table(m, t)) {
+            struct managed_log *managed = entry->value;
+            if (managed->found && !managed->busy && m->dirs[managed->dir]->status == 0 &&
+                !known(ctx, managed->topic, managed->partition)) {
+                managed->busy = true;
+                stray = managed;
+                break;
+            }
         }
-    }
     pthread_mutex_unlock(&m->mutex);
     return stray;
 }
@@ -390,11 +427,12 @@ static int checkpoint_dir(struct log_manager *m, size_t at)
     checkpoint_writer_init(&c.replication);
     checkpoint_writer_init(&c.log_start);
     pthread_mutex_lock(&m->mutex);
-    MAP_FOR_EACH (entry, &m->logs) {
-        const struct managed_log *managed = entry->value;
-        if (managed->dir == at)
-            add_position(&c, managed);
-    }
+    for (int t = 0; t < 2; t++)
+        MAP_FOR_EACH (entry, log_manager_table(m, t)) {
+            const struct managed_log *managed = entry->value;
+            if (managed->dir == at)
+                add_position(&c, managed);
+        }
     pthread_mutex_unlock(&m->mutex);
     struct written *written = &m->written[at];
     int rv = save_changed(m->dirs[at], &c.recovery_point, CHECKPOINT_RECOVERY_POINT,
@@ -431,13 +469,14 @@ static bool all_clean(struct log_manager *m, size_t dir)
 {
     bool clean = true;
     pthread_mutex_lock(&m->mutex);
-    MAP_FOR_EACH (entry, &m->logs) {
-        const struct managed_log *managed = entry->value;
-        CHECK(managed->log == NULL && !managed->busy);
-        /* One that nobody opened is as clean as it was found. */
-        bool as_found = managed->found && m->dirs[dir]->trust == LOG_TRUST_CLEAN;
-        clean &= managed->dir != dir || (managed->found ? as_found : !managed->unclean);
-    }
+    for (int t = 0; t < 2; t++)
+        MAP_FOR_EACH (entry, log_manager_table(m, t)) {
+            const struct managed_log *managed = entry->value;
+            CHECK(managed->log == NULL && !managed->busy);
+            /* One that nobody opened is as clean as it was found. */
+            bool as_found = managed->found && m->dirs[dir]->trust == LOG_TRUST_CLEAN;
+            clean &= managed->dir != dir || (managed->found ? as_found : !managed->unclean);
+        }
     pthread_mutex_unlock(&m->mutex);
     return clean;
 }
@@ -446,11 +485,12 @@ static bool all_clean(struct log_manager *m, size_t dir)
 static void believe_finished(struct log_manager *m, size_t dir)
 {
     pthread_mutex_lock(&m->mutex);
-    MAP_FOR_EACH (entry, &m->logs) {
-        struct managed_log *managed = entry->value;
-        if (managed->dir == dir && managed->finished_end >= 0)
-            managed->position.recovery_point = managed->finished_end;
-    }
+    for (int t = 0; t < 2; t++)
+        MAP_FOR_EACH (entry, log_manager_table(m, t)) {
+            struct managed_log *managed = entry->value;
+            if (managed->dir == dir && managed->finished_end >= 0)
+                managed->position.recovery_point = managed->finished_end;
+        }
     pthread_mutex_unlock(&m->mutex);
 }
 

@@ -38,6 +38,40 @@ int log_new_segment(struct log *log, int64_t base_offset, int64_t now_ms)
     return 0;
 }
 
+bool log_takes_earlier(const struct log *log)
+{
+    return log->segment_count == 1 && log_active(log)->size_bytes == 0 &&
+           log->start_offset == log->end_offset;
+}
+
+/* The files of the empty segment are worth nothing: a start that finds them again, after a power
+ * cut, finds nothing behind them that was durable. */
+int log_begin_earlier(struct log *log, int64_t base_offset, int64_t now_ms)
+{
+    static const enum log_file_kind kinds[] = {LOG_FILE_LOG, LOG_FILE_INDEX, LOG_FILE_TIME_INDEX,
+                                               LOG_FILE_TXN_INDEX};
+    struct segment *old = log->segments[0];
+    int64_t old_base = old->base_offset;
+    if (base_offset == old_base)
+        return 0;
+    CHECK(log_takes_earlier(log) && base_offset < old_base);
+    int rv = log_new_segment(log, base_offset, now_ms);
+    if (rv != 0)
+        return rv;
+    log->segments[0] = log->segments[1];
+    log->segment_count = 1;
+    segment_free(old, &log->place);
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        char path[PATH_MAX];
+        if (!log_file_path(path, log->place.path, kinds[i], old_base, LOG_FILE_LIVE))
+            return -ENAMETOOLONG;
+        rv = log->place.disk->ops->unlink(log->place.disk, path);
+        if (rv != 0 && rv != -ENOENT)
+            return rv;
+    }
+    return 0;
+}
+
 int log_roll_to(struct log *log, int64_t now_ms)
 {
     CHECK(log_active(log)->size_bytes > 0);

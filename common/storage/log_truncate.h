@@ -26,6 +26,8 @@ int log_truncate_fully(struct log *log, int64_t offset, int64_t start_offset, in
  * it was, so that a tear of it changes nothing that was synced. Then a sync means what it says.
  */
 int log_write_again(struct log *log, int64_t offset);
+/* Its directory has another name now. The log is detached. */
+void log_moved(struct log *log, const char *path);
 /* Starts a new segment, if the active one is not empty. */
 int log_roll(struct log *log, int64_t now_ms);
 

@@ -87,7 +87,7 @@ static inline struct log *open_log(struct fixture *f, const char *topic, int32_t
     return log;
 }
 
-static inline void append(struct log *log, int count)
+static inline int try_append(struct log *log, int count)
 {
     struct record_batch_options o = RECORD_BATCH_OPTIONS_INIT;
     struct record_batch_builder b;
@@ -101,10 +101,17 @@ static inline void append(struct log *log, int count)
                          0);
     record_batch_builder_close(&b, &bytes);
     struct log_append_args args = {{bytes.data, (int32_t)bytes.len}, LOG_APPEND_CLIENT, 1, NOW_MS};
-    assert_int_equal(log_append(log, &args, &info), 0);
-    log_set_high_watermark(log, log_end_offset(log));
+    int rv = log_append(log, &args, &info);
+    if (rv == 0)
+        log_set_high_watermark(log, log_end_offset(log));
     record_batch_builder_release(&b);
     bytebuf_release(&bytes);
+    return rv;
+}
+
+static inline void append(struct log *log, int count)
+{
+    assert_int_equal(try_append(log, count), 0);
 }
 
 static inline int close_log(struct fixture *f, struct log *log, bool clean)

@@ -15,24 +15,6 @@ static bool knows_all(void *ctx, struct str topic, int32_t partition)
     return !str_eq_z(topic, "gone");
 }
 
-static int try_append(struct log *log)
-{
-    struct log_append_info info;
-    struct record_batch_options o = RECORD_BATCH_OPTIONS_INIT;
-    struct record_batch_builder b;
-    struct bytebuf bytes;
-    record_batch_builder_init(&b);
-    bytebuf_init(&bytes);
-    record_batch_builder_start(&b, &o);
-    record_batch_builder_append(&b, NOW_MS, BYTES_NULL, BYTES_NULL, NULL, 0);
-    record_batch_builder_close(&b, &bytes);
-    struct log_append_args args = {{bytes.data, (int32_t)bytes.len}, LOG_APPEND_CLIENT, 1, NOW_MS};
-    int rv = log_append(log, &args, &info);
-    record_batch_builder_release(&b);
-    bytebuf_release(&bytes);
-    return rv;
-}
-
 /* One life of a node, until its end or the first error. */
 static int live(struct fixture *f, struct told *told)
 {
@@ -49,7 +31,7 @@ static int live(struct fixture *f, struct told *told)
     if (rv == 0)
         rv = log_manager_started(f->m);
     for (int i = 0; rv == 0 && i < 3; i++)
-        rv = try_append(kept);
+        rv = try_append(kept, 1);
     if (rv == 0)
         rv = log_flush_now(kept, true, NOW_MS);
     if (rv == 0)
@@ -57,7 +39,7 @@ static int live(struct fixture *f, struct told *told)
     if (rv == 0)
         rv = log_manager_checkpoint(f->m);
     if (rv == 0)
-        rv = try_append(kept);
+        rv = try_append(kept, 1);
     if (rv == 0) {
         rv = delete_log(f, dropped, (struct uuid){{7}}, NOW_MS);
         dropped = NULL;
