@@ -48,6 +48,26 @@ void describe_partition(struct request *request, const struct partition_image *p
         ret->leader_id = partition->leader;
 }
 
+void describe_leader_node(struct request *request, int32_t leader_id, struct leader_nodes *nodes)
+{
+    const struct cluster_image *cluster = &request->shard->image->cluster;
+    const struct broker_image *broker = cluster_image_broker(cluster, leader_id);
+    const struct endpoint_image *endpoint = describe_endpoint(request, broker);
+    if (endpoint == NULL)
+        return;
+    for (int32_t i = 0; i < nodes->count; i++)
+        if (nodes->nodes[i].id == leader_id)
+            return;
+    if (nodes->nodes == NULL)
+        nodes->nodes = ARENA_ARRAY(&request->arena, struct leader_node, cluster->brokers.count);
+    nodes->nodes[nodes->count++] = (struct leader_node){
+        .id = leader_id,
+        .port = endpoint->port,
+        .host = arena_str(&request->arena, endpoint->host),
+        .rack = arena_str(&request->arena, broker->rack),
+    };
+}
+
 int32_t describe_controller_id(const struct request *request)
 {
     struct pmap_iter iter;

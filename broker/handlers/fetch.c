@@ -7,6 +7,7 @@
  *                      ^ \-> SETTING (waits are being set) -> WAITING
  *                      \---------- woken, or time is up ------/
  */
+#include "broker/handlers/describe_metadata.h"
 #include "broker/handlers/fetch_read.h"
 #include "broker/handlers/handlers.h"
 #include "broker/server/broker_metrics.h"
@@ -257,6 +258,7 @@ static void op_respond(struct fetch_op *op)
     int32_t topics = 0, used = 0, file_count = 0;
     int64_t sent_bytes = 0;
     const struct fetch_entry *before = NULL;
+    struct leader_nodes leaders = {0};
     for (int32_t i = 0; i < op->count; i++) {
         struct fetch_entry *entry = &op->entries[i];
         int32_t size_bytes = fitting_bytes(op, entry, sent_bytes);
@@ -271,6 +273,8 @@ static void op_respond(struct fetch_op *op)
         }
         before = entry;
         fill_partition(op, entry, size_bytes, &rooms[used++]);
+        if (op->params.version >= 16 && entry->leader_epoch >= 0)
+            describe_leader_node(op->request, entry->leader_id, &leaders);
         response.responses[topics - 1].partitions_count++;
         sent_bytes += size_bytes;
         if (size_bytes > 0) {
@@ -280,6 +284,7 @@ static void op_respond(struct fetch_op *op)
     }
     response.responses_count = topics;
     struct request *request = op->request;
+    DESCRIBE_NODE_ENDPOINTS(request, &response, fetch_response_node_endpoint, &leaders);
     op_free(op);
     request_respond_files(request, &response, files, file_count);
 }

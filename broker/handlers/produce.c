@@ -3,6 +3,7 @@
  * partition, and acknowledged when what acks and the topic ask for holds: committed (acks=all),
  * synced (flush.messages). A partition named twice is taken once, the last one, as Kafka does.
  */
+#include "broker/handlers/describe_metadata.h"
 #include "broker/handlers/handlers.h"
 #include "broker/replica/partition_lead.h"
 #include "broker/server/broker_metrics.h"
@@ -166,7 +167,8 @@ static void fill_record_errors(struct produce_op *op, const struct produce_entry
     }
 }
 
-static void fill_entry(struct produce_op *op, const struct produce_entry *entry)
+static void fill_entry(struct produce_op *op, const struct produce_entry *entry,
+                       struct leader_nodes *leaders)
 {
     answered_partition *out = entry->out;
     out->error_code = (int16_t)entry->error;
@@ -181,6 +183,7 @@ static void fill_entry(struct produce_op *op, const struct produce_entry *entry)
     if (op->request->header.request_api_version >= 10 && entry->leader_epoch >= 0) {
         out->current_leader.leader_id = entry->leader_id;
         out->current_leader.leader_epoch = entry->leader_epoch;
+        describe_leader_node(op->request, entry->leader_id, leaders);
     }
 }
 
@@ -188,13 +191,15 @@ static void op_finish(struct produce_op *op)
 {
     struct request *request = op->request;
     enum kafka_error first_error = KAFKA_ERROR_NONE;
+    struct leader_nodes leaders = {0};
     for (int32_t i = 0; i < op->count; i++) {
         struct produce_entry *entry = &op->entries[i];
-        fill_entry(op, entry);
+        fill_entry(op, entry, &leaders);
         record_validation_release(&entry->validation);
         if (first_error == KAFKA_ERROR_NONE)
             first_error = entry->error;
     }
+    DESCRIBE_NODE_ENDPOINTS(request, &op->response, produce_response_node_endpoint, &leaders);
     if (op->body->acks != 0)
         request_respond(request, &op->response);
     else if (first_error == KAFKA_ERROR_NONE)

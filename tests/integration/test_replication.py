@@ -194,6 +194,43 @@ def test_killed_leader(cluster):
     cluster.check_equal("copied")
 
 
+def first_batch(node, topic, partition):
+    """As it stands in the log."""
+    logs = glob.glob(os.path.join(node.data + "*", f"{topic}-{partition}", "*.log"))
+    with open(min(logs), "rb") as f:
+        head = f.read(12)
+        return head + f.read(int.from_bytes(head[8:12], "big"))
+
+
+def test_named_leader(cluster):
+    """Who is asked in vain names the leader and where it listens (KIP-951)."""
+    leader = leader_of(cluster, "copied", 0)
+    other = next(n for n in cluster.nodes if n is not leader)
+    number = cluster.nodes.index(leader) + 1
+    connection = Connection(cluster.spec, other.port)
+    topics = connection.ask("Metadata", 12, {"Topics": [{"TopicId": bytes(16), "Name": "copied"}]})
+    topic_id = topics["Topics"][0]["TopicId"]
+    batch = {"Index": 0, "Records": first_batch(leader, "copied", 0)}
+    produced = connection.ask("Produce", 12, {
+        "Acks": -1, "TimeoutMs": 1000,
+        "TopicData": [{"Name": "copied", "PartitionData": [batch, {**batch, "Index": 9}]}]})
+    fetched = {epoch: connection.ask("Fetch", 16, {
+        "MaxWaitMs": 0, "MinBytes": 1, "MaxBytes": 1, "SessionEpoch": -1,
+        "Topics": [{"TopicId": topic_id, "Partitions": [
+            {"Partition": 0, "CurrentLeaderEpoch": epoch, "LastFetchedEpoch": -1,
+             "FetchOffset": 0, "PartitionMaxBytes": 1}]}]}) for epoch in (0, 1000)}
+    connection.close()
+    expected = [{"NodeId": number, "Host": "127.0.0.1", "Port": leader.port,
+                 "Rack": f"rack-{number}"}]
+    for answer, part, error in (
+            (produced, produced["Responses"][0]["PartitionResponses"][0], 6),
+            (fetched[0], fetched[0]["Responses"][0]["Partitions"][0], 74)):
+        check(part["ErrorCode"] == error and part["CurrentLeader"]["LeaderId"] == number,
+              f"error {part['ErrorCode']}, not {error}, or the leader is not named: {part}")
+        check(answer["NodeEndpoints"] == expected, f"{answer['NodeEndpoints']}")
+    check(not fetched[1000].get("NodeEndpoints"), "an epoch nobody knows is no other leader")
+
+
 def test_frozen_follower(cluster):
     leaders = {p.leader for p in cluster.partitions("copied").values()}
     active = cluster.nodes.index(cluster.leader()) + 1
@@ -366,6 +403,7 @@ def test_damaged_leader(cluster):
 PARTS = (
     test_copies,
     test_killed_leader,
+    test_named_leader,
     test_frozen_follower,
     test_deleted_records,
     test_diverged,
