@@ -45,6 +45,12 @@ static int open_log(void *owner, struct file_cache *files, const struct log_want
             "Recovery cut %lld bytes off the end of %.*s-%d, which ends at offset=%lld now (%s)",
             (long long)recovery.cut_bytes, STR_FMT(topic), index, (long long)recovery.cut_offset,
             recovery.damage ? recovery.damage : "torn tail");
+    if (rv == 0 && recovery.set_aside)
+        log_warn(node->env->logger,
+                 "What lay in %.*s-%d belongs to a topic with another id, an earlier one of that "
+                 "name or one of another cluster: it is kept beside as a directory that ends in "
+                 "-stray, and the partition begins anew",
+                 STR_FMT(topic), index);
     if (rv == 0) {
         const struct log_dir *dir =
             log_manager_dir(node->disk.logs, log_manager_dir_of(node->disk.logs, *ret_log));

@@ -36,8 +36,9 @@ struct followed {
     struct list pending; /* of replication->pending: to be placed */
     bool in_session;     /* the leader knows it, at `sent` */
     struct follow_at sent;
-    bool again;        /* to be named again, wherever it is: the leader said an error */
-    bool out_of_range; /* the leader is asked what its log spans */
+    bool again;             /* to be named again, wherever it is: the leader said an error */
+    bool said_out_of_range; /* since it last took something */
+    bool out_of_range;      /* the leader is asked what its log spans */
     int64_t leader_end;
     struct timer pause; /* running: leave it alone */
     unsigned errors;    /* in a row */

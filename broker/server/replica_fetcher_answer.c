@@ -78,10 +78,12 @@ static void take_records(struct replica_fetcher *f, struct followed *followed,
                  (diverged || in->records.len > 0) && after.offset == before.offset &&
                  after.last_epoch == before.last_epoch;
     /* The leader gives nothing more until it is told a place again. */
-    if (result != FOLLOW_TAKEN || stuck)
+    if (result != FOLLOW_TAKEN || stuck) {
         replica_fetcher_pause(followed);
-    else
-        followed->errors = 0;
+        return;
+    }
+    followed->errors = 0;
+    followed->said_out_of_range = false;
 }
 
 static void take_partition(struct replica_fetcher *f, struct uuid topic_id,
@@ -167,6 +169,32 @@ static struct partition *find_by_name(const struct replica_fetcher *f, struct st
                                                       : NULL;
 }
 
+/* Its end is of an epoch that is still to come. Nothing that this cluster ever wrote is. */
+static bool is_foreign(const struct followed *followed)
+{
+    return followed->sent.last_epoch > followed->sent.leader_epoch;
+}
+
+static void say_out_of_range(const struct replica_fetcher *f, const struct followed *followed,
+                             int64_t leader_start)
+{
+    const struct partition *p = followed->partition;
+    struct logger *logger = node_env(f->shard->node)->logger;
+    if (is_foreign(followed))
+        log_error(logger,
+                  "%.*s-%d has records of epoch=%d here, but broker %d leads it in epoch=%d: this "
+                  "log is not what the cluster has written. It is left as it is, and the replica "
+                  "stays out of sync; move its directory away while this broker is stopped, then "
+                  "it is fetched anew",
+                  STR_FMT(partition_topic(p)), partition_index(p), followed->sent.last_epoch,
+                  f->source, followed->sent.leader_epoch);
+    else
+        log_warn(logger,
+                 "%.*s-%d is out of the leader's range at offset=%lld: broker %d has %lld to %lld",
+                 STR_FMT(partition_topic(p)), partition_index(p), (long long)followed->sent.offset,
+                 f->source, (long long)leader_start, (long long)followed->leader_end);
+}
+
 static void take_offset(struct replica_fetcher *f, struct followed *followed,
                         const struct list_offsets_response_list_offsets_partition_response *in)
 {
@@ -180,14 +208,14 @@ static void take_offset(struct replica_fetcher *f, struct followed *followed,
         replica_fetcher_pause(followed);
         return;
     }
-    struct partition *p = followed->partition;
-    log_warn(node_env(f->shard->node)->logger,
-             "%.*s-%d is out of the leader's range at offset=%lld: broker %d has %lld to %lld",
-             STR_FMT(partition_topic(p)), partition_index(p), (long long)followed->sent.offset,
-             f->source, (long long)in->offset, (long long)followed->leader_end);
+    if (!followed->said_out_of_range)
+        say_out_of_range(f, followed, in->offset);
+    followed->said_out_of_range = true;
     /* Where nothing changes, the leader will say the same again. */
     replica_fetcher_pause(followed);
-    partition_follow_reset(p, &followed->sent, in->offset, followed->leader_end);
+    if (!is_foreign(followed))
+        partition_follow_reset(followed->partition, &followed->sent, in->offset,
+                               followed->leader_end);
 }
 
 void replica_fetcher_listed(struct replica_fetcher *f, struct buf *frame)

@@ -64,6 +64,7 @@ struct log_recovery {
     int64_t checked_bytes;
     bool below_recovery_point; /* synced data is damaged or gone */
     const char *damage;        /* a constant sentence, NULL when none */
+    bool set_aside;            /* the manager's: what was there is of another topic id */
 };
 
 /* -ENOENT without `create`; -ESTALE it belongs to another topic id than the one given; -EBADMSG

@@ -178,6 +178,8 @@ static int open_files(struct log_manager *m, const struct log_manager_log_args *
         open.trust = LOG_TRUST_CLEAN;
         if (rv == 0)
             rv = log_open(&open, ret_log, ret_recovery);
+        if (rv == 0 && ret_recovery != NULL)
+            ret_recovery->set_aside = true;
     }
     free(path);
     return rv;
