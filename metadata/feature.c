@@ -21,8 +21,22 @@ const struct metadata_version *metadata_version_find(int16_t level)
     return &metadata_versions[at];
 }
 
+/* "4.0.1" without what is behind its second dot, which says nothing about the metadata. */
+static struct str without_patch(struct str name)
+{
+    struct str rest = name, major, minor;
+    if (!str_split(&rest, '.', &major) || !str_split(&rest, '.', &minor))
+        return name;
+    for (int32_t i = 0; i < rest.len; i++) {
+        if (rest.data[i] != '.')
+            return str_from(name.data, (size_t)(major.len + 1 + minor.len));
+    }
+    return name;
+}
+
 const struct metadata_version *metadata_version_find_name(struct str name)
 {
+    name = without_patch(name);
     for (size_t i = ARRAY_LEN(metadata_versions); i-- > 0;) {
         struct str full = str_of(metadata_versions[i].name), release = full;
         release.len = 3;

@@ -204,6 +204,14 @@ static const struct args_option *find_option(const struct args_option *options, 
     return NULL;
 }
 
+/* Of a number below 0 the option says what is wrong with it. */
+static bool is_value(const char *word)
+{
+    if (word[0] != '-' || word[1] == '\0')
+        return true;
+    return word[1 + strspn(word + 1, "0123456789")] == '\0';
+}
+
 static enum tool_begin add_use(struct parser *p, const struct args_option *option,
                                const char *value)
 {
@@ -216,13 +224,18 @@ static enum tool_begin add_use(struct parser *p, const struct args_option *optio
                           full_name(before, other));
     }
     if (option->takes_value && value == NULL) {
-        if (p->at == p->argc || (p->argv[p->at][0] == '-' && p->argv[p->at][1] != '\0'))
+        if (p->at == p->argc || !is_value(p->argv[p->at]))
             return refuse(p, "argument %s: expected one argument", full_name(option, name));
         value = p->argv[p->at++];
     } else if (!option->takes_value && value != NULL) {
         return refuse(p, "argument %s: ignored explicit argument '%s'", full_name(option, name),
                       value);
     }
+    int32_t number;
+    if (option->number && str_to_i32(str_of(value), &number) != 0)
+        return refuse(p,
+                      "argument %s: could not convert '%s' to Integer (For input string: \"%s\")",
+                      full_name(option, name), value, value);
     VEC_PUSH(args->uses, args->count, args->capacity) = (struct args_use){option, value};
     return TOOL_GO_ON;
 }
@@ -391,4 +404,12 @@ const char *args_value(const struct args *args, const char *name)
         if (strcmp(args->uses[i].option->name, name) == 0)
             value = args->uses[i].value;
     return value;
+}
+
+int32_t args_number(const struct args *args, const char *name, int32_t otherwise)
+{
+    const char *value = args_value(args, name);
+    int32_t number = otherwise;
+    CHECK(value == NULL || str_to_i32(str_of(value), &number) == 0);
+    return number;
 }

@@ -1,7 +1,7 @@
 /*
  * Command lines of the tools that have commands ("kafka-storage format --cluster-id X"): -c V, -cV,
- * --config V, --config=V, never abbreviated; given twice, the last one counts. What is wrong is
- * said on standard error behind a usage, in the words that scripts know.
+ * --config V, --config=V, a long name cut where it stays the only one; given twice, the last one
+ * counts. What is wrong is said on standard error behind a usage, in the words that scripts know.
  *
  * One thread. Texts of arguments point into argv.
  */
@@ -18,6 +18,7 @@ struct args_option {
     int group; /* options of one group (not 0) exclude each other; they stand side by side. Where
                   they are required, one of them has to be there. */
     const char *help;
+    bool number; /* its value is an int32 */
 };
 
 struct args_command {
@@ -58,6 +59,8 @@ void args_release(struct args *args);
 bool args_has(const struct args *args, const char *name);
 /* The last value, or NULL. */
 const char *args_value(const struct args *args, const char *name);
+/* That of an option that is a number; `otherwise` where it is not given. */
+int32_t args_number(const struct args *args, const char *name, int32_t otherwise);
 /* The n-th of several, or NULL. */
 const char *args_value_at(const struct args *args, const char *name, size_t n);
 

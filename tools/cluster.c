@@ -26,7 +26,7 @@ enum { ENDPOINTS_OF_BROKERS = 1, ENDPOINTS_OF_CONTROLLERS = 2 };
 static const struct args_option id_options[] = {CONFIG_OPTIONS, BOOTSTRAP_OPTIONS, {NULL}};
 static const struct args_option unregister_options[] = {
     CONFIG_OPTIONS,
-    {"id", 'i', true, true, 0, "The broker to forget."},
+    {"id", 'i', true, true, 0, "The broker to forget.", true},
     BOOTSTRAP_OPTIONS,
     {NULL},
 };
@@ -138,10 +138,7 @@ static bool unregister(const struct args *args, struct client_op *op, struct fai
     struct unregister_broker_request request;
     struct unregister_broker_response response;
     message_init(&unregister_broker_request_desc, &request);
-    if (str_to_i32(str_of(args_value(args, "id")), &request.broker_id) != 0)
-        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
-                           "argument --id/-i: could not convert '%s' to Integer",
-                           args_value(args, "id"));
+    request.broker_id = args_number(args, "id", -1);
     do {
         if (!client_call(op, CLIENT_CONTROLLER, API_UNREGISTER_BROKER, &request, &response,
                          failure))

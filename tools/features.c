@@ -33,7 +33,7 @@ static const struct args_option globals[] = {
     }
 
 static const struct args_option describe_options[] = {
-    {"node-id", 0, true, false, 0, "What this node supports."},
+    {"node-id", 0, true, false, 0, "What this node supports.", true},
     {NULL},
 };
 static const struct args_option upgrade_options[] = {LEVEL_OPTIONS, {NULL}};
@@ -48,7 +48,10 @@ static const struct args_option mapping_options[] = {
     {"release-version", 0, true, false, 0, "A release or metadata.version, such as 4.4."},
     {NULL},
 };
-static const struct args_option dependencies_options[] = {FEATURE_OPTION("NAME=LEVEL."), {NULL}};
+static const struct args_option dependencies_options[] = {
+    {"feature", 0, true, true, 0, "NAME=LEVEL. May be repeated."},
+    {NULL},
+};
 
 static const struct args_command commands[] = {
     {"describe", "Show the features of a cluster.", describe_options},
@@ -114,12 +117,11 @@ static void show_feature(const struct args *args, const struct api_versions_resp
 
 static bool describe(const struct args *args, struct client_op *op, struct failure *failure)
 {
-    const char *node_text = args_value(args, "node-id");
-    int32_t node = CLIENT_ANY_NODE;
+    int32_t node = args_number(args, "node-id", CLIENT_ANY_NODE);
     struct peer *peer;
-    if (node_text != NULL && (str_to_i32(str_of(node_text), &node) != 0 || node < 0))
-        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
-                           "argument --node-id: could not convert '%s' to Integer", node_text);
+    if (args_has(args, "node-id") && node < 0)
+        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "Invalid negative --node-id: %d",
+                           node);
     if (!client_peer(op, node, &peer, failure))
         return false;
     const struct api_versions_response *versions = peer_versions(peer);
@@ -157,6 +159,9 @@ struct changes {
 static bool add_change(struct changes *changes, struct str name, int16_t level,
                        struct failure *failure)
 {
+    if (name.len == 0)
+        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
+                           "Provided feature can not be empty.");
     for (int32_t i = 0; i < changes->count; i++) {
         if (str_eq(changes->items[i].name, name))
             return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,

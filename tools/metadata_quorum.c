@@ -31,7 +31,7 @@ static const struct args_option add_options[] = {
     {NULL},
 };
 static const struct args_option remove_options[] = {
-    {"controller-id", 'i', true, true, 0, "The node id of the voter."},
+    {"controller-id", 'i', true, true, 0, "The node id of the voter.", true},
     {"controller-directory-id", 'd', true, true, 0, "The id of its metadata directory."},
     {"dry-run", 0, false, false, 0, "Only say what would be done."},
     {NULL},
@@ -320,6 +320,10 @@ static bool describe(const struct args *args, struct client_op *op, struct failu
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
                            "One of --status or --replication must be specified with describe "
                            "sub-command");
+    if (status && args_has(args, "human-readable"))
+        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
+                           "The option --human-readable is only supported along with "
+                           "--replication");
     return status ? show_status(args, op, failure) : show_replication(args, op, failure);
 }
 
@@ -334,10 +338,7 @@ static bool remove_controller(const struct args *args, struct client_op *op,
     char id[UUID_TEXT_LEN + 1];
     message_init(&remove_raft_voter_request_desc, &request);
     request.cluster_id = STR_NULL;
-    if (str_to_i32(str_of(args_value(args, "controller-id")), &request.voter_id) != 0)
-        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
-                           "argument --controller-id/-i: could not convert '%s' to Integer",
-                           args_value(args, "controller-id"));
+    request.voter_id = args_number(args, "controller-id", -1);
     if (request.voter_id < 0)
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
                            "Invalid negative --controller-id: %d", request.voter_id);

@@ -86,30 +86,39 @@ __attribute__((format(printf, 2, 3))) static bool refuse(bool json, const char *
     return false;
 }
 
-/* The option that a word is, and its value where that stands in the same word; OPT_COUNT: none. */
+/*
+ * The option that a word is, whole or cut where it stays the only one, and its value where that
+ * stands in the same word; OPT_COUNT: none.
+ */
 static int find_option(const char *word, const char **ret_value)
 {
-    *ret_value = NULL;
+    size_t len = strncmp(word, "--", 2) == 0 ? strcspn(word + 2, "=") : 0;
+    int cut = OPT_COUNT, cuts = 0;
+    *ret_value = len > 0 && word[2 + len] == '=' ? word + 3 + len : NULL;
     for (int i = 0; i < OPT_COUNT; i++) {
-        size_t len = strlen(options[i].name);
-        if (strncmp(word, "--", 2) == 0 && strncmp(word + 2, options[i].name, len) == 0 &&
-            (word[2 + len] == '\0' || word[2 + len] == '=')) {
-            *ret_value = word[2 + len] == '=' ? word + 3 + len : NULL;
-            return i;
+        if (len > 0 && strncmp(word + 2, options[i].name, len) == 0) {
+            if (options[i].name[len] == '\0')
+                return i;
+            cut = i;
+            cuts++;
         }
         if (options[i].letter != 0 && word[0] == '-' && word[1] == options[i].letter) {
             *ret_value = word[2] != '\0' ? word + 2 : NULL;
             return i;
         }
     }
-    return OPT_COUNT;
+    return cuts == 1 ? cut : OPT_COUNT;
 }
 
 static bool is_json(int argc, char **argv)
 {
     for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--format=json") == 0 ||
-            (strcmp(argv[i], "--format") == 0 && i + 1 < argc && strcmp(argv[i + 1], "json") == 0))
+        const char *value;
+        if (find_option(argv[i], &value) != OPT_FORMAT)
+            continue;
+        if (value == NULL && i + 1 < argc)
+            value = argv[i + 1];
+        if (value != NULL && strcmp(value, "json") == 0)
             return true;
     }
     return false;
@@ -142,6 +151,10 @@ static bool parse(struct line *line, int argc, char **argv)
             line->help = true;
         } else if (strcmp(argv[i], "--version") == 0) {
             line->version = true;
+        } else if (strcmp(argv[i], "--") == 0) {
+            /* Behind the command it ends that one's options. */
+            for (i += line->count == 0; i < argc; i++)
+                line->words[line->count++] = argv[i];
         } else if (option == OPT_COUNT) {
             if (!take_word(line, argc, argv, &i))
                 return false;

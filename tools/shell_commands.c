@@ -156,23 +156,35 @@ __attribute__((format(printf, 2, 3))) static void refuse(struct shell *shell, co
 
 /* --- options ---------------------------------------------------------------------------------- */
 
-/* "--value", "-value" or "--value=X": its place; -1: none of them. */
+/* "--value", "-value", "--val" or "--value=X": its place; -1: none of them, or several. */
 static int find_option(const struct shell_command *command, const char *word,
                        const char **ret_value)
 {
     const char *name = word + strspn(word, "-");
     size_t len = strcspn(name, "=");
+    int cut = -1, cuts = 0;
     if (word[0] != '-' || name == word || len == 0)
         return -1;
+    *ret_value = name[len] == '=' ? name + len + 1 : NULL;
     for (int i = 0; i < (int)ARRAY_LEN(command->options) && command->options[i].name; i++) {
         const char *known = command->options[i].name;
         bool letter = command->options[i].argument == NULL && len == 1 && name[0] == known[0];
-        if (!letter && (strlen(known) != len || strncmp(name, known, len) != 0))
-            continue;
-        *ret_value = name[len] == '=' ? name + len + 1 : NULL;
-        return i;
+        if (letter || (strlen(known) == len && strncmp(name, known, len) == 0))
+            return i;
+        if (name - word == 2 && strncmp(name, known, len) == 0) {
+            cut = i;
+            cuts++;
+        }
     }
-    return -1;
+    return cuts == 1 ? cut : -1;
+}
+
+static bool is_help(const struct shell_command *command, const char *word)
+{
+    const char *value;
+    return strcmp(word, "-h") == 0 ||
+           (strlen(word) > 2 && strlen(word) <= strlen("--help") &&
+            strncmp(word, "--help", strlen(word)) == 0 && find_option(command, word, &value) < 0);
 }
 
 bool shell_has_option(const struct shell_command *command, const char *word, bool *ret_takes_value)
@@ -210,13 +222,18 @@ static void print_arguments(const struct shell_command *command, bool with_help)
 static bool parse(struct shell *shell, const struct shell_command *command,
                   const char *const *items, size_t count, struct shell_words *words)
 {
+    bool only_words = false;
     for (size_t i = 0; i < count; i++) {
         const char *word = items[i], *value;
-        bool help = strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0;
-        if (word[0] != '-' || word[1] == '\0' || is_number(word)) {
+        if (!only_words && strcmp(word, "--") == 0) {
+            only_words = true;
+            continue;
+        }
+        if (only_words || word[0] != '-' || word[1] == '\0' || is_number(word)) {
             words->items[words->count++] = word;
             continue;
         }
+        bool help = is_help(command, word);
         int at = help ? -1 : find_option(command, word, &value);
         if (help) {
             printf("usage:  %s [-h]%s\n", command->name, command->usage);

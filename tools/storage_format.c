@@ -35,8 +35,7 @@ static bool bad(struct failure *failure, const char *sentence)
 /* --feature metadata.version=N is another way to name the release. */
 static bool read_metadata_level(struct formatting *f, int32_t level, struct failure *failure)
 {
-    const struct metadata_version *version =
-        level >= INT16_MIN && level <= INT16_MAX ? metadata_version_find((int16_t)level) : NULL;
+    const struct metadata_version *version = metadata_version_find((int16_t)level);
     if (version == NULL)
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
                            "No feature:metadata.version with feature level %d", level);
@@ -54,7 +53,7 @@ static bool read_feature(struct formatting *f, const char *text, struct failure 
     if (!storage_split_feature(text, &name, &number))
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
                            "Can't parse feature=level string %s: equals sign not found.", text);
-    if (str_to_i32(number, &level) != 0)
+    if (str_to_i32(number, &level) != 0 || level < INT16_MIN || level > INT16_MAX)
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
                            "Can't parse feature=level string %s: unable to parse %.*s as a short.",
                            text, STR_FMT(number));
@@ -200,6 +199,25 @@ static bool check_formatted(struct formatting *f, const char *path,
     return true;
 }
 
+/* A copied directory: the metadata could not tell them apart. */
+static bool check_directory_ids(const struct formatting *f, struct failure *failure)
+{
+    for (size_t i = 0; i < f->dirs_count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            char id[UUID_TEXT_LEN + 1];
+            if (uuid_is_zero(f->dirs[i].directory_id) ||
+                !uuid_eq(f->dirs[i].directory_id, f->dirs[j].directory_id))
+                continue;
+            uuid_format(f->dirs[i].directory_id, id);
+            return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
+                               "Duplicate directory ID %s found. It was the ID of %s, but also of "
+                               "%s",
+                               id, f->dirs[j].path, f->dirs[i].path);
+        }
+    }
+    return true;
+}
+
 static bool read_directory(struct formatting *f, struct str name, struct failure *failure)
 {
     struct format_dir *dir = &f->dirs[f->dirs_count];
@@ -244,6 +262,8 @@ static bool read_directories(struct formatting *f, struct failure *failure)
                                "Log directory %s is already formatted. Use --ignore-formatted to "
                                "ignore this directory and format the others.",
                                f->dirs[i].path);
+    if (!check_directory_ids(f, failure))
+        return false;
     const struct quorum_server *self =
         f->voters ? quorum_voters_find_node(f->voters, f->config.node_id) : NULL;
     if (self != NULL && !f->dirs[f->metadata_dir].skip)

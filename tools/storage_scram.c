@@ -71,6 +71,8 @@ static bool check(const struct scram *scram, struct failure *failure)
                                   "add-scram"
                                 : "You must supply only one of 'password' or 'saltedpassword' to "
                                   "add-scram");
+    if (!str_is_null(scram->password) && scram->password.len == 0)
+        return bad(failure, "The 'password' of add-scram is empty");
     if (!str_is_null(scram->salted_password) && str_is_null(scram->salt))
         return bad(failure, "You must supply 'salt' with 'saltedpassword' to add-scram");
     if (scram->iterations < SCRAM_MIN_ITERATIONS)

@@ -16,6 +16,10 @@ static void levels_have_names(void **state)
     assert_int_equal(metadata_version_find_name(STR("4.0-IV1"))->level, METADATA_VERSION_ELR);
     assert_int_equal(metadata_version_find_name(STR("3.7"))->level, 19);
     assert_int_equal(metadata_version_find_name(STR("4.4"))->level, 33);
+    assert_int_equal(metadata_version_find_name(STR("3.9.1"))->level, 21);
+    assert_int_equal(metadata_version_find_name(STR("4.0-IV1.7"))->level, METADATA_VERSION_ELR);
+    assert_null(metadata_version_find_name(STR("4.0.")));
+    assert_null(metadata_version_find_name(STR("4..0")));
     assert_null(metadata_version_find_name(STR("4.")));
     assert_null(metadata_version_find_name(STR("2.8")));
 }

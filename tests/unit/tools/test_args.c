@@ -13,7 +13,7 @@ static const struct args_option globals[] = {
     {NULL},
 };
 static const struct args_option show_options[] = {
-    {"id", 'i', true, true, 0, "A node."},
+    {"id", 'i', true, true, 0, "A node.", true},
     {"left", 'l', false, true, 2, "To the left."},
     {"right", 0, false, true, 2, "To the right."},
     {"fast", 'f', false, false, 0, "Fast."},
@@ -91,6 +91,21 @@ static void what_is_missing_is_said_where_it_belongs(void **state)
     expect_refusal(parse_full, WORDS("--server", "a"), USAGE "tool: error: too few arguments\n");
 }
 
+static void numbers_below_zero_are_values(void **state)
+{
+    struct args args;
+    const char **words = WORDS("--server", "s", "show", "-i", "-1", "-l");
+    assert_int_equal(args_parse_tool(&args, &full, 6, (char **)(uintptr_t)words), TOOL_GO_ON);
+    assert_int_equal(args_number(&args, "id", 0), -1);
+    assert_int_equal(args_number(&args, "config", 5), 5);
+    args_release(&args);
+    expect_refusal(parse_full, WORDS("--server", "s", "show", "-l", "-i", "2147483648"),
+                   USAGE_OF_SHOW "tool: error: argument --id/-i: could not convert '2147483648' to "
+                                 "Integer (For input string: \"2147483648\")\n");
+    expect_refusal(parse_full, WORDS("--server", "s", "show", "-l", "-i", "-x"),
+                   USAGE_OF_SHOW "tool: error: argument --id/-i: expected one argument\n");
+}
+
 static void groups_exclude_each_other(void **state)
 {
     expect_refusal(parse_full, WORDS("--server", "a", "--controller", "b", "hide"),
@@ -122,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_stand_in_front_of_the_command),
         cmocka_unit_test(what_is_missing_is_said_where_it_belongs),
+        cmocka_unit_test(numbers_below_zero_are_values),
         cmocka_unit_test(groups_exclude_each_other),
         cmocka_unit_test(unknown_words_are_refused),
         cmocka_unit_test(brief_errors_are_one_line),

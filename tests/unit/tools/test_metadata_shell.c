@@ -80,6 +80,16 @@ static void find_looks_at_names_and_values(void **state)
     expect_error("find --value ( /image", "is no regular expression");
 }
 
+static void options_may_be_cut_and_ended(void **state)
+{
+    expect("ls -- /local", 0, "commitId\nversion\n");
+    expect("ls -- --all", 0, "ls: --all: no such file or directory.\n");
+    expect("-- cat image/producerIds/nextProducerId", 0, "2000\n");
+    expect("--form json ls /local", 0, "{\"/local\":[\"commitId\",\"version\"]}\n");
+    expect("find --nam TOPIC:txn image/configs", 0, "image/configs/TOPIC:txn\n");
+    expect_error("--bootstrap a:1 ls", "unrecognized arguments: '--bootstrap'");
+}
+
 static void wrong_commands_are_said_to_be(void **state)
 {
     expect("tree", 0, "too few arguments\n");
@@ -174,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_and_folders_are_listed_as_kafka_does),
         cmocka_unit_test(find_looks_at_names_and_values),
+        cmocka_unit_test(options_may_be_cut_and_ended),
         cmocka_unit_test(wrong_commands_are_said_to_be),
         cmocka_unit_test(documents_are_printed_for_programs),
         cmocka_unit_test(the_log_is_read_as_records),

@@ -113,6 +113,8 @@ static void test_refused(void **state)
            "metadata.version level 23\n");
     expect(FORMAT("dynamic", "-s", "-f", "metadata.version=99"), 1, "",
            "No feature:metadata.version with feature level 99\n");
+    expect(FORMAT("dynamic", "-s", "-f", "group.version=99999"), 1, "",
+           "unable to parse 99999 as a short.\n");
     expect(FORMAT("dynamic", "-s", "-r", "4.0", "-f", "metadata.version=33"), 1, "", "ambiguity");
     expect(RUN("format", "-t", "", "-c", "dynamic", "-s"), 1, "", "A cluster id has 1 to ");
     expect(FORMAT("dynamic", "-s", "-N"), 1, "",
@@ -126,6 +128,16 @@ static void test_refused(void **state)
     fclose(file);
     expect(FORMAT("dynamic", "-s", "-g"), 1, "", "is of a broker that used ZooKeeper.\n");
     expect(RUN("info", "-c", "dynamic"), 1, "written by a broker that used ZooKeeper", "");
+}
+
+/* A directory that was copied, id and all, beside its original. */
+static void test_copied(void **state)
+{
+    expect(FORMAT("dynamic", "-s"), 0, "Formatting data directory d2 ", "");
+    assert_int_equal(remove("d2/meta.properties"), 0);
+    assert_int_equal(link("d1/meta.properties", "d2/meta.properties"), 0);
+    expect(FORMAT("dynamic", "-s", "-g"), 1, "", "Duplicate directory ID ");
+    expect(FORMAT("dynamic", "-s", "-g"), 1, "", " found. It was the ID of d1, but also of d2\n");
 }
 
 #define INITIAL(text) FORMAT("dynamic", "--initial-controllers", text)
@@ -168,6 +180,7 @@ static void test_scram(void **state)
     expect(SCRAM("SCRAM-SHA-256=[name=a,password=b,salt=*]"), 1, "", "'salt' in add-scram is no");
     expect(SCRAM("SCRAM-SHA-256=[name=a,saltedpassword=AAAA]"), 1, "", "supply 'salt' with");
     expect(SCRAM("SCRAM-SHA-256=[name=a,saltedpassword=AAAA,salt=AAAA]"), 1, "", "length");
+    expect(SCRAM("SCRAM-SHA-256=[name=a,password=]"), 1, "", "'password' of add-scram is empty");
     expect(SCRAM("SCRAM-SHA-256=[name=a,who=b]"), 1, "", "Unknown SCRAM configurations: who");
     expect(SCRAM("SCRAM-SHA-256=[name=\"user,password=pencil]"), 1, "", "No closing quote");
     expect(FORMAT("dynamic", "-s", "-r", "3.5-IV1", "-S", "SCRAM-SHA-256=[name=a,password=b]"), 1,
@@ -203,6 +216,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_standalone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_static, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_copied, setup, teardown),
         cmocka_unit_test_setup_teardown(test_voters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scram, setup, teardown),
         cmocka_unit_test_setup_teardown(test_small_commands, setup, teardown),
