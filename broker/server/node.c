@@ -241,6 +241,9 @@ static void now_unfenced(void *ctx)
 static void after_metadata(void *ctx, int status)
 {
     struct node *node = ctx;
+    /* Told to stop meanwhile: the listeners may be gone. */
+    if (node->state != NODE_STARTING)
+        return;
     if (status == 0)
         status = listeners_open_rest(node->listeners);
     if (status != 0) {
