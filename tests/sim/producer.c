@@ -76,27 +76,10 @@ static void drop(struct pending *pending)
 
 static void build(struct producer *p, struct pending *pending)
 {
-    struct producer_app *app = p->app;
-    struct record_batch_options options = RECORD_BATCH_OPTIONS_INIT;
-    options.producer_id = p->id;
-    options.producer_epoch = p->epoch;
-    options.base_sequence = p->next_sequence;
-    if (workload_random(app->env, 8) == 0)
-        options.codec = COMPRESSION_LZ4;
-    options.level = compression_level_default(options.codec);
-    uint8_t value[2000];
-    int64_t count = 1 + workload_random(app->env, 5);
-    int64_t most = workload_random(app->env, 20) == 0 ? (int64_t)sizeof(value) : 150;
-    record_batch_builder_start(&app->builder, &options);
-    for (int64_t i = 0; i < count; i++) {
-        int32_t len = (int32_t)(8 + workload_random(app->env, most - 8));
-        env_random(app->env, value, (size_t)len);
-        CHECK(record_batch_builder_append(&app->builder, env_wall_ms(app->env), BYTES_NULL,
-                                          (struct bytes){value, len}, NULL, 0) == 0);
-    }
     bytebuf_release(&pending->bytes);
     bytebuf_init(&pending->bytes);
-    record_batch_builder_close(&app->builder, &pending->bytes);
+    workload_batch(p->app->env, &p->app->builder, p->id, p->epoch, p->next_sequence,
+                   &pending->bytes);
     struct record_batch batch;
     CHECK(record_batch_parse(pending->bytes.data, pending->bytes.len, &batch) == 0);
     pending->sent = checker_sent(&p->topic->parts[p->index], batch.header.crc, batch.header.count,

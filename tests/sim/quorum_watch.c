@@ -4,7 +4,6 @@
 #include "broker/server/node_internal.h"
 #include "common/base/check.h"
 #include "common/base/mem.h"
-#include "common/protocol/record_batch.h"
 #include "common/storage/log_internal.h"
 #include "metadata/image.h"
 #include "raft/quorum_node_internal.h"
@@ -61,71 +60,7 @@ int64_t quorum_watch_committed_end(const struct quorum_watch *w)
     return w->committed_count > 0 ? w->committed[w->committed_count - 1].end : 0;
 }
 
-/* The batch that ends there or holds that offset; NULL when there is none. */
-static struct watched_batch *find(struct watched_batch *batches, size_t count, int64_t offset)
-{
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (batches[middle].end <= offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < count && batches[low].base <= offset ? &batches[low] : NULL;
-}
-
 /* --- The logs --- */
-
-/* Reads the batch that stands at the place of `b` from the node's disk. */
-static bool read_batch(struct quorum_watch *w, struct watched_node *n, const struct log *log,
-                       struct watched_batch *b, int64_t position)
-{
-    char path[256];
-    uint8_t header[RECORD_BATCH_HEADER_SIZE];
-    struct record_batch_header h;
-    size_t size;
-    snprintf(path, sizeof(path), "%s/%020" PRId64 ".log", log_path(log), b->segment);
-    struct sim_disk *disk = sim_node_disk(n->node);
-    if (sim_disk_peek(disk, path, header, sizeof(header), position) != sizeof(header) ||
-        record_batch_peek_size(header, sizeof(header), INT32_MAX, &size) != 0) {
-        fail(w, n, "no batch at %" PRId64 " of %s", position, path);
-        return false;
-    }
-    uint8_t *bytes = mem_alloc(size);
-    bool whole = sim_disk_peek(disk, path, bytes, size, position) == (ssize_t)size;
-    record_batch_header_decode(header, &h);
-    b->base = h.base_offset;
-    b->end = record_batch_next_offset(&h);
-    b->epoch = h.partition_leader_epoch;
-    b->hash = hash_bytes(bytes, size);
-    b->next_position = position + (int64_t)size;
-    free(bytes);
-    if (!whole)
-        fail(w, n, "half a batch at %" PRId64 " of %s", position, path);
-    return whole;
-}
-
-static bool same_batch(const struct watched_batch *a, const struct watched_batch *b)
-{
-    return a->base == b->base && a->end == b->end && a->epoch == b->epoch && a->hash == b->hash;
-}
-
-/* One epoch has one leader, so an offset and an epoch name one batch. */
-static void note_batch(struct quorum_watch *w, struct watched_node *n,
-                       const struct watched_batch *b)
-{
-    struct map_key key = map_key_u64((uint64_t)b->base << 24 | (uint32_t)b->epoch);
-    struct watched_batch *known = map_get(&w->seen, key);
-    if (!known) {
-        known = mem_alloc(sizeof(*known));
-        *known = *b;
-        map_put(&w->seen, key, known);
-    } else if (!same_batch(known, b)) {
-        fail(w, n, "the batch at %" PRId64 " of epoch %d is not the one that was there before",
-             b->base, b->epoch);
-    }
-}
 
 static void commit_batch(struct quorum_watch *w, struct watched_node *n,
                          const struct watched_batch *b)
@@ -135,11 +70,11 @@ static void commit_batch(struct quorum_watch *w, struct watched_node *n,
         VEC_PUSH(w->committed, w->committed_count, w->committed_capacity) = *b;
         return;
     }
-    const struct watched_batch *known = find(w->committed, w->committed_count, b->base);
+    const struct watched_batch *known = watched_batch_find(w->committed, w->committed_count, b->base);
     if (!known)
         fail(w, n, "commits the batch at %" PRId64 ", all that was committed ends at %" PRId64,
              b->base, end);
-    else if (!same_batch(known, b))
+    else if (!watched_batch_same(known, b))
         fail(w, n,
              "commits a batch of epoch %d at %" PRId64 ", where one of epoch %d was committed",
              b->epoch, b->base, known->epoch);
@@ -147,44 +82,25 @@ static void commit_batch(struct quorum_watch *w, struct watched_node *n,
 
 static void forget(struct watched_node *n)
 {
-    n->count = 0;
+    n->there.count = 0;
     n->high_watermark = -1;
     n->led_epoch = -1;
     n->epoch_checked = false;
 }
 
-/* Brings our list in line with the log. */
-static void follow_log(struct quorum_watch *w, struct watched_node *n,
-                       const struct quorum_node *quorum)
+struct finding {
+    struct quorum_watch *watch;
+    struct watched_node *node;
+    bool observes;
+};
+
+static void found(void *ctx, const struct watched_batch *b)
 {
-    const struct log *log = quorum->log;
-    int64_t end = log_end_offset(log), start = log->segments[0]->base_offset;
-    while (n->count > 0 && n->batches[n->count - 1].end > end)
-        n->count--;
-    /* Segments that went, or a checkpoint that took the place of all that was there. */
-    size_t gone = 0;
-    while (gone < n->count && n->batches[gone].base < start)
-        gone++;
-    n->count -= gone;
-    if (gone > 0)
-        memmove(n->batches, n->batches + gone, n->count * sizeof(n->batches[0]));
-    int64_t offset = n->count > 0 ? n->batches[n->count - 1].end : start;
-    while (offset < end && !sim_failure(w->sim)) {
-        struct watched_batch b = {0};
-        const struct watched_batch *last = n->count > 0 ? &n->batches[n->count - 1] : NULL;
-        b.segment = log->segments[log_segment_at(log, offset)]->base_offset;
-        int64_t position = last && last->segment == b.segment ? last->next_position : 0;
-        if (!read_batch(w, n, log, &b, position))
-            return;
-        if (b.base != offset)
-            fail(w, n, "the batch at %" PRId64 " stands where %" PRId64 " is due", b.base, offset);
-        note_batch(w, n, &b);
-        /* Who follows from outside gets nothing else; who told it may have died since. */
-        if (quorum->observer)
-            commit_batch(w, n, &b);
-        VEC_PUSH(n->batches, n->count, n->capacity) = b;
-        offset = b.end;
-    }
+    struct finding *f = ctx;
+    watched_batch_note(&f->watch->seen, &f->node->there, b);
+    /* Who follows from outside gets nothing else; who told it may have died since. */
+    if (f->observes)
+        commit_batch(f->watch, f->node, b);
 }
 
 /* --- What is committed, so to be there for ever --- */
@@ -201,13 +117,13 @@ static void follow_commits(struct quorum_watch *w, struct watched_node *n,
              log_end_offset(quorum->log));
     if (high_watermark <= n->high_watermark || sim_failure(w->sim))
         return;
-    size_t at = n->count;
-    while (at > 0 && n->batches[at - 1].end > n->high_watermark)
+    size_t at = n->there.count;
+    while (at > 0 && n->there.batches[at - 1].end > n->high_watermark)
         at--;
-    for (; at < n->count && n->batches[at].base < high_watermark; at++) {
-        if (n->batches[at].end > high_watermark)
+    for (; at < n->there.count && n->there.batches[at].base < high_watermark; at++) {
+        if (n->there.batches[at].end > high_watermark)
             fail(w, n, "the commit offset %" PRId64 " is inside of a batch", high_watermark);
-        commit_batch(w, n, &n->batches[at]);
+        commit_batch(w, n, &n->there.batches[at]);
     }
     n->high_watermark = high_watermark;
     const struct node *node = w->program(n->node);
@@ -224,11 +140,11 @@ static void check_has_all(struct quorum_watch *w, struct watched_node *n, int32_
 {
     for (size_t i = 0, at = 0; i < w->committed_count && !sim_failure(w->sim); i++) {
         const struct watched_batch *c = &w->committed[i];
-        if (n->count == 0 || c->base < n->batches[0].base)
+        if (n->there.count == 0 || c->base < n->there.batches[0].base)
             continue;
-        while (at < n->count && n->batches[at].base < c->base)
+        while (at < n->there.count && n->there.batches[at].base < c->base)
             at++;
-        if (at == n->count || !same_batch(&n->batches[at], c))
+        if (at == n->there.count || !watched_batch_same(&n->there.batches[at], c))
             fail(w, n,
                  "leads in epoch %d without the batch at %" PRId64
                  " of epoch %d, which was committed",
@@ -320,7 +236,7 @@ static void check_leaders(struct quorum_watch *w, struct watched_node *n, const 
 
 static void check_place(struct quorum_watch *w, struct watched_node *n, const struct image *image)
 {
-    const struct watched_batch *b = find(w->committed, w->committed_count, image->offset);
+    const struct watched_batch *b = watched_batch_find(w->committed, w->committed_count, image->offset);
     if (image->offset < n->image_offset)
         fail(w, n, "the image goes back from %" PRId64 " to %" PRId64, n->image_offset,
              image->offset);
@@ -397,7 +313,8 @@ static void look_at(struct quorum_watch *w, int at)
         forget(n);
     }
     if (quorum) {
-        follow_log(w, n, quorum);
+        struct finding finding = {w, n, quorum->observer != NULL};
+        watched_log_follow(&n->there, quorum->log, found, &finding);
         if (quorum->high_watermark != n->high_watermark)
             follow_commits(w, n, quorum);
         follow_epoch(w, n, quorum);
@@ -407,9 +324,8 @@ static void look_at(struct quorum_watch *w, int at)
         follow_image(w, at);
 }
 
-static void look(void *ctx, const struct sim_node *ran)
+void quorum_watch_look(struct quorum_watch *w, const struct sim_node *ran)
 {
-    struct quorum_watch *w = ctx;
     for (int i = 0; i < w->count && !sim_failure(w->sim); i++)
         if (!ran || w->nodes[i].node == ran)
             look_at(w, i);
@@ -423,13 +339,13 @@ void quorum_watch_begin(struct quorum_watch *w, struct sim *sim,
     map_init(&w->leaders, MAP_U64);
     map_init(&w->images, MAP_U64);
     map_init(&w->disks, MAP_U64);
-    sim_observe(sim, look, w);
 }
 
 void quorum_watch_add(struct quorum_watch *w, struct sim_node *node)
 {
     CHECK(w->count < QUORUM_WATCH_NODES);
-    w->nodes[w->count++] = (struct watched_node){.node = node, .incarnation = -1};
+    w->nodes[w->count++] = (struct watched_node){
+        .node = node, .incarnation = -1, .there = {.sim = w->sim, .node = node}};
 }
 
 static void release_map(struct map *map)
@@ -441,9 +357,8 @@ static void release_map(struct map *map)
 
 void quorum_watch_release(struct quorum_watch *w)
 {
-    sim_observe(w->sim, NULL, NULL);
     for (int i = 0; i < w->count; i++)
-        free(w->nodes[i].batches);
+        watched_log_release(&w->nodes[i].there);
     release_map(&w->seen);
     release_map(&w->leaders);
     release_map(&w->images);

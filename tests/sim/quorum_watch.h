@@ -19,8 +19,7 @@
 #ifndef KRAFTD_SIM_QUORUM_WATCH_H
 #define KRAFTD_SIM_QUORUM_WATCH_H
 
-#include "common/base/map.h"
-#include "tests/sim/sim_env.h"
+#include "tests/sim/log_watch.h"
 
 struct image;
 struct log;
@@ -29,20 +28,12 @@ struct quorum_node;
 
 #define QUORUM_WATCH_NODES 8
 
-struct watched_batch {
-    int64_t base, end; /* offsets [base, end) */
-    int32_t epoch;
-    uint64_t hash;                  /* of all its bytes */
-    int64_t segment, next_position; /* where it stands, on the disk of who has it */
-};
-
 struct watched_node {
     struct sim_node *node;
     /* Of this life, of this log. */
     int incarnation;
     const struct log *log;
-    struct watched_batch *batches;
-    size_t count, capacity;
+    struct watched_log there;
     int64_t high_watermark;
     int32_t led_epoch, epoch;
     bool epoch_checked;
@@ -66,11 +57,12 @@ struct quorum_watch {
     int64_t elections, image_count, images_compared;
 };
 
-/* Watches from now on. */
 void quorum_watch_begin(struct quorum_watch *w, struct sim *sim,
                         const struct node *(*program)(struct sim_node *node));
 void quorum_watch_add(struct quorum_watch *w, struct sim_node *node);
 void quorum_watch_release(struct quorum_watch *w);
+/* To be called after every event (sim_observe). */
+void quorum_watch_look(struct quorum_watch *w, const struct sim_node *ran);
 
 /* Behind the last batch that was committed anywhere. */
 int64_t quorum_watch_committed_end(const struct quorum_watch *w);

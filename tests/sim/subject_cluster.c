@@ -9,6 +9,8 @@
 #include "tests/sim/nemesis.h"
 #include "tests/sim/node_app.h"
 #include "tests/sim/quorum_watch.h"
+#include "tests/sim/record_load.h"
+#include "tests/sim/replica_watch.h"
 #include "tests/sim/sim_net.h"
 #include "tests/sim/subject.h"
 
@@ -53,6 +55,8 @@ struct cluster_world {
     struct member members[NODES_MAX];
     int count, voters;
     struct quorum_watch watch;
+    struct replica_watch replicas;
+    struct record_load records;
     struct cluster_load load;
     struct cluster_operator operators;
     int wipes, partitions, outages;
@@ -116,6 +120,9 @@ static const char common[] = "controller.listener.names=CONTROLLER\n"
                              "log.dirs=/data\n"
                              "broker.session.timeout.ms=3000\n"
                              "broker.heartbeat.interval.ms=500\n"
+                             "replica.lag.time.max.ms=4000\n"
+                             "replica.selector.class="
+                             "org.apache.kafka.common.replica.RackAwareReplicaSelector\n"
                              "metadata.log.max.snapshot.interval.ms=3000\n"
                              "metadata.log.segment.ms=1000\n"
                              "metadata.max.retention.bytes=1\n"
@@ -149,8 +156,9 @@ static void configure(struct member *m, int number, enum shape shape)
         snprintf(roles, sizeof(roles), controller_role, number, number);
     else
         snprintf(roles, sizeof(roles), broker_role, number, number);
-    snprintf(m->properties, sizeof(m->properties), "%scontroller.quorum.voters=%s\n%s", roles,
-             voters, common);
+    snprintf(m->properties, sizeof(m->properties),
+             "%scontroller.quorum.voters=%s\nbroker.rack=rack%d\n%s", roles, voters,
+             m->world->records.broker_count, common);
 }
 
 static int32_t epoch_at(void *ctx, const struct sim_node *node)
@@ -196,8 +204,12 @@ static void make_member(struct cluster_world *w, int number, enum shape shape,
     for (int i = 0; i < NEMESIS_FAULT_COUNT; i++)
         m->nemesis.wanted[i] = true;
     quorum_watch_add(&w->watch, m->app.node);
-    if (!shapes[shape].split || !m->voter)
-        w->load.nodes[w->load.node_count++] = m->app.node;
+    replica_watch_add_node(&w->replicas, m->app.node);
+    if (shapes[shape].split && m->voter)
+        return;
+    w->load.nodes[w->load.node_count++] = m->app.node;
+    w->records.ids[w->records.broker_count] = number;
+    w->records.brokers[w->records.broker_count++] = m->app.node;
 }
 
 /* --- Faults of the cluster --- */
@@ -315,13 +327,14 @@ static void wipe_log(struct sim_disk *disk)
 static void wipe(struct cluster_world *w)
 {
     int at = w->operators.out < 0 ? whose_disk(w) : -1;
-    if (at < 0) {
+    if (at < 0 || !replica_watch_may_wipe(&w->replicas, at)) {
         later(w, 100, 1000, strike);
         return;
     }
     w->wipes++;
     w->disk_lost = true;
     sim_log(w->sim, "nemesis", "wipes the disk of %s", w->members[at].name);
+    replica_watch_wiped(&w->replicas, at);
     sim_node_power_cut(w->members[at].app.node);
     struct sim_disk *disk = sim_node_disk(w->members[at].app.node);
     if (draw(w, 0, 3) == 0)
@@ -369,6 +382,13 @@ static void strike(void *ctx)
 
 /* --- The run --- */
 
+static void look(void *ctx, const struct sim_node *ran)
+{
+    struct cluster_world *w = ctx;
+    quorum_watch_look(&w->watch, ran);
+    replica_watch_look(&w->replicas, ran);
+}
+
 static void begin(struct cluster_world *w, const struct mutations *mutations)
 {
     static const enum shape drawn[] = {THREE_COMBINED, THREE_COMBINED, THREE_COMBINED,
@@ -378,6 +398,8 @@ static void begin(struct cluster_world *w, const struct mutations *mutations)
     w->count = shapes[shape].nodes;
     w->voters = shapes[shape].voters;
     quorum_watch_begin(&w->watch, w->sim, node_app_node_to_the_end);
+    replica_watch_begin(&w->replicas, w->sim, node_app_node_to_the_end);
+    sim_observe(w->sim, look, w);
     w->load.sim = w->sim;
     w->load.epoch_at = epoch_at;
     w->load.ctx = w;
@@ -387,6 +409,10 @@ static void begin(struct cluster_world *w, const struct mutations *mutations)
     for (int i = 0; i < w->count; i++)
         sim_node_start(w->members[i].app.node);
     cluster_load_start(&w->load);
+    w->records.sim = w->sim;
+    w->records.watch = &w->replicas;
+    record_load_init(&w->records, sim_random_of(w->sim));
+    record_load_start(&w->records);
     w->operators = (struct cluster_operator){.sim = w->sim,
                                              .broker_count = w->load.node_count,
                                              .voter_count = w->voters,
@@ -471,15 +497,22 @@ static void wait_for_answers(struct cluster_world *w, const char *when, bool cli
 {
     struct sim *sim = w->sim;
     int64_t committed = quorum_watch_committed_end(&w->watch);
+    const struct watched_partition *part;
     const char *why = NULL;
+    char text[96];
     int at = 0;
     for (int i = 0; i < ANSWER_BOUND * 20 && !sim_failure(sim); i++) {
         why = NULL;
         for (at = 0; at < w->count && !why; at++)
             why = not_ready(w, at, committed);
         bool idle = w->load.resting == CLUSTER_LOAD_CLIENTS && w->operators.out < 0;
-        if (!why && (!clients || idle))
+        const char *unrest = replica_watch_unrest(&w->replicas, &part);
+        if (!why && !unrest && (!clients || (idle && record_load_at_rest(&w->records))))
             return;
+        if (!why && unrest) {
+            snprintf(text, sizeof(text), "%s-%d %s", part->topic, part->index, unrest);
+            why = text;
+        }
         sim_run_until(sim, sim_now_us(sim) + 50 * SIM_MS);
     }
     for (int i = 0; i < w->count && !sim_failure(sim); i++)
@@ -504,7 +537,7 @@ static void finish(struct cluster_world *w)
     for (int i = 0; i < w->count; i++)
         nemesis_end(&w->members[i].nemesis);
     sim_at(w->sim, sim_now_us(w->sim) + 10 * SIM_MS, revive, w);
-    w->load.quiet = w->operators.quiet = true;
+    w->load.quiet = w->operators.quiet = w->records.quiet = true;
     wait_for_answers(w, "at the end", true);
     if (sim_failure(w->sim))
         return;
@@ -539,7 +572,12 @@ static void run(struct subject_run *run)
         (long long)w->load.uncertain, (long long)w->operators.removed, w->wipes, w->partitions,
         w->outages, (long long)w->watch.image_count, (long long)w->watch.images_compared,
         (long long)quorum_watch_committed_end(&w->watch));
+    sim_log(run->sim, "records", "%lld sent, %lld acknowledged, %lld committed, %lld lost",
+            (long long)w->records.sent, (long long)w->records.acknowledged,
+            (long long)w->replicas.committed, (long long)w->replicas.lost);
     sim_kill_all(run->sim);
+    sim_observe(run->sim, NULL, NULL);
+    replica_watch_release(&w->replicas);
     quorum_watch_release(&w->watch);
     free(w);
 }

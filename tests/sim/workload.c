@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/protocol/kafka_error.h"
+#include "common/protocol/record_batch_builder.h"
 
 #include <stdio.h>
 
@@ -105,4 +106,27 @@ int64_t workload_random(struct env *env, int64_t bound)
     uint64_t value;
     env_random(env, &value, sizeof(value));
     return bound > 0 ? (int64_t)(value % (uint64_t)bound) : 0;
+}
+
+void workload_batch(struct env *env, struct record_batch_builder *builder, int64_t producer_id,
+                    int16_t producer_epoch, int32_t sequence, struct bytebuf *out)
+{
+    struct record_batch_options options = RECORD_BATCH_OPTIONS_INIT;
+    options.producer_id = producer_id;
+    options.producer_epoch = producer_epoch;
+    options.base_sequence = sequence;
+    if (workload_random(env, 8) == 0)
+        options.codec = COMPRESSION_LZ4;
+    options.level = compression_level_default(options.codec);
+    uint8_t value[2000];
+    int64_t count = 1 + workload_random(env, 5);
+    int64_t most = workload_random(env, 20) == 0 ? (int64_t)sizeof(value) : 150;
+    record_batch_builder_start(builder, &options);
+    for (int64_t i = 0; i < count; i++) {
+        int32_t len = (int32_t)(8 + workload_random(env, most - 8));
+        env_random(env, value, (size_t)len);
+        CHECK(record_batch_builder_append(builder, env_wall_ms(env), BYTES_NULL,
+                                          (struct bytes){value, len}, NULL, 0) == 0);
+    }
+    record_batch_builder_close(builder, out);
 }

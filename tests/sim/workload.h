@@ -19,6 +19,9 @@
 #define WORKLOAD_CONFIGS    4
 #define WORKLOAD_PORT       9092
 
+struct bytebuf;
+struct record_batch_builder;
+
 struct workload_config {
     const char *name;
     char value[32]; /* "": not set */
@@ -66,5 +69,8 @@ void *admin_boot(struct env *env, void *ctx);
 bool workload_retriable(int16_t error_code);
 /* 0 <= result < bound, from the env. */
 int64_t workload_random(struct env *env, int64_t bound);
+/* Appends a batch of random records to `out`, which has been emptied. */
+void workload_batch(struct env *env, struct record_batch_builder *builder, int64_t producer_id,
+                    int16_t producer_epoch, int32_t sequence, struct bytebuf *out);
 
 #endif

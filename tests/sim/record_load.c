@@ -1,0 +1,162 @@
+#include "tests/sim/record_load.h"
+
+#include "common/base/check.h"
+#include "common/protocol/messages/metadata.h"
+#include "tests/sim/record_client.h"
+#include "tests/sim/workload.h"
+
+#include <errno.h>
+
+/* --- Who leads --- */
+
+int record_client_broker(const struct record_client *c, int32_t id)
+{
+    for (int i = 0; i < c->load->broker_count; i++)
+        if (c->load->ids[i] == id)
+            return i;
+    return -1;
+}
+
+void record_client_ask(struct record_client *c)
+{
+    c->wants_leaders = true;
+}
+
+struct session *record_client_any(struct record_client *c)
+{
+    return c->sessions[workload_random(c->env, c->load->broker_count)];
+}
+
+struct session *record_client_leader(struct record_client *c, int partition)
+{
+    int at = c->leaders[partition].at;
+    return at >= 0 && session_is_up(c->sessions[at]) ? c->sessions[at] : NULL;
+}
+
+static void take_leader(struct record_client *c, const struct metadata_response_topic *topic,
+                        const struct metadata_response_partition *part)
+{
+    for (int i = 0; i < c->load->partition_count; i++) {
+        const struct record_partition *p = &c->load->partitions[i];
+        struct record_leader *leader = &c->leaders[i];
+        if (p->index != part->partition_index || !str_eq_z(topic->name, p->topic->name) ||
+            part->leader_epoch < leader->epoch)
+            continue;
+        *leader = (struct record_leader){.at = record_client_broker(c, part->leader_id),
+                                         .epoch = part->leader_epoch};
+    }
+}
+
+static void answered(void *ctx, int status, const void *response)
+{
+    struct record_client *c = ctx;
+    const struct metadata_response *r = response;
+    c->asks = false;
+    if (status == -EPROTO)
+        sim_fail(c->load->sim, "an answer to Metadata cannot be decoded");
+    for (int32_t i = 0; status == 0 && i < r->topics_count; i++)
+        for (int32_t j = 0; j < r->topics[i].partitions_count; j++)
+            take_leader(c, &r->topics[i], &r->topics[i].partitions[j]);
+}
+
+static void ask(struct record_client *c)
+{
+    struct metadata_request request;
+    struct metadata_request_topic topics[RECORD_LOAD_TOPICS];
+    message_init(&metadata_request_desc, &request);
+    message_struct_init(&metadata_request_topic_struct, topics, RECORD_LOAD_TOPICS);
+    for (int i = 0; i < RECORD_LOAD_TOPICS; i++)
+        topics[i].name = str_of(c->load->topics[i].name);
+    request.topics = topics;
+    request.topics_count = RECORD_LOAD_TOPICS;
+    request.allow_auto_topic_creation = false;
+    c->asks = session_call(record_client_any(c), API_METADATA, 9, &request, 2000, answered, c) == 0;
+    c->wants_leaders = !c->asks;
+}
+
+static void tick(struct timer *timer)
+{
+    struct record_client *c = CONTAINER_OF(timer, struct record_client, tick);
+    timer_start_in_ms(timer, 50 + workload_random(c->env, 100));
+    if (c->wants_leaders && !c->asks)
+        ask(c);
+}
+
+void record_client_init(struct record_client *c, struct env *env, struct record_load *load,
+                        const char *name)
+{
+    c->env = env;
+    c->load = load;
+    c->wants_leaders = true;
+    for (int i = 0; i < load->broker_count; i++)
+        c->sessions[i] = session_new(&(struct session_options){.loop = env->loops[0],
+                                                               .server = load->brokers[i],
+                                                               .port = WORKLOAD_PORT,
+                                                               .client_id = name});
+    for (int i = 0; i < load->partition_count; i++)
+        c->leaders[i] = (struct record_leader){.at = -1, .epoch = -1};
+    timer_init(&c->tick, env->loops[0], tick);
+    timer_start_in_ms(&c->tick, 200);
+}
+
+/* --- The load --- */
+
+static void add_topic(struct record_load *load, const struct record_topic *topic)
+{
+    struct record_topic *kept = &load->topics[0];
+    while (kept->name)
+        kept++;
+    *kept = *topic;
+    for (int32_t i = 0; i < topic->partitions; i++) {
+        CHECK(load->partition_count < RECORD_LOAD_PARTITIONS);
+        load->partitions[load->partition_count++] = (struct record_partition){
+            kept, i, replica_watch_add(load->watch, topic->name, i, topic->synced)};
+    }
+}
+
+void record_load_init(struct record_load *load, struct sim_random *random)
+{
+    int32_t most = load->broker_count < 3 ? load->broker_count : 3;
+    bool all = sim_random_below(random, 3) == 0;
+    add_topic(load, &(struct record_topic){.name = "ledger",
+                                           .partitions = 1,
+                                           .replicas = most,
+                                           .min_isr = 2,
+                                           .synced = true});
+    add_topic(load, &(struct record_topic){.name = "orders",
+                                           .partitions = 2,
+                                           .replicas = most,
+                                           .min_isr = 2,
+                                           .synced = all});
+    add_topic(load,
+              &(struct record_topic){.name = "pairs",
+                                     .partitions = 1,
+                                     .replicas = 2,
+                                     .min_isr = (int32_t)sim_random_range(random, 1, 2),
+                                     .synced = all || sim_random_below(random, 2) == 0});
+}
+
+static void start_client(struct record_load *load, const char *name,
+                         void *(*boot)(struct env *env, void *ctx))
+{
+    sim_node_start(sim_node_new(
+        load->sim, &(struct sim_node_config){
+                       .name = name, .loops = 1, .log_level = LOG_INFO, .boot = boot, .ctx = load}));
+}
+
+void record_load_start(struct record_load *load)
+{
+    start_client(load, "writer", record_writer_boot);
+    start_client(load, "reader", record_reader_boot);
+}
+
+bool record_load_at_rest(const struct record_load *load)
+{
+    for (int i = 0; i < load->partition_count; i++) {
+        const struct watched_partition *p = load->partitions[i].watched;
+        if (!p->broken && (load->unanswered[i] > 0 ||
+                           load->positions[i] != watched_partition_committed_end(p)))
+            return false;
+    }
+    return true;
+}

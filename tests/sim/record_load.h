@@ -1,0 +1,54 @@
+/*
+ * record_load: clients of a simulated cluster's data plane.
+ *   writer  an idempotent producer with acks=all for each partition: a window of one or of up to
+ *           five batches, whatever is not answered is sent again to whoever leads now
+ *   reader  a consumer of each partition, from its beginning on: at the leader or, in the rack of a
+ *           follower, where the leader sends it
+ * Both find the leaders by Metadata of any broker. What they send and see goes to replica_watch.h.
+ *
+ * Processes that are never killed; the state is the world's.
+ */
+#ifndef KRAFTD_SIM_RECORD_LOAD_H
+#define KRAFTD_SIM_RECORD_LOAD_H
+
+#include "tests/sim/replica_watch.h"
+
+#define RECORD_LOAD_TOPICS     3
+#define RECORD_LOAD_PARTITIONS 4
+#define RECORD_LOAD_NODES      8
+
+struct record_topic {
+    const char *name;
+    int32_t partitions, replicas, min_isr;
+    bool synced;
+    bool created;
+};
+
+struct record_partition {
+    struct record_topic *topic;
+    int32_t index;
+    struct watched_partition *watched;
+};
+
+struct record_load {
+    struct sim *sim;
+    struct replica_watch *watch;
+    struct sim_node *brokers[RECORD_LOAD_NODES];
+    int32_t ids[RECORD_LOAD_NODES];
+    int broker_count;
+    struct record_topic topics[RECORD_LOAD_TOPICS];
+    struct record_partition partitions[RECORD_LOAD_PARTITIONS];
+    int partition_count;
+    bool quiet;   /* nothing new: what was sent comes to its end */
+    int unanswered[RECORD_LOAD_PARTITIONS]; /* batches */
+    int64_t positions[RECORD_LOAD_PARTITIONS]; /* of the readers */
+    int64_t sent, acknowledged, read;
+};
+
+/* The brokers and the watch's nodes are there; `synced` of 0 to 2 topics sync first. */
+void record_load_init(struct record_load *load, struct sim_random *random);
+void record_load_start(struct record_load *load);
+/* All that was sent is answered and read. */
+bool record_load_at_rest(const struct record_load *load);
+
+#endif
