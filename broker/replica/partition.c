@@ -254,6 +254,8 @@ void partition_apply(struct partition *p, const struct partition_role *role)
         p->leader_watermark = p->leader_log_start = 0;
     if (p->state == PARTITION_ONLINE)
         partition_settle(p);
+    if (new_epoch && MUTATED(p->host->env->disk, CUT_TO_WATERMARK))
+        partition_mutated_cut(p);
 }
 
 /* The log is there, or is not: called on the loop when the worker is done. */

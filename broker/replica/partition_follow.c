@@ -24,7 +24,8 @@ static bool follows(const struct partition *p)
 /* Where records are synced before they count, those that are not do not count for the leader. */
 static bool is_synced(const struct partition *p)
 {
-    return !p->sync_first || log_durable_end_offset(p->log) >= log_end_offset(p->log);
+    return !p->sync_first || MUTATED(p->host->env->disk, IGNORE_DURABLE_END) ||
+           log_durable_end_offset(p->log) >= log_end_offset(p->log);
 }
 
 enum follow_status partition_follow_at(const struct partition *p, struct follow_at *ret_at)
@@ -125,8 +126,10 @@ static void cut(struct partition *p, bool restart, int64_t end)
 static void diverged(struct partition *p, struct log_epoch_end leader)
 {
     struct follower_log log = log_of(p);
-    int64_t offset =
-        follower_truncation_offset(&log, leader, log_end_offset_for_epoch(p->log, leader.epoch));
+    struct log_epoch_end own = log_end_offset_for_epoch(p->log, leader.epoch);
+    if (MUTATED(p->host->env->disk, CUT_WITHOUT_EPOCH))
+        own = leader;
+    int64_t offset = follower_truncation_offset(&log, leader, own);
     if (offset >= log.end_offset)
         log_forget_open_epoch(p->log);
     else
@@ -170,6 +173,10 @@ enum follow_result partition_follow(struct partition *p, const struct follow_at 
     if (!is_at(p, at) || are_earlier(answer->records, at->offset))
         return FOLLOW_STALE;
     if (answer->diverging.epoch >= 0 || answer->diverging.end_offset >= 0) {
+        if (MUTATED(p->host->env->disk, WATERMARK_BEFORE_CUT)) {
+            p->leader_watermark = answer->high_watermark;
+            partition_follow_watermark(p);
+        }
         diverged(p, answer->diverging);
         return FOLLOW_TAKEN;
     }
@@ -184,6 +191,13 @@ enum follow_result partition_follow(struct partition *p, const struct follow_at 
     p->leader_log_start = answer->log_start_offset;
     partition_follow_watermark(p);
     return corrupt ? FOLLOW_CORRUPT : FOLLOW_TAKEN;
+}
+
+void partition_mutated_cut(struct partition *p)
+{
+    if (follows(p) && p->state == PARTITION_ONLINE &&
+        log_high_watermark(p->log) < log_end_offset(p->log))
+        cut(p, false, log_high_watermark(p->log));
 }
 
 enum follow_result partition_follow_reset(struct partition *p, const struct follow_at *at,

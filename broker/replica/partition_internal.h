@@ -13,6 +13,8 @@
 #include "broker/replica/partition_lead.h"
 #include "broker/replica/replica_feed.h"
 #include "broker/replica/replica_host.h"
+#include "common/base/disk.h"
+#include "common/base/mutation.h"
 
 struct followed;
 struct log_deletion;
@@ -91,6 +93,8 @@ void partition_check_low(struct partition *p);
 void partition_end_low_waits(struct partition *p, enum kafka_error error);
 /* The log is there again: the role may have changed meanwhile. */
 void partition_settle(struct partition *p);
+/* What KIP-101 did away with; for MUTATED. */
+void partition_mutated_cut(struct partition *p);
 /* Cuts once no job is in flight. */
 void partition_cut_step(struct partition *p);
 /* Goes on with closing once no job is in flight. */

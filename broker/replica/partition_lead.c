@@ -45,6 +45,8 @@ void partition_advance(struct partition *p)
         return;
     struct leader_view view = view_of(p);
     int64_t offset = leader_state_high_watermark(&p->leader, &view);
+    if (MUTATED(p->host->env->disk, ACK_BEFORE_ISR))
+        offset = view.own_offset;
     if (offset <= view.high_watermark)
         return;
     log_set_high_watermark(p->log, offset);

@@ -31,7 +31,12 @@
     X(STALE_BROKER_EPOCH, "stale-broker-epoch", "any epoch of a broker passes for its newest")     \
     X(FENCED_IN_ISR, "fenced-in-isr", "a fenced replica may come into an ISR (KIP-841)")           \
     X(FORMER_LIFE_IN_ISR, "former-life-in-isr", "an ISR takes any life of a replica (KIP-903)")    \
-    X(UNFLUSHED_LEADS, "unflushed-leads", "who did not stop cleanly stays eligible (KIP-966)")
+    X(UNFLUSHED_LEADS, "unflushed-leads", "who did not stop cleanly stays eligible (KIP-966)")     \
+    X(CUT_TO_WATERMARK, "cut-to-watermark", "a new follower cuts what its high watermark lacks")   \
+    X(CUT_WITHOUT_EPOCH, "cut-without-epoch", "a follower cuts by the leader's end alone")         \
+    X(WATERMARK_BEFORE_CUT, "watermark-before-cut", "a follower that parts takes the watermark")   \
+    X(ACK_BEFORE_ISR, "ack-before-isr", "the high watermark is the leader's end")                  \
+    X(IGNORE_DURABLE_END, "ignore-durable-end", "followers count what they have not synced")
 
 enum mutation {
 #define MUTATION_ENUM(id, name, effect) MUTATION_##id,

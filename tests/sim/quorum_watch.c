@@ -70,7 +70,8 @@ static void commit_batch(struct quorum_watch *w, struct watched_node *n,
         VEC_PUSH(w->committed, w->committed_count, w->committed_capacity) = *b;
         return;
     }
-    const struct watched_batch *known = watched_batch_find(w->committed, w->committed_count, b->base);
+    const struct watched_batch *known =
+        watched_batch_find(w->committed, w->committed_count, b->base);
     if (!known)
         fail(w, n, "commits the batch at %" PRId64 ", all that was committed ends at %" PRId64,
              b->base, end);
@@ -236,7 +237,8 @@ static void check_leaders(struct quorum_watch *w, struct watched_node *n, const 
 
 static void check_place(struct quorum_watch *w, struct watched_node *n, const struct image *image)
 {
-    const struct watched_batch *b = watched_batch_find(w->committed, w->committed_count, image->offset);
+    const struct watched_batch *b =
+        watched_batch_find(w->committed, w->committed_count, image->offset);
     if (image->offset < n->image_offset)
         fail(w, n, "the image goes back from %" PRId64 " to %" PRId64, n->image_offset,
              image->offset);

@@ -118,30 +118,28 @@ void record_load_init(struct record_load *load, struct sim_random *random)
 {
     int32_t most = load->broker_count < 3 ? load->broker_count : 3;
     bool all = sim_random_below(random, 3) == 0;
-    add_topic(load, &(struct record_topic){.name = "ledger",
+    add_topic(
+        load,
+        &(struct record_topic){
+            .name = "ledger", .partitions = 1, .replicas = most, .min_isr = 2, .synced = true});
+    add_topic(
+        load,
+        &(struct record_topic){
+            .name = "orders", .partitions = 2, .replicas = most, .min_isr = 2, .synced = all});
+    add_topic(load, &(struct record_topic){.name = "pairs",
                                            .partitions = 1,
-                                           .replicas = most,
-                                           .min_isr = 2,
-                                           .synced = true});
-    add_topic(load, &(struct record_topic){.name = "orders",
-                                           .partitions = 2,
-                                           .replicas = most,
-                                           .min_isr = 2,
-                                           .synced = all});
-    add_topic(load,
-              &(struct record_topic){.name = "pairs",
-                                     .partitions = 1,
-                                     .replicas = 2,
-                                     .min_isr = (int32_t)sim_random_range(random, 1, 2),
-                                     .synced = all || sim_random_below(random, 2) == 0});
+                                           .replicas = 2,
+                                           .min_isr = (int32_t)sim_random_range(random, 1, 2),
+                                           .synced = all || sim_random_below(random, 2) == 0});
 }
 
 static void start_client(struct record_load *load, const char *name,
                          void *(*boot)(struct env *env, void *ctx))
 {
     sim_node_start(sim_node_new(
-        load->sim, &(struct sim_node_config){
-                       .name = name, .loops = 1, .log_level = LOG_INFO, .boot = boot, .ctx = load}));
+        load->sim,
+        &(struct sim_node_config){
+            .name = name, .loops = 1, .log_level = LOG_INFO, .boot = boot, .ctx = load}));
 }
 
 void record_load_start(struct record_load *load)
@@ -154,8 +152,8 @@ bool record_load_at_rest(const struct record_load *load)
 {
     for (int i = 0; i < load->partition_count; i++) {
         const struct watched_partition *p = load->partitions[i].watched;
-        if (!p->broken && (load->unanswered[i] > 0 ||
-                           load->positions[i] != watched_partition_committed_end(p)))
+        if (!p->broken &&
+            (load->unanswered[i] > 0 || load->positions[i] != watched_partition_committed_end(p)))
             return false;
     }
     return true;

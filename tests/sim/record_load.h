@@ -39,8 +39,8 @@ struct record_load {
     struct record_topic topics[RECORD_LOAD_TOPICS];
     struct record_partition partitions[RECORD_LOAD_PARTITIONS];
     int partition_count;
-    bool quiet;   /* nothing new: what was sent comes to its end */
-    int unanswered[RECORD_LOAD_PARTITIONS]; /* batches */
+    bool quiet;                                /* nothing new: what was sent comes to its end */
+    int unanswered[RECORD_LOAD_PARTITIONS];    /* batches */
     int64_t positions[RECORD_LOAD_PARTITIONS]; /* of the readers */
     int64_t sent, acknowledged, read;
 };

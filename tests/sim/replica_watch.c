@@ -38,8 +38,7 @@ static bool is_intact(struct watched_partition *p, int at)
     if (p->count == 0)
         return true;
     const struct watched_batch *last = &p->committed[p->count - 1];
-    const struct watched_batch *own =
-        watched_batch_find(there->batches, there->count, last->base);
+    const struct watched_batch *own = watched_batch_find(there->batches, there->count, last->base);
     return own && watched_batch_same(own, last);
 }
 
@@ -63,8 +62,7 @@ static void judge_promise(struct watched_partition *p, int32_t epoch)
     p->broken_epoch = epoch;
     p->losses++;
     sim_log(p->watch->sim, "promise", "of %s-%d ends in epoch %d: nobody of %x has all up to %lld",
-            p->topic, p->index, epoch, safe,
-            (long long)watched_partition_committed_end(p));
+            p->topic, p->index, epoch, safe, (long long)watched_partition_committed_end(p));
 }
 
 /* Who is in sync has synced what counts, where that is asked for. */
@@ -123,7 +121,8 @@ static void check_order(struct watched_partition *p, int at)
         int32_t next = record_sequence_add(o->sequence, (int32_t)(o->end - o->base));
         if (p->losses == 0 ? b->sequence != next : b->sequence < next)
             fail(p, at,
-                 "producer %" PRId64 " has sequence %d at %" PRId64 " behind sequence %d at %" PRId64,
+                 "producer %" PRId64 " has sequence %d at %" PRId64
+                 " behind sequence %d at %" PRId64,
                  b->producer_id, b->sequence, b->base, o->sequence, o->base);
         return;
     }
@@ -160,8 +159,7 @@ static bool commit(struct watched_partition *p, struct watched_replica *r,
     if (may_have_lost(p, r))
         return false;
     if (known || b->base != end || r->led_epoch < 0) {
-        fail(p, at,
-             "has a batch of epoch %d at %" PRId64 " below its high watermark, %s", b->epoch,
+        fail(p, at, "has a batch of epoch %d at %" PRId64 " below its high watermark, %s", b->epoch,
              b->base, known ? "where another was committed" : "which nobody committed");
         return false;
     }
@@ -261,6 +259,20 @@ static void found(void *ctx, const struct watched_batch *b)
 {
     struct watched_replica *r = ctx;
     watched_batch_note(&r->partition->seen, &r->there, b);
+}
+
+/* Its partition there; NULL: none. Looking it up after each event would cost much: one whose log is
+ * open takes events of its own to go, and says so first. */
+static const struct partition *partition_at(struct watched_partition *p, int at,
+                                            const struct node *node)
+{
+    struct watched_replica *r = &p->of[at];
+    int incarnation = sim_node_incarnation(p->watch->nodes[at]);
+    if (r->log && r->incarnation == incarnation && r->part->state != PARTITION_CLOSING)
+        return r->part;
+    r->incarnation = incarnation;
+    r->part = shard_partition(shard_of(node, p->topic_id, p->index), p->topic_id, p->index);
+    return r->part;
 }
 
 /* The log that the node has open; NULL: none, or nothing can be said of it now. */
@@ -376,7 +388,7 @@ static void look_at(struct replica_watch *w, int at)
         struct watched_partition *p = &w->partitions[i];
         const struct partition *part = NULL;
         if (there && !uuid_is_zero(p->topic_id) && p->replicas >> at & 1)
-            part = shard_partition(shard_of(node, p->topic_id, p->index), p->topic_id, p->index);
+            part = partition_at(p, at, node);
         if (part || p->of[at].log)
             look_at_replica(p, at, node, part);
     }
@@ -426,7 +438,8 @@ void watched_partition_acknowledged(struct watched_partition *p, int64_t offset,
 {
     const struct watched_batch *b = watched_batch_find(p->committed, p->count, offset);
     if (p->losses == 0 && (!b || b->base != offset || b->crc != crc))
-        sim_fail(p->watch->sim, "%s-%d: acknowledged at %" PRId64 ", where %s (committed to %" PRId64 ")",
+        sim_fail(p->watch->sim,
+                 "%s-%d: acknowledged at %" PRId64 ", where %s (committed to %" PRId64 ")",
                  p->topic, p->index, offset, b ? "something else is" : "nothing is committed",
                  watched_partition_committed_end(p));
 }
@@ -448,8 +461,8 @@ int64_t watched_partition_read(struct watched_partition *p, int64_t offset, stru
     int64_t next = offset;
     while (record_batches_next(&run, &batch) == 1 && !sim_failure(p->watch->sim)) {
         const struct record_batch_header *h = &batch.header;
-        if (h->base_offset != next && !(next == offset && h->base_offset < next &&
-                                        record_batch_next_offset(h) > next))
+        if (h->base_offset != next &&
+            !(next == offset && h->base_offset < next && record_batch_next_offset(h) > next))
             sim_fail(p->watch->sim, "%s-%d: a fetch at %" PRId64 " gives a batch at %" PRId64,
                      p->topic, p->index, next, h->base_offset);
         else if (!record_batch_crc_ok(&batch))
@@ -485,18 +498,14 @@ struct watched_partition *replica_watch_add(struct replica_watch *w, const char 
 {
     CHECK(w->partition_count < REPLICA_WATCH_PARTITIONS);
     struct watched_partition *p = &w->partitions[w->partition_count++];
-    *p = (struct watched_partition){.watch = w,
-                                    .index = index,
-                                    .synced = synced,
-                                    .leader = -1,
-                                    .commit_epoch = -1};
+    *p = (struct watched_partition){
+        .watch = w, .index = index, .synced = synced, .leader = -1, .commit_epoch = -1};
     snprintf(p->topic, sizeof(p->topic), "%s", topic);
     map_init(&p->seen, MAP_U64);
     map_init(&p->sent, MAP_U64);
     for (int at = 0; at < w->node_count; at++)
-        p->of[at] = (struct watched_replica){.partition = p,
-                                             .led_epoch = -1,
-                                             .there = {.sim = w->sim, .node = w->nodes[at]}};
+        p->of[at] = (struct watched_replica){
+            .partition = p, .led_epoch = -1, .there = {.sim = w->sim, .node = w->nodes[at]}};
     return p;
 }
 

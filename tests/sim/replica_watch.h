@@ -36,14 +36,16 @@ struct watched_partition;
 struct watched_replica {
     struct watched_partition *partition;
     struct watched_log there;
+    int incarnation; /* of the process that has the partition */
+    const struct partition *part;
     /* Of the log that is open now; NULL: none is. */
     const struct log *log;
     int64_t end, durable_end, high_watermark;
-    int64_t synced_from; /* what was there when it was opened counts as synced */
-    int32_t epoch;       /* of its role */
+    int64_t synced_from;     /* what was there when it was opened counts as synced */
+    int32_t epoch;           /* of its role */
     int32_t watermark_epoch; /* that its high watermark moved in last */
-    int32_t led_epoch;   /* that it leads in; -1 */
-    bool registered;     /* in the life that the metadata knows */
+    int32_t led_epoch;       /* that it leads in; -1 */
+    bool registered;         /* in the life that the metadata knows */
 };
 
 struct watched_partition {

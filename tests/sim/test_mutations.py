@@ -57,6 +57,10 @@ SIMULATED = [
     ("keep-raft-id", "cluster", "1-60"),
     ("retry-failed-fsync", "node", "1-60"),
     ("w15", "cluster", "1-100"),
+    ("ack-before-isr", "cluster", "1-20"),
+    ("ignore-durable-end", "cluster", "1-20"),
+    ("cut-to-watermark", "cluster", "1-60"),
+    ("unflushed-leads", "cluster", "1-60"),
 ]
 
 
