@@ -45,13 +45,7 @@ static const struct args_command commands[] = {
 
 /* --- what is asked ---------------------------------------------------------------------------- */
 
-struct quorum {
-    struct describe_quorum_response response;
-    const struct describe_quorum_response_partition_data *partition;
-    const struct describe_quorum_response_replica_state *leader;
-};
-
-static bool ask_quorum(struct client_op *op, struct quorum *ret_quorum, struct failure *failure)
+bool metadata_quorum_ask(struct client_op *op, struct quorum *ret_quorum, struct failure *failure)
 {
     struct describe_quorum_request_partition_data partition = {.partition_index = 0};
     struct describe_quorum_request_topic_data topic = {
@@ -180,7 +174,7 @@ static bool show_status(const struct args *args, struct client_op *op, struct fa
     struct quorum quorum = {0};
     struct str cluster_id;
     int64_t lag, lag_ms;
-    if (!ask_cluster_id(args, op, &cluster_id, failure) || !ask_quorum(op, &quorum, failure))
+    if (!ask_cluster_id(args, op, &cluster_id, failure) || !metadata_quorum_ask(op, &quorum, failure))
         return false;
     const struct describe_quorum_response_partition_data *p = quorum.partition;
     json_t *voters = json_of_replicas(&quorum, p->current_voters, p->current_voters_count);
@@ -292,7 +286,7 @@ static void print_table(const struct quorum *quorum, const struct row *rows, siz
 static bool show_replication(const struct args *args, struct client_op *op, struct failure *failure)
 {
     struct quorum quorum = {0};
-    if (!ask_quorum(op, &quorum, failure))
+    if (!metadata_quorum_ask(op, &quorum, failure))
         return false;
     const struct describe_quorum_response_partition_data *p = quorum.partition;
     struct row *rows =

@@ -13,9 +13,6 @@
 
 #include <errno.h>
 
-/* Who compares replicas asks followers too. */
-#define DEBUGGING_REPLICA (-2)
-
 typedef struct list_offsets_request_list_offsets_partition asked_partition;
 typedef struct list_offsets_response_list_offsets_partition_response answered_partition;
 
@@ -42,6 +39,18 @@ static bool timestamp_supported(int64_t timestamp, int16_t version)
     }
 }
 
+/* Who asks as this replica is told by any replica, not only by the leader. */
+enum { DEBUGGING_REPLICA = -2 };
+
+static enum kafka_error check_role(const struct list_offsets_request *body,
+                                   const struct partition *p, int32_t client_epoch)
+{
+    if (p == NULL)
+        return KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+    return body->replica_id == DEBUGGING_REPLICA ? partition_check_reader(p, client_epoch)
+                                                 : partition_check_leader(p, client_epoch);
+}
+
 static int64_t last_fetchable(const struct list_offsets_request *body, const struct partition *p)
 {
     if (body->replica_id != -1)
@@ -60,10 +69,7 @@ static void handle_one(struct fan_out *fan, struct fan_out_item *item, struct pa
     const struct list_offsets_op *op = CONTAINER_OF(fan, struct list_offsets_op, fan);
     const asked_partition *in = item->in;
     answered_partition *out = item->out;
-    item->error = p == NULL ? KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER
-                  : op->body->replica_id == DEBUGGING_REPLICA
-                      ? partition_check_reader(p, in->current_leader_epoch)
-                      : partition_check_leader(p, in->current_leader_epoch);
+    item->error = check_role(op->body, p, in->current_leader_epoch);
     if (item->error != KAFKA_ERROR_NONE)
         return;
     struct log *log = partition_log(p);

@@ -1,4 +1,5 @@
 """Tests of scripts/cluster with a server of a few lines in kraftd's place."""
+import json
 import os
 import signal
 import socket
@@ -24,6 +25,13 @@ port = int(re.search(r"admin.listener=.*:(\\d+)", text).group(1))
 http.server.HTTPServer(("127.0.0.1", port), Ready).serve_forever()
 """
 
+FAKE_TOOLS = """#!/bin/sh
+case "$*" in
+*json*) echo '{"brokers": []}' ;;
+*) echo "$@" ;;
+esac
+"""
+
 
 def free_base_port():
     """A base port whose three ports are free now."""
@@ -46,9 +54,11 @@ class Cluster(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = os.path.join(folder.name, "c")
         self.kraftd = os.path.join(folder.name, "kraftd")
-        with open(self.kraftd, "w", encoding="ascii") as out:
-            out.write(FAKE)
-        os.chmod(self.kraftd, 0o755)
+        self.tools = os.path.join(folder.name, "kraftd-tools")
+        for path, text in ((self.kraftd, FAKE), (self.tools, FAKE_TOOLS)):
+            with open(path, "w", encoding="ascii") as out:
+                out.write(text)
+            os.chmod(path, 0o755)
         self.port = free_base_port()
         self.addCleanup(self.run_cluster, "wipe")
 
@@ -86,6 +96,22 @@ class Cluster(unittest.TestCase):
         self.assertIn("was not running", self.run_cluster("stop")[1])
         self.assertEqual(self.run_cluster("wipe")[0], 0)
         self.assertFalse(os.path.exists(self.folder))
+
+    def test_status_asks_those_that_run(self):
+        self.start()
+        rc, out, _ = self.run_cluster("status", "--all", "--color", "never")
+        self.assertEqual((rc, out.splitlines()[1:]), (0, [
+            f"kraftd-status --bootstrap-server 127.0.0.1:{self.port} --color never --all"]))
+        rc, out, _ = self.run_cluster("status", "--format", "json")
+        told = json.loads(out)
+        self.assertEqual((rc, told["nodes"][0]["state"], told["cluster"]),
+                         (0, "ready", {"brokers": []}))
+        os.unlink(self.tools)
+        self.refused(self.run_cluster("status"), "kraftd-tools is not there")
+        self.run_cluster("stop")
+        rc, out, _ = self.run_cluster("status", "--format", "json")
+        told = json.loads(out)
+        self.assertEqual((rc, told["nodes"][0]["state"], told["cluster"]), (1, "stopped", None))
 
     def test_a_reused_pid_is_not_killed(self):
         self.start()
