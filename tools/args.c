@@ -43,6 +43,10 @@ __attribute__((format(printf, 2, 3))) static void usage_word(struct usage *usage
 static void value_name(const struct args_option *option, char name[64])
 {
     size_t len = 0;
+    if (option->value != NULL) {
+        snprintf(name, 64, "%s", option->value);
+        return;
+    }
     for (; option->name[len] != '\0' && len < 63; len++)
         name[len] =
             option->name[len] == '-' ? '_' : (char)toupper((unsigned char)option->name[len]);
@@ -63,17 +67,19 @@ static bool in_required_group(const struct args_option *option)
 static void usage_option(struct usage *usage, const struct args_option *options,
                          const struct args_option *o)
 {
-    char value[64] = "";
+    char value[64] = "", more[80] = "";
     bool group = in_required_group(o);
     bool opens = (group || !o->required) && !(o > options && same_group(o, o - 1));
     bool closes = (group || !o->required) && !same_group(o, o + 1);
     if (o->takes_value)
         value_name(o, value);
-    usage_word(usage, "%s--%s%s%s%s%s",
+    if (o->many)
+        snprintf(more, sizeof(more), " [%s ...]", value);
+    usage_word(usage, "%s--%s%s%s%s%s%s",
                !opens  ? ""
                : group ? "("
                        : "[",
-               o->name, value[0] ? " " : "", value,
+               o->name, value[0] ? " " : "", value, more,
                !closes ? ""
                : group ? ")"
                        : "]",
@@ -96,27 +102,50 @@ static void usage_options(struct usage *usage, const struct args_option *options
     usage_groups(usage, options);
 }
 
-static void print_usage(const struct parser *p, FILE *out)
+static void print_usage(const struct args *args, const struct args_tool *tool, FILE *out)
 {
     struct usage usage = {.out = out};
-    usage.indent = usage.column = fprintf(out, "usage: %s", p->tool->name);
+    usage.indent = usage.column = fprintf(out, "usage: %s", tool->name);
     usage.indent++;
-    if (p->args->command != NULL) {
-        usage_groups(&usage, p->tool->globals);
-        usage_word(&usage, "%s", p->args->command->name);
-        usage_options(&usage, p->args->command->options);
+    if (usage.column * 5 > USAGE_WIDTH * 2) {
+        /* Too long a name to stand in front of every line. */
+        usage.indent = strlen("usage: ");
+        usage.column = USAGE_WIDTH;
+    }
+    if (tool->commands == NULL) {
+        usage_options(&usage, tool->globals);
+    } else if (args->command != NULL) {
+        usage_groups(&usage, tool->globals);
+        usage_word(&usage, "%s", args->command->name);
+        usage_options(&usage, args->command->options);
     } else {
         char names[256] = "";
         size_t len = 0;
-        for (const struct args_command *c = p->tool->commands; c->name != NULL; c++)
+        for (const struct args_command *c = tool->commands; c->name != NULL; c++)
             len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
-                                    c == p->tool->commands ? "" : ",", c->name);
+                                    c == tool->commands ? "" : ",", c->name);
         CHECK(len < sizeof(names));
-        usage_options(&usage, p->tool->globals);
+        usage_options(&usage, tool->globals);
         usage_word(&usage, "{%s}", names);
         usage_word(&usage, "...");
     }
     fputc('\n', out);
+}
+
+enum tool_begin args_refuse(const struct args *args, const struct args_tool *tool,
+                            const char *sentence)
+{
+    if (args->json) {
+        struct failure failure;
+        failure_set(&failure, KAFKA_ERROR_INVALID_REQUEST, "%s", sentence);
+        tool_print_json(tool_json_of_failure(&failure));
+    } else if (tool->brief) {
+        fprintf(stderr, "Command line error: %s. Type --help for help.\n", sentence);
+    } else {
+        print_usage(args, tool, stderr);
+        fprintf(stderr, "%s: error: %s\n", tool->name, sentence);
+    }
+    return TOOL_REFUSED;
 }
 
 __attribute__((format(printf, 2, 3))) static enum tool_begin refuse(const struct parser *p,
@@ -127,19 +156,7 @@ __attribute__((format(printf, 2, 3))) static enum tool_begin refuse(const struct
     va_start(list, format);
     vsnprintf(text, sizeof(text), format, list);
     va_end(list);
-    if (p->args->json) {
-        struct failure failure;
-        failure_set(&failure, KAFKA_ERROR_INVALID_REQUEST, "%s", text);
-        tool_print_json(tool_json_of_failure(&failure));
-        return TOOL_REFUSED;
-    }
-    if (p->tool->brief) {
-        fprintf(stderr, "Command line error: %s. Type --help for help.\n", text);
-        return TOOL_REFUSED;
-    }
-    print_usage(p, stderr);
-    fprintf(stderr, "%s: error: %s\n", p->tool->name, text);
-    return TOOL_REFUSED;
+    return args_refuse(p->args, p->tool, text);
 }
 
 /* "--config/-c", as errors name an option. */
@@ -153,12 +170,11 @@ static const char *full_name(const struct args_option *option, char name[80])
 
 static void print_help(const struct parser *p)
 {
-    print_usage(p, stdout);
+    print_usage(p->args, p->tool, stdout);
     const struct args_command *command = p->args->command;
     printf("\n%s\n\n", command ? command->help : p->tool->purpose);
-    if (command == NULL)
-        for (const struct args_command *c = p->tool->commands; c->name != NULL; c++)
-            printf("  %-24s %s\n", c->name, c->help);
+    for (const struct args_command *c = p->tool->commands; !command && c && c->name; c++)
+        printf("  %-24s %s\n", c->name, c->help);
     const struct args_option *options = command ? command->options : p->tool->globals;
     for (const struct args_option *o = options; o && o->name; o++) {
         char name[80], value[64] = "";
@@ -207,9 +223,13 @@ static const struct args_option *find_option(const struct args_option *options, 
 /* Of a number below 0 the option says what is wrong with it. */
 static bool is_value(const char *word)
 {
+    const char *digits = "0123456789";
     if (word[0] != '-' || word[1] == '\0')
         return true;
-    return word[1 + strspn(word + 1, "0123456789")] == '\0';
+    const char *at = word + 1 + strspn(word + 1, digits);
+    if (*at == '.' && at[1] != '\0')
+        at += 1 + strspn(at + 1, digits);
+    return *at == '\0';
 }
 
 static enum tool_begin add_use(struct parser *p, const struct args_option *option,
@@ -225,7 +245,8 @@ static enum tool_begin add_use(struct parser *p, const struct args_option *optio
     }
     if (option->takes_value && value == NULL) {
         if (p->at == p->argc || !is_value(p->argv[p->at]))
-            return refuse(p, "argument %s: expected one argument", full_name(option, name));
+            return refuse(p, "argument %s: expected %s argument", full_name(option, name),
+                          option->many ? "at least one" : "one");
         value = p->argv[p->at++];
     } else if (!option->takes_value && value != NULL) {
         return refuse(p, "argument %s: ignored explicit argument '%s'", full_name(option, name),
@@ -237,6 +258,9 @@ static enum tool_begin add_use(struct parser *p, const struct args_option *optio
                       "argument %s: could not convert '%s' to Integer (For input string: \"%s\")",
                       full_name(option, name), value, value);
     VEC_PUSH(args->uses, args->count, args->capacity) = (struct args_use){option, value};
+    while (option->many && p->at < p->argc && is_value(p->argv[p->at]))
+        VEC_PUSH(args->uses, args->count, args->capacity) =
+            (struct args_use){option, p->argv[p->at++]};
     return TOOL_GO_ON;
 }
 
@@ -338,6 +362,18 @@ static enum tool_begin check_required(const struct parser *p, const struct args_
     return TOOL_GO_ON;
 }
 
+static enum tool_begin read_plain_line(struct parser *p)
+{
+    enum tool_begin begin = TOOL_GO_ON;
+    if (p->argc == 0) {
+        print_help(p);
+        return TOOL_DONE;
+    }
+    while (begin == TOOL_GO_ON && p->at < p->argc)
+        begin = read_option(p, p->tool->globals);
+    return begin == TOOL_GO_ON ? check_required(p, p->tool->globals) : begin;
+}
+
 static enum tool_begin read_line(struct parser *p)
 {
     enum tool_begin begin = TOOL_GO_ON;
@@ -365,7 +401,9 @@ enum tool_begin args_parse_tool(struct args *args, const struct args_tool *tool,
     struct parser p = {.args = args, .tool = tool, .argc = argc, .argv = argv};
     *args = (struct args){0};
     enum tool_begin begin = take_format(&p);
-    return begin == TOOL_GO_ON ? read_line(&p) : begin;
+    if (begin != TOOL_GO_ON)
+        return begin;
+    return tool->commands != NULL ? read_line(&p) : read_plain_line(&p);
 }
 
 enum tool_begin args_parse(struct args *args, const char *tool, const char *purpose,

@@ -1,7 +1,8 @@
 /*
- * Command lines of the tools that have commands ("kafka-storage format --cluster-id X"): -c V, -cV,
- * --config V, --config=V, a long name cut where it stays the only one; given twice, the last one
- * counts. What is wrong is said on standard error behind a usage, in the words that scripts know.
+ * Command lines of the tools that have commands ("kafka-storage format --cluster-id X"), and of
+ * some that have none but take the same syntax: -c V, -cV, --config V, --config=V, a long name cut
+ * where it stays the only one; given twice, the last one counts. What is wrong is said on standard
+ * error behind a usage, in the words that scripts know.
  *
  * One thread. Texts of arguments point into argv.
  */
@@ -18,7 +19,9 @@ struct args_option {
     int group; /* options of one group (not 0) exclude each other; they stand side by side. Where
                   they are required, one of them has to be there. */
     const char *help;
-    bool number; /* its value is an int32 */
+    bool number;       /* its value is an int32 */
+    const char *value; /* what usage calls the value; NULL: made of the name */
+    bool many;         /* takes one word or more, each a use of its own */
 };
 
 struct args_command {
@@ -30,7 +33,7 @@ struct args_command {
 struct args_tool {
     const char *name, *purpose;
     const struct args_option *globals;   /* in front of the command; NULL: none */
-    const struct args_command *commands; /* ends with name NULL */
+    const struct args_command *commands; /* ends with name NULL; itself NULL: globals are all */
     bool brief; /* errors are one line, "Command line error: ... Type --help for help." */
 };
 
@@ -55,6 +58,9 @@ enum tool_begin args_parse_tool(struct args *args, const struct args_tool *tool,
 enum tool_begin args_parse(struct args *args, const char *tool, const char *purpose,
                            const struct args_command *commands, int argc, char **argv);
 void args_release(struct args *args);
+/* What is found wrong afterwards, said in the same way: behind the usage. */
+enum tool_begin args_refuse(const struct args *args, const struct args_tool *tool,
+                            const char *sentence);
 
 bool args_has(const struct args *args, const char *name);
 /* The last value, or NULL. */

@@ -1,4 +1,5 @@
-/* kraftd-status: the brokers, the quorum, and leader, in-sync replicas and lag of each partition. */
+/* kraftd-status: the brokers, the quorum, and leader, in-sync replicas and lag of each partition.
+ */
 #include "common/base/check.h"
 #include "common/protocol/codec.h"
 #include "common/protocol/messages/list_offsets.h"
@@ -136,9 +137,9 @@ static bool ask_min_isr(struct command *command, struct failure *failure)
         return false;
     for (int32_t r = 0; r < response.results_count; r++) {
         struct status_partition *p;
-        for (int32_t i = 0; response.results[r].configs_count > 0 &&
-                            (p = find_partition(&command->status, response.results[r].resource_name,
-                                                i)) != NULL;
+        for (int32_t i = 0;
+             response.results[r].configs_count > 0 &&
+             (p = find_partition(&command->status, response.results[r].resource_name, i)) != NULL;
              i++)
             (void)str_to_i32(response.results[r].configs[0].value, &p->min_isr);
     }
@@ -154,8 +155,8 @@ static bool ask_moves(struct command *command, struct failure *failure)
         for (int32_t i = 0; i < response.topics[t].partitions_count; i++) {
             const struct list_partition_reassignments_response_ongoing_partition_reassignment
                 *moving = &response.topics[t].partitions[i];
-            struct status_partition *p = find_partition(
-                &command->status, response.topics[t].name, moving->partition_index);
+            struct status_partition *p =
+                find_partition(&command->status, response.topics[t].name, moving->partition_index);
             if (p == NULL)
                 continue;
             p->moving = true;
@@ -179,8 +180,8 @@ static void fill_ends_request(struct command *command, int32_t broker,
     message_init(&list_offsets_request_desc, request);
     request->replica_id = DEBUGGING_REPLICA;
     request->timeout_ms = ANSWER_MS;
-    request->topics = MESSAGE_ARRAY(arena, list_offsets_request_list_offsets_topic,
-                                    (int32_t)status->topic_count);
+    request->topics =
+        MESSAGE_ARRAY(arena, list_offsets_request_list_offsets_topic, (int32_t)status->topic_count);
     struct list_offsets_request_list_offsets_partition *asked = MESSAGE_ARRAY(
         arena, list_offsets_request_list_offsets_partition, (int32_t)status->partition_count);
     for (size_t i = 0; i < status->partition_count; i++) {
@@ -217,10 +218,9 @@ static void ask_ends(struct command *command, int32_t broker)
         for (int32_t i = 0; i < response.topics[t].partitions_count; i++) {
             const struct list_offsets_response_list_offsets_partition_response *from =
                 &response.topics[t].partitions[i];
-            struct status_replica *replica =
-                find_replica(find_partition(&command->status, response.topics[t].name,
-                                            from->partition_index),
-                             broker);
+            struct status_replica *replica = find_replica(
+                find_partition(&command->status, response.topics[t].name, from->partition_index),
+                broker);
             if (replica != NULL && from->error_code == 0)
                 replica->end = from->offset;
         }
@@ -309,8 +309,8 @@ static bool take_color(const char *color, bool *ret_color, struct failure *failu
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
                            "--color %s: choose auto, always or never", color);
     const char *no_color = getenv("NO_COLOR");
-    *ret_color = always || (automatic && (no_color == NULL || no_color[0] == '\0') &&
-                            isatty(STDOUT_FILENO));
+    *ret_color =
+        always || (automatic && (no_color == NULL || no_color[0] == '\0') && isatty(STDOUT_FILENO));
     return true;
 }
 
@@ -333,11 +333,11 @@ static int run(struct tool *tool)
     command->config.request_timeout_ms = ANSWER_MS;
     command->config.default_api_timeout_ms = ANSWER_MS;
     arena_init(&command->arena, 0);
-    bool ok = take_color(color, &view.color, &failure) &&
-              client_config_read(&command->config, config_path, &failure) &&
-              client_new(bootstrap, CLIENT_OF_BROKERS, &command->config, &command->client,
-                         &failure) &&
-              collect(command, &failure);
+    bool ok =
+        take_color(color, &view.color, &failure) &&
+        client_config_read(&command->config, config_path, &failure) &&
+        client_new(bootstrap, CLIENT_OF_BROKERS, &command->config, &command->client, &failure) &&
+        collect(command, &failure);
     if (ok)
         cluster_status_show(&command->status, &view);
     int code = ok ? 0 : tool_fail(tool, &failure);

@@ -1,11 +1,11 @@
 /*
- * kraftd-status in two files: cluster_status.c asks the cluster, cluster_status_show.c shows what it
- * said. One thread; everything is in the arena of who asked.
+ * kraftd-status in two files: cluster_status.c asks the cluster, cluster_status_show.c shows what
+ * it said. One thread; everything is in the arena of who asked.
  *
  * Lag is counted in records of the log: the leader's end less the replica's own end, both as their
- * brokers told them when they were asked (ListOffsets as the debugging replica, one request for each
- * broker). Brokers are asked one after the other, so under load a replica may seem some records
- * behind that it is not.
+ * brokers told them when they were asked (ListOffsets as the debugging replica, one request for
+ * each broker). Brokers are asked one after the other, so under load a replica may seem some
+ * records behind that it is not.
  */
 #ifndef KRAFTD_TOOLS_CLUSTER_STATUS_H
 #define KRAFTD_TOOLS_CLUSTER_STATUS_H
@@ -46,7 +46,7 @@ struct cluster_status {
     const struct client_node *nodes; /* that live */
     size_t node_count, topic_count;
     struct quorum quorum;
-    const char *quorum_failure; /* NULL: quorum is there */
+    const char *quorum_failure;          /* NULL: quorum is there */
     struct status_partition *partitions; /* problems first, then by name */
     size_t partition_count, replica_count;
 };

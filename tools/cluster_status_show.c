@@ -79,8 +79,8 @@ static void say_summary(const struct cluster_status *status, const struct status
 {
     struct counts counts = count(status);
     char text[96];
-    printf("partitions: %zu of %zu topics, %zu replicas on %zu live brokers", status->partition_count,
-           status->topic_count, status->replica_count, status->node_count);
+    printf("partitions: %zu of %zu topics, %zu replicas on %zu live brokers",
+           status->partition_count, status->topic_count, status->replica_count, status->node_count);
     for (size_t i = 0; i < ARRAY_LEN(problems); i++) {
         if (counts.by_problem[i] == 0)
             continue;
@@ -135,8 +135,8 @@ static struct row row_of(const struct status_partition *p, struct arena *arena)
 {
     struct str replicas = STR("");
     for (int32_t i = 0; i < p->replica_count; i++)
-        replicas = arena_printf(arena, "%.*s%s%d", STR_FMT(replicas), i ? "," : "",
-                                p->replicas[i].id);
+        replicas =
+            arena_printf(arena, "%.*s%s%d", STR_FMT(replicas), i ? "," : "", p->replicas[i].id);
     return (struct row){
         .cells = {arena_printf(arena, "%.*s-%d", STR_FMT(p->topic), p->index),
                   p->leader < 0 ? STR("none") : arena_printf(arena, "%d", p->leader), replicas,

@@ -174,7 +174,8 @@ static bool show_status(const struct args *args, struct client_op *op, struct fa
     struct quorum quorum = {0};
     struct str cluster_id;
     int64_t lag, lag_ms;
-    if (!ask_cluster_id(args, op, &cluster_id, failure) || !metadata_quorum_ask(op, &quorum, failure))
+    if (!ask_cluster_id(args, op, &cluster_id, failure) ||
+        !metadata_quorum_ask(op, &quorum, failure))
         return false;
     const struct describe_quorum_response_partition_data *p = quorum.partition;
     json_t *voters = json_of_replicas(&quorum, p->current_voters, p->current_voters_count);

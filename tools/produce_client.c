@@ -355,3 +355,10 @@ void produce_client_flush(struct produce_client *p)
     p->flushing = false;
     p->cancel_fd = cancel_fd;
 }
+
+const struct produce_counts *produce_client_counts(struct produce_client *p)
+{
+    p->counts.memory_bytes = p->config->memory_bytes;
+    p->counts.used_bytes = p->used_bytes;
+    return &p->counts;
+}

@@ -13,6 +13,7 @@
 #include "common/protocol/compression.h"
 #include "common/protocol/record_iter.h"
 #include "tools/client.h"
+#include "tools/produce_counts.h"
 
 struct produce_config {
     int16_t acks; /* -1: all */
@@ -75,6 +76,9 @@ bool produce_client_send(struct produce_client *p, const struct produce_record *
 bool produce_client_wait(struct produce_client *p, int fd, int64_t timeout_ms);
 /* Returns when every record has its outcome. */
 void produce_client_flush(struct produce_client *p);
+
+/* What it has done so far; as of now, until the next call. */
+const struct produce_counts *produce_client_counts(struct produce_client *p);
 
 /* The partition that Kafka's producer picks for a key. */
 int32_t produce_partition_of_key(struct bytes key, int32_t partition_count);

@@ -60,6 +60,7 @@ struct produce_topic {
 
 /* What one request holds. */
 struct produce_flight {
+    int64_t sent_ms;
     size_t count;
     struct produce_batch *batches[];
 };
@@ -86,6 +87,7 @@ struct produce_client {
     bool flushing;
     bool stale; /* leaders have to be looked up again */
     int64_t metadata_at_ms, metadata_retry_at_ms;
+    struct produce_counts counts;
 };
 
 /* Asks for all topics that are in use once. False: nobody answered. */

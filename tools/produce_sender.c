@@ -35,6 +35,7 @@ static void finish(struct produce_client *p, struct produce_batch *batch, int64_
         }
         p->done(p->owner, &outcome);
     }
+    p->counts.records_failed += failure != NULL ? batch->count : 0;
     p->used_bytes -= (int64_t)batch->memory_bytes;
     produce_batch_free(batch);
 }
@@ -71,6 +72,7 @@ static void put_back(struct produce_client *p, struct produce_batch *batch, int6
     tool_log(LOG_WARN, "producer", "%.*s-%d: %s; trying again (%d attempts left)",
              STR_FMT(batch->partition->topic->name), batch->partition->index, batch->failure.text,
              p->config->retries - batch->attempts + 1);
+    p->counts.records_retried += batch->count;
     batch->retry_at_ms = now_ms + p->client_config->retry_backoff_ms;
     produce_batch_enqueue(batch);
 }
@@ -98,8 +100,10 @@ static void handle_error(struct produce_client *p, struct produce_batch *batch,
     failure_set_error(&batch->failure, error, answer->error_message);
     switch (error) {
     case KAFKA_ERROR_MESSAGE_TOO_LARGE:
-        if (produce_batch_split(p, batch))
+        if (produce_batch_split(p, batch)) {
+            p->counts.batches_split++;
             return;
+        }
         failure_set(&batch->failure, KAFKA_ERROR_MESSAGE_TOO_LARGE,
                     "The request included a message larger than the max message size the server "
                     "will accept.");
@@ -152,6 +156,10 @@ static void settle_flight(struct produce_client *p, struct produce_flight *fligh
 {
     static const struct produce_response_partition_produce_response missing = {
         .error_code = KAFKA_ERROR_UNKNOWN_SERVER_ERROR, .error_message = {NULL, -1}};
+    int64_t took_ms = client_now_ms() - flight->sent_ms;
+    p->counts.responses++;
+    p->counts.latency_ms += took_ms;
+    p->counts.latency_max_ms = MAX(p->counts.latency_max_ms, took_ms);
     for (size_t i = 0; i < flight->count; i++) {
         struct produce_batch *batch = flight->batches[i];
         const struct produce_response_partition_produce_response *found = &missing;
@@ -342,6 +350,19 @@ static int16_t version_for(const struct link *link, const struct produce_flight 
     return version;
 }
 
+static void count_flight(struct produce_counts *counts, struct produce_flight *flight)
+{
+    flight->sent_ms = client_now_ms();
+    counts->requests++;
+    counts->batches += (int64_t)flight->count;
+    for (size_t i = 0; i < flight->count; i++) {
+        int64_t bytes = (int64_t)flight->batches[i]->data.len;
+        counts->records += flight->batches[i]->count;
+        counts->batch_bytes += bytes;
+        counts->batch_max_bytes = MAX(counts->batch_max_bytes, bytes);
+    }
+}
+
 static void send_flight(struct produce_client *p, struct link *link, struct produce_flight *flight)
 {
     static const struct produce_response_partition_produce_response done = {.base_offset = -1};
@@ -353,6 +374,7 @@ static void send_flight(struct produce_client *p, struct link *link, struct prod
     request.acks = p->config->acks;
     request.timeout_ms = p->client_config->request_timeout_ms;
     fill_request(&request, flight, &arena);
+    count_flight(&p->counts, flight);
     int16_t version = version_for(link, flight);
     bool answered = p->config->acks != 0;
     int rv = version < 0

@@ -21,6 +21,8 @@
 #define ANSWER_MAX_BYTES (64 << 20)
 /* From this version on topics are named by id. */
 enum { FETCH_BY_ID = 13 };
+/* Any replica gives this one all that its log holds; from this version on it stands elsewhere. */
+enum { DEBUGGING_REPLICA = -2, FETCH_BY_STATE = 15 };
 
 typedef struct fetch_response_partition_data fetched;
 
@@ -113,10 +115,15 @@ static int32_t place_of(const struct checked *item, int32_t broker)
     return -1;
 }
 
-static void fill_request(struct command *command, int32_t broker, struct fetch_request *request)
+static void fill_request(struct command *command, int32_t broker, int16_t version,
+                         struct fetch_request *request)
 {
     struct arena *arena = &command->round;
     message_init(&fetch_request_desc, request);
+    if (version >= FETCH_BY_STATE)
+        request->replica_state.replica_id = DEBUGGING_REPLICA;
+    else
+        request->replica_id = DEBUGGING_REPLICA;
     request->max_wait_ms = command->max_wait_ms;
     request->min_bytes = 1;
     request->max_bytes = ANSWER_MAX_BYTES;
@@ -182,10 +189,12 @@ static void ask_broker(struct command *command, int32_t broker)
     struct fetch_response response;
     struct failure failure;
     int16_t version;
-    fill_request(command, broker, &request);
     client_op_begin(&op, command->client, "fetch", &command->round);
     failure.error = KAFKA_ERROR_NONE;
-    if (request.topics_count > 0 && client_version(&op, broker, API_FETCH, &version, &failure) &&
+    if (!client_version(&op, broker, API_FETCH, &version, &failure))
+        return;
+    fill_request(command, broker, version, &request);
+    if (request.topics_count > 0 &&
         client_try(&op, broker, API_FETCH, &request, &response, &failure) &&
         response.error_code == 0)
         take_answer(command, broker, version >= FETCH_BY_ID, &response);
@@ -227,24 +236,51 @@ static bool batch_at(const fetched *answer, int64_t offset, struct record_batch 
     return false;
 }
 
-static void say_mismatch(struct command *command, const struct checked *item, int32_t replica,
-                         const char *what, int64_t offset, int64_t other)
+static void say_time(void)
 {
+    struct timespec now;
+    struct tm tm;
+    char text[32];
+    clock_gettime(CLOCK_REALTIME, &now);
+    localtime_r(&now.tv_sec, &tm);
+    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+    printf("%s,%03ld: ", text, now.tv_nsec / 1000000);
+}
+
+/* What one replica has where the first one has `first`. */
+struct mismatch {
+    const char *what; /* "offsets" or "checksum" */
+    int32_t replica;
+    const struct record_batch *first, *other;
+};
+
+static void say_mismatch(struct command *command, const struct checked *item,
+                         const struct mismatch *m)
+{
+    int64_t first = record_batch_last_offset(&m->first->header),
+            other = record_batch_last_offset(&m->other->header);
     command->mismatches++;
     if (command->tool.json) {
         json_t *document = json_object();
         json_object_set_new(document, "topic", tool_json_str(item->topic));
         json_object_set_new(document, "partition", json_integer(item->index));
-        json_object_set_new(document, "replica", json_integer(replica));
-        json_object_set_new(document, "mismatch", json_string(what));
-        json_object_set_new(document, "offset", json_integer(offset));
+        json_object_set_new(document, "replica", json_integer(m->replica));
+        json_object_set_new(document, "mismatch", json_string(m->what));
+        json_object_set_new(document, "offset", json_integer(first));
         tool_print_json(document);
         return;
     }
-    printf("partition %.*s-%d: replica %d and replica %d have unmatched %s at offset %" PRId64
-           " (the other: %" PRId64 ")\n",
-           STR_FMT(item->topic), item->index, item->replicas.items[0], replica, what, offset,
-           other);
+    say_time();
+    printf("partition %.*s-%d", STR_FMT(item->topic), item->index);
+    if (strcmp(m->what, "offsets") == 0)
+        printf(": replica %d's offset %" PRId64 " doesn't match replica %d's offset %" PRId64 "\n",
+               item->replicas.items[0], first, m->replica, other);
+    else
+        printf(" has unmatched checksum at offset %" PRId64 "; replica %d's checksum %" PRIu32
+               "; replica %d's checksum %" PRIu32 "\n",
+               first, item->replicas.items[0], m->first->header.crc, m->replica,
+               m->other->header.crc);
+    fflush(stdout);
 }
 
 /* Compares the batch of all replicas at item->offset. False: somebody has none yet. */
@@ -260,17 +296,16 @@ static bool compare_next(struct command *command, struct checked *item, int64_t 
             return false;
     }
     for (int32_t r = 0; r < item->replicas.count; r++) {
+        struct mismatch m = {NULL, item->replicas.items[r], &first, &other};
         batch_at(item->answers[r], item->offset, &other);
-        const char *what = NULL;
         if (other.header.base_offset != first.header.base_offset ||
             other.header.last_offset_delta != first.header.last_offset_delta)
-            what = "offsets";
+            m.what = "offsets";
         else if (other.bytes.len != first.bytes.len || other.header.crc != first.header.crc ||
                  !record_batch_crc_ok(&other))
-            what = "checksum";
-        if (what != NULL)
-            say_mismatch(command, item, item->replicas.items[r], what, first.header.base_offset,
-                         other.header.base_offset);
+            m.what = "checksum";
+        if (m.what != NULL)
+            say_mismatch(command, item, &m);
     }
     item->offset = next;
     return true;
@@ -294,17 +329,6 @@ static void compare(struct command *command, struct checked *item)
 }
 
 /* --- reports ------------------------------------------------------------------------------ */
-
-static void say_time(void)
-{
-    struct timespec now;
-    struct tm tm;
-    char text[32];
-    clock_gettime(CLOCK_REALTIME, &now);
-    localtime_r(&now.tv_sec, &tm);
-    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
-    printf("%s,%03ld: ", text, now.tv_nsec / 1000000);
-}
 
 static void report(const struct command *command)
 {
@@ -339,7 +363,7 @@ static int verify(struct command *command)
         return tool_fail(&command->tool, &failure);
     if (!command->tool.json) {
         say_time();
-        puts("verification process is started.");
+        puts("verification process is started");
         fflush(stdout);
     }
     int64_t report_ms = client_now_ms() + command->report_interval_ms;

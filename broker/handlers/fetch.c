@@ -466,8 +466,9 @@ static void set_closest(struct fetch_op *op)
     struct str selector = server_config_text(node_config(op->request->shard->node),
                                              CONFIG_BROKER_REPLICA_SELECTOR_CLASS);
     params->listener = op->request->listener->name;
-    params->any_replica = params->replica_id == -1 && params->version >= 11;
-    if (params->any_replica && str_eq_z(selector, RACK_AWARE_SELECTOR))
+    bool places = params->replica_id == -1 && params->version >= 11;
+    params->any_replica = places || params->replica_id == DEBUGGING_REPLICA_ID;
+    if (places && str_eq_z(selector, RACK_AWARE_SELECTOR))
         params->rack = op->body->rack_id;
 }
 

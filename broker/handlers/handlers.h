@@ -9,6 +9,10 @@
 
 struct request;
 
+/* Who fetches or lists offsets under this replica id is told by any replica, leader or not, of all
+ * that its own log holds. */
+enum { DEBUGGING_REPLICA_ID = -2 };
+
 /* A Fetch of a session that belongs to the life of a broker that the metadata knows; whoever else
  * says that it is a replica is a reader that will be refused, partition by partition. */
 bool fetch_is_by_known_replica(const struct request *request);

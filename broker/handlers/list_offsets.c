@@ -39,16 +39,13 @@ static bool timestamp_supported(int64_t timestamp, int16_t version)
     }
 }
 
-/* Who asks as this replica is told by any replica, not only by the leader. */
-enum { DEBUGGING_REPLICA = -2 };
-
 static enum kafka_error check_role(const struct list_offsets_request *body,
                                    const struct partition *p, int32_t client_epoch)
 {
     if (p == NULL)
         return KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
-    return body->replica_id == DEBUGGING_REPLICA ? partition_check_reader(p, client_epoch)
-                                                 : partition_check_leader(p, client_epoch);
+    return body->replica_id == DEBUGGING_REPLICA_ID ? partition_check_reader(p, client_epoch)
+                                                    : partition_check_leader(p, client_epoch);
 }
 
 static int64_t last_fetchable(const struct list_offsets_request *body, const struct partition *p)

@@ -30,6 +30,25 @@ static const struct args_tool full = {
 static const struct args_tool brief = {
     .name = "tool", .purpose = "Does.", .globals = globals, .commands = commands, .brief = true};
 
+static const struct args_option plain_options[] = {
+    {"count", 0, true, true, 0, "How many."},
+    {"set", 0, true, false, 0, "Settings.", .value = "K=V", .many = true},
+    {NULL},
+};
+/* Its name is too long to stand in front of every line. */
+static const struct args_tool plain = {
+    .name = "kafka-tool-without-any-commands", .purpose = "Does.", .globals = plain_options};
+
+static int parse_plain(int argc, char **argv)
+{
+    struct args args;
+    enum tool_begin begin = args_parse_tool(&args, &plain, argc, argv);
+    for (size_t i = 0; begin == TOOL_GO_ON && i < args.count; i++)
+        printf("%s %s\n", args.uses[i].option->name, args.uses[i].value);
+    args_release(&args);
+    return (int)begin;
+}
+
 static int parse_full(int argc, char **argv)
 {
     struct args args;
@@ -132,6 +151,29 @@ static void brief_errors_are_one_line(void **state)
                    "--help for help.\n");
 }
 
+#define PLAIN_USAGE                                                                                \
+    "usage: kafka-tool-without-any-commands\n"                                                     \
+    "       [-h] --count COUNT [--set K=V [K=V ...]]\n"                                            \
+    "kafka-tool-without-any-commands: error: "
+
+static void a_tool_may_have_no_commands(void **state)
+{
+    struct capture capture =
+        capture_run(parse_plain, WORDS("--set", "a=1", "b=2", "--count", "-3", "--set", "c=4"));
+    assert_int_equal(capture.code, TOOL_GO_ON);
+    assert_string_equal((const char *)capture.out.data, "set a=1\nset b=2\ncount -3\nset c=4\n");
+    capture_release(&capture);
+    capture = capture_run(parse_plain, (const char *[]){NULL});
+    assert_int_equal(capture.code, TOOL_DONE);
+    capture_release(&capture);
+    expect_refusal(parse_plain, WORDS("--set", "a=1"),
+                   PLAIN_USAGE "argument --count is required\n");
+    expect_refusal(parse_plain, WORDS("--count", "1", "--set", "--count"),
+                   PLAIN_USAGE "argument --set: expected at least one argument\n");
+    expect_refusal(parse_plain, WORDS("--count", "-x"),
+                   PLAIN_USAGE "argument --count: expected one argument\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +183,7 @@ int main(void)
         cmocka_unit_test(groups_exclude_each_other),
         cmocka_unit_test(unknown_words_are_refused),
         cmocka_unit_test(brief_errors_are_one_line),
+        cmocka_unit_test(a_tool_may_have_no_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

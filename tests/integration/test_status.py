@@ -1,0 +1,160 @@
+#!/usr/bin/python3
+"""kraftd-status, and kafka-replica-verification where a replica has other records than its leader.
+
+usage: test_status.py KRAFTD
+
+Three nodes: all is in order; one is frozen and does not say how far it is; it is killed; it comes
+back with a batch that was changed on its disk.
+"""
+
+import argparse
+import glob
+import json
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+from confluent_kafka import Producer
+from kafka.record.util import calc_crc32c
+
+import message_json
+from harness import check
+from test_controller_api import kcodec
+from test_partitions import Partitions
+
+
+class Observed(Partitions):
+    def status(self, *words):
+        alive = [node.bootstrap for node in self.nodes if node.process.poll() is None]
+        return subprocess.run(
+            [self.tools, "kraftd-status", "--bootstrap-server", ",".join(alive), *words],
+            capture_output=True, text=True, check=True, timeout=60,
+        ).stdout
+
+    def partitions(self):
+        """By name, as --format json has them."""
+        told = json.loads(self.status("--format", "json"))
+        return told["summary"], {f"{p['topic']}-{p['partition']}": p for p in told["partitions"]}
+
+    def produce(self, topic, count, acks):
+        alive = [node.bootstrap for node in self.nodes[:2]]
+        producer = Producer({"bootstrap.servers": ",".join(alive), "acks": acks})
+        for _ in range(count):
+            producer.produce(topic, b"aaaa", partition=0)
+        check(producer.flush(20) == 0, "records were not acknowledged")
+
+
+def in_order(cluster):
+    cluster.create("all", [[1, 2, 3], [2, 3, 1]], [("min.insync.replicas", "3")])
+    cluster.create("two", [[1, 3]])
+    cluster.create("one", [[3]])
+    for _ in range(3):
+        cluster.produce("all", 50, "all")
+    cluster.wait("nothing lags", lambda: cluster.partitions()[0]["maxLag"] == 0, 10)
+    summary, partitions = cluster.partitions()
+    check(summary["ok"] == summary["partitions"] == 4 and summary["unknownLags"] == 0, summary)
+    ends = [replica["endOffset"] for replica in partitions["all-0"]["replicas"]]
+    check(ends == [150] * 3, partitions["all-0"])
+    text = cluster.status()
+    check(re.search(r"^all-0 +1 +1,2,3 +1,2,3 +0 +ok$", text, re.MULTILINE), text)
+    check("\x1b" not in text and "\x1b[32mok\x1b[0m" in cluster.status("--color", "always"), text)
+    print(text.split("\n")[1])
+
+
+def frozen(cluster):
+    """Its lag is not known, since it does not answer; those that answer are shown soon."""
+    cluster.nodes[2].process.send_signal(signal.SIGSTOP)
+    try:
+        cluster.produce("all", 70, "1")
+        began = time.monotonic()
+        _, partitions = cluster.partitions()
+        took = time.monotonic() - began
+        known = [(r["id"], r["lag"]) for r in partitions["all-0"]["replicas"]]
+        check(known == [(1, 0), (2, 0), (3, None)], known)
+        check(took < 15, f"status took {took:.1f} s beside a frozen broker")
+    finally:
+        cluster.nodes[2].process.send_signal(signal.SIGCONT)
+
+
+def killed(cluster):
+    cluster.nodes[2].kill()
+    states = {"all-0": "under-min-isr", "all-1": "under-min-isr", "two-0": "under-replicated",
+              "one-0": "no-leader"}
+    cluster.wait(
+        "the dead broker shows",
+        lambda: {n: p["state"] for n, p in cluster.partitions()[1].items()} == states, 20,
+    )
+    text = cluster.status()
+    names = re.findall(r"^(\w+-\d)  ", text, re.MULTILINE)
+    check(names == ["one-0", "all-0", "all-1", "two-0"], text)
+    check(re.search(r"^two-0 +1 +1,3 +1 +3:down +under-replicated$", text, re.MULTILINE), text)
+    print(text.split("\n")[1])
+
+
+def change_batch(path, number):
+    """Other bytes in the n-th batch of a log, and the checksum that fits them."""
+    with open(path, "rb") as f:
+        data = bytearray(f.read())
+    at = 0
+    for _ in range(number):
+        at += 12 + struct.unpack_from(">i", data, at + 8)[0]
+    end = at + 12 + struct.unpack_from(">i", data, at + 8)[0]
+    body = bytes(data[at + 21 : end]).replace(b"aaaa", b"bbbb")
+    check(body != data[at + 21 : end], "nothing was changed")
+    data[at + 21 : end] = body
+    struct.pack_into(">I", data, at + 17, calc_crc32c(body))
+    with open(path, "wb") as f:
+        f.write(data)
+    last = struct.unpack_from(">q", data, at)[0] + struct.unpack_from(">i", data, at + 23)[0]
+    return last
+
+
+def diverged(cluster):
+    path, = glob.glob(os.path.join(cluster.nodes[2].data + "*", "all-0", "*.log"))
+    last = change_batch(path, 1)
+    cluster.nodes[2].launch()
+    cluster.nodes[2].wait_ready()
+    cluster.wait("all are in order",
+                 lambda: cluster.partitions()[0]["under-min-isr"] == 0, 20)
+    with subprocess.Popen(
+        [cluster.tools, "kafka-replica-verification", "--broker-list", cluster.nodes[0].bootstrap,
+         "--time", "-2", "--topics-include", "all", "--max-wait-ms", "100"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as tool:
+        time.sleep(2)
+        tool.send_signal(signal.SIGINT)
+        text = tool.communicate(timeout=20)[0]
+    said = re.findall(r"partition (\S+) has unmatched checksum at offset (\d+); "
+                      r"replica 1's checksum \d+; replica (\d)'s checksum \d+\n", text)
+    check(said == [("all-0", str(last), "3")] and tool.returncode == 1, text)
+    print(f"kafka-replica-verification: {said[0]}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="kraftd-status and kafka-replica-verification")
+    parser.add_argument("kraftd")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        message_json.write(os.path.join(folder, "spec"))
+        spec = kcodec.Spec(os.path.join(folder, "spec", "messages"))
+        cluster = Observed(arguments.kraftd, spec)
+        try:
+            for node in cluster.nodes:
+                node.launch()
+            for node in cluster.nodes:
+                node.wait_ready()
+            for part in (in_order, frozen, killed, diverged):
+                part(cluster)
+        finally:
+            codes = [node.stop() for node in cluster.nodes if node.process is not None]
+        check(all(code in (0, 143) for code in codes), f"kraftd ended with {codes}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
