@@ -24,6 +24,7 @@ import network
 import report
 import schedule
 import wire
+import earlier_build  # of tests/integration: wire.py put that into the path
 from cluster import Cluster, Kafka, Kraftd, Node
 from common import ROOT, Failure, Interrupted, Unhealthy, monotonic_ms, run
 from load import Load
@@ -61,7 +62,8 @@ def parse(words):
     add("--kafka", metavar="DIR", help="where Apache Kafka is, for --target kafka")
     add("--kraftd", metavar="PATH", help="the build that is tested (built when not given)")
     add("--other-build", metavar="PATH",
-        help="upgrade swaps to this build (kraftd, or a Kafka DIR) and back")
+        help="upgrade swaps to this build (kraftd, or a Kafka DIR) and back; by default to the "
+             "earlier kraftd that scripts/upgrade built, if it did; `same`: to none")
     add("--bin", metavar="DIR", help="where kraftd-chaos-load and kraftd-chaos-check are")
     add("--dir", help="where everything is kept, made when missing (a new one in TMPDIR)")
     add("--keep", action="store_true", help="keep data, logs and history of a clean run too")
@@ -106,7 +108,9 @@ def find_binaries(options):
         run("cmake", "--build", os.path.join(ROOT, "build-simopt"), "--target", *needed)
     binaries = [os.path.join(own, name) for name in needed[:2]]
     builds = [options.kafka if options.target == "kafka" else options.kraftd]
-    if options.other_build:
+    if options.other_build is None and options.target == "kraftd" and "upgrade" in options.faults:
+        options.other_build = earlier_build.at_hand()
+    if options.other_build not in (None, "same"):
         builds.append(options.other_build)
     for path in binaries + builds:
         if not os.access(path, os.X_OK):
@@ -169,7 +173,6 @@ class Run:
         else:
             self.screen.line(f"chaos: no network namespaces ({why}): nodes share the loopback "
                              "interface and cannot be cut off")
-            sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
             from harness import free_ports
             self.network = network.Loopback(options.nodes, free_ports)
         disk.remove_leftovers()
@@ -193,6 +196,8 @@ class Run:
         self.cluster = Cluster(target, self.build_nodes(), self.network, wire.Admin(), options)
         self.screen.line(f"chaos: {options.nodes} nodes of {target.name}, seed {options.seed}, "
                          f"{options.minutes:g} minutes, files in {self.folder}")
+        if len(target.builds) > 1:
+            self.screen.line(f"chaos: upgrade goes to {target.builds[1]} and back")
         self.cluster.start()
         for kind in options.faults:
             why = faults.left_out(kind, self.cluster)

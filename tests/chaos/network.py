@@ -29,19 +29,19 @@ def can_isolate():
     name = f"{PREFIX}{os.getpid()}t"
     try:
         run("ip", "netns", "add", name)
-        run("ip", "netns", "del", name)
         run("ip", "link", "add", name, "type", "bridge")
-        run("ip", "link", "del", name)
     except Failure as failure:
-        run("ip", "netns", "del", name, ok=False)
         return str(failure)
+    finally:
+        run("ip", "link", "del", name, ok=False)
+        run("ip", "netns", "del", name, ok=False)
     return None
 
 
 def remove_leftovers():
     """Namespaces and bridges of runs that were killed with SIGKILL, by the pid in their names."""
     for words, kind in ((("netns", "list"), "netns"), (("-o", "link", "show"), "link")):
-        for name, pid in re.findall(rf"\b({PREFIX}(\d+)[bn]\d*)\b", run("ip", *words, ok=False)):
+        for name, pid in re.findall(rf"\b({PREFIX}(\d+)[bnt]\d*)\b", run("ip", *words, ok=False)):
             if not os.path.exists(f"/proc/{pid}"):
                 run("ip", kind, "del", name, ok=False)
 

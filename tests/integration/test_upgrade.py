@@ -15,64 +15,24 @@ import argparse
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 
+import earlier_build
 import message_json
 from harness import check
 from test_controller_api import kcodec
 from test_membership import NO_ERROR, Cluster, eventually
 from test_quorum import metadata_lines
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-NAMED = os.path.join(ROOT, "tests", "data", "upgrade_from")
 UNKNOWN_TOPIC, TOPIC_EXISTS = 3, 36
 # A broker that does not reach the controller says REQUEST_TIMED_OUT or NOT_CONTROLLER: the outcome
 # is not known.
 AGAIN = {7, 41}
 TOPIC = 2  # a resource type
 CONFIG = ("metadata.log.max.record.bytes.between.snapshots=4096",)
-
-
-def git(*words, **more):
-    return subprocess.run(["git", "-C", ROOT, *words], capture_output=True, check=False, **more)
-
-
-def skip(why):
-    print(f"skipped: {why}")
-    sys.exit(77)
-
-
-def built(commit):
-    """The kraftd of an earlier commit."""
-    if not shutil.which("git") or git("rev-parse", "--git-dir").returncode != 0:
-        skip("an earlier build needs the git history, and there is none here")
-    found = git("rev-parse", "--verify", "--quiet", commit + "^{commit}", text=True)
-    if found.returncode != 0:
-        skip(f"the git history here does not reach back to {commit}")
-    folder = os.path.join(ROOT, ".cache", "upgrade", found.stdout.strip())
-    kraftd = os.path.join(folder, "build", "bin", "kraftd")
-    if os.path.exists(kraftd):
-        return kraftd
-    print(f"building {commit} ...", flush=True)
-    source = os.path.join(folder, "source")
-    shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(source)
-    archive = git("archive", found.stdout.strip())
-    check(archive.returncode == 0, f"git archive: {archive.stderr}")
-    subprocess.run(["tar", "-x", "-C", source], input=archive.stdout, check=True)
-    for step in (["cmake", "-S", source, "-B", os.path.dirname(os.path.dirname(kraftd)), "-G",
-                  "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DKRAFTD_TESTS=OFF",
-                  "-DKRAFTD_WERROR=OFF"],
-                 ["cmake", "--build", os.path.dirname(os.path.dirname(kraftd)), "--target",
-                  "kraftd", "-j", str(os.cpu_count())]):
-        result = subprocess.run(step, capture_output=True, text=True, check=False)
-        check(result.returncode == 0, f"{' '.join(step)} failed:\n{result.stdout[-3000:]}")
-    return kraftd
 
 
 class Load:
@@ -262,10 +222,11 @@ def main():
     arguments.add_argument("kraftd", type=os.path.abspath)
     arguments.add_argument("--from", dest="commit")
     arguments = arguments.parse_args()
-    if not arguments.commit:
-        with open(NAMED, encoding="utf-8") as f:
-            arguments.commit = [line for line in f if not line.startswith("#")][0].strip()
-    earlier = built(arguments.commit)
+    try:
+        earlier = earlier_build.built(arguments.commit or earlier_build.named())
+    except earlier_build.Unbuilt as why:
+        print(f"skipped: {why}")
+        return 77
     with tempfile.TemporaryDirectory() as folder:
         message_json.write(os.path.join(folder, "spec"))
         spec = kcodec.Spec(os.path.join(folder, "spec", "messages"))
