@@ -273,7 +273,7 @@ static void op_respond(struct fetch_op *op)
         }
         before = entry;
         fill_partition(op, entry, size_bytes, &rooms[used++]);
-        if (op->params.version >= 16 && entry->leader_epoch >= 0)
+        if (op->params.version >= 16 && op->params.replica_id < 0 && entry->leader_epoch >= 0)
             describe_leader_node(op->request, entry->leader_id, &leaders);
         response.responses[topics - 1].partitions_count++;
         sent_bytes += size_bytes;

@@ -94,7 +94,7 @@ static void out_of_range(struct fetch_entry *entry)
     entry->high_watermark = entry->last_stable_offset = entry->log_start_offset = -1;
 }
 
-static void read_log(struct fetch_entry *entry, struct partition *p,
+static void read_log(struct fetch_entry *entry, struct shard *shard, struct partition *p,
                      const struct fetch_params *params)
 {
     struct log *log = partition_log(p);
@@ -129,9 +129,11 @@ static void read_log(struct fetch_entry *entry, struct partition *p,
     if (rv == 0 && params->read_committed && entry->read.file != NULL)
         rv = log_aborted_txns(log, entry->at.fetch_offset, &entry->read, &entry->aborted,
                               &entry->aborted_count);
-    if (rv != 0)
-        entry->error =
-            rv == -ERANGE ? KAFKA_ERROR_OFFSET_OUT_OF_RANGE : KAFKA_ERROR_KAFKA_STORAGE_ERROR;
+    if (rv != 0) {
+        out_of_range(entry);
+        if (rv != -ERANGE)
+            entry->error = shard_unreadable(shard, p, entry->at.fetch_offset, rv);
+    }
 }
 
 static enum kafka_error check_reader(const struct fetch_entry *entry, const struct partition *p,
@@ -195,7 +197,7 @@ void fetch_entry_read(struct fetch_entry *entry, struct shard *shard,
         entry->leader_epoch = partition_get_role(p)->leader_epoch;
     }
     if (entry->error == KAFKA_ERROR_NONE && !send_elsewhere(entry, p, shard, params))
-        read_log(entry, p, params);
+        read_log(entry, shard, p, params);
 }
 
 /* Everything that may have to wait comes first: after it the reads happen in one go. */

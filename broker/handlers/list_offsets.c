@@ -84,7 +84,8 @@ static void handle_one(struct fan_out *fan, struct fan_out_item *item, struct pa
     struct log_offset_found found;
     int rv = log_offset_for_timestamp(log, in->timestamp, &found);
     if (rv != 0) {
-        item->error = KAFKA_ERROR_KAFKA_STORAGE_ERROR;
+        item->error =
+            rv == -EBADMSG ? KAFKA_ERROR_CORRUPT_MESSAGE : KAFKA_ERROR_KAFKA_STORAGE_ERROR;
         return;
     }
     bool earliest =

@@ -90,7 +90,11 @@ static void count_produced(struct shard *shard, const struct produce_entry *entr
 static void append_entry(struct produce_entry *entry, struct partition *p, int16_t acks)
 {
     if (p == NULL) {
+        struct partition_elsewhere elsewhere =
+            shard_elsewhere(entry->group->owner, entry->topic.id, entry->in->index);
         entry->error = KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
+        entry->leader_id = elsewhere.leader_id;
+        entry->leader_epoch = elsewhere.leader_epoch;
         return;
     }
     struct bytes batch = {entry->validation.batch,

@@ -56,6 +56,7 @@ struct shard {
     int64_t busy_since_us, busy_before_us; /* the loop's CPU time, at that time */
     double busy_share;                     /* about the last minute */
     int64_t retention_due_ms, checkpoint_due_ms, expiry_due_ms, lag_due_ms;
+    int64_t unreadable_due_ms; /* when a log that cannot be read is named again */
     int closing_partitions;
     bool stopping;
     void (*stopped)(struct shard *);

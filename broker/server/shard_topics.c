@@ -1,9 +1,16 @@
+#define LOG_MODULE "shard"
+
 #include "broker/server/shard_topics.h"
 
 #include "broker/server/node.h"
 #include "broker/server/shard.h"
+#include "common/base/logger.h"
 #include "common/base/mem.h"
 #include "metadata/image.h"
+
+#include <errno.h>
+
+#define SAY_AGAIN_MS 10000
 
 bool topic_is_internal(struct str name)
 {
@@ -46,6 +53,22 @@ struct partition_elsewhere shard_elsewhere(const struct shard *shard, struct uui
         elsewhere.leader_epoch = p->leader_epoch;
     }
     return elsewhere;
+}
+
+enum kafka_error shard_unreadable(struct shard *shard, const struct partition *p, int64_t offset,
+                                  int status)
+{
+    int64_t now_ms = env_now_ms(shard->loop->env);
+    if (now_ms >= shard->unreadable_due_ms) {
+        shard->unreadable_due_ms = now_ms + SAY_AGAIN_MS;
+        log_error(shard->loop->env->logger,
+                  "%.*s-%d cannot be read at offset=%lld (%s): its segment is damaged. Where other "
+                  "replicas are in sync, stop this broker, move the directory of the partition "
+                  "away and start it: it is fetched anew",
+                  STR_FMT(partition_topic(p)), partition_index(p), (long long)offset,
+                  status == -EBADMSG ? "no batch is there" : strerror(-status));
+    }
+    return status == -EBADMSG ? KAFKA_ERROR_CORRUPT_MESSAGE : KAFKA_ERROR_KAFKA_STORAGE_ERROR;
 }
 
 const struct topic_settings *shard_topic_settings(struct shard *shard,

@@ -1,7 +1,7 @@
 /*
- * Topics as a loop sees them now: look-ups in its view of the metadata, and the settings of a topic
- * in the form that the data path uses. Results are values, or borrowed until the next task of the
- * loop.
+ * Topics as a loop sees them now: look-ups in its view of the metadata, what to answer where one
+ * leads nowhere, and the settings of a topic in the form that the data path uses. Results are
+ * values, or borrowed until the next task of the loop.
  */
 #ifndef KRAFTD_BROKER_SERVER_SHARD_TOPICS_H
 #define KRAFTD_BROKER_SERVER_SHARD_TOPICS_H
@@ -13,6 +13,7 @@
 
 struct image;
 struct node;
+struct partition;
 struct server_config;
 struct shard;
 
@@ -47,6 +48,10 @@ struct partition_elsewhere {
 };
 struct partition_elsewhere shard_elsewhere(const struct shard *shard, struct uuid topic_id,
                                            int32_t partition);
+/* What to answer when its log cannot be read: CORRUPT_MESSAGE where there is no batch (-EBADMSG),
+ * else KAFKA_STORAGE_ERROR. Tells people, at most one in a while. */
+enum kafka_error shard_unreadable(struct shard *shard, const struct partition *p, int64_t offset,
+                                  int status);
 /* __consumer_offsets, __transaction_state, __share_group_state: written by the broker only. */
 bool topic_is_internal(struct str name);
 int shard_count(const struct node *node);

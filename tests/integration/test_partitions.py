@@ -32,10 +32,11 @@ from test_controller_api import DATA, Connection, kcodec
 from test_quorum import Cluster
 
 SESSION_MS = 4000
-VOLATILE = ("PartitionEpoch", "NodeEndpoints")
+VOLATILE = ("PartitionEpoch",)
 SHOWN = {"SessionId": lambda item: "S" if item else 0,
          "Records": lambda item: "none" if item in (None, "", "none") else "some",
-         "Id": lambda item: "D"}
+         "Id": lambda item: "D",
+         "Port": lambda item: "P"}
 DIFFERS = {
     "e-all": "topics without a result are left out",
     **{name + session: "a replica says exactly which life of its broker it is of"

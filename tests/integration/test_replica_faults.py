@@ -360,11 +360,11 @@ def epochs_to_come(cluster):
 # --- on the disk of the leader ------------------------------------------------------------------
 
 
-def read_from(cluster, topic, partition, seconds=5):
+def read_from(cluster, topic, partition, offset=0, seconds=5):
     """What a consumer that checks gets: values, and the first error."""
     consumer = Consumer(cluster.settings(**{"group.id": "none", "enable.auto.commit": False,
                                             "check.crcs": True, "fetch.wait.max.ms": 50}))
-    consumer.assign([TopicPartition(topic, partition, 0)])
+    consumer.assign([TopicPartition(topic, partition, offset)])
     values, error, deadline = [], None, time.monotonic() + seconds
     while error is None and time.monotonic() < deadline:
         for message in consumer.consume(100, timeout=0.2):
@@ -390,6 +390,14 @@ def damaged_leader(cluster):
     check(error is not None and error.code() == KafkaError._BAD_MSG, f"a consumer got {error}")
     written = {value for (p, _), value in cluster.written["wire"].items() if p == 1}
     check(0 < len(values) < len(written) and set(values) <= written, "it got something else")
+    # Where the broker looks for a batch itself and finds none, it says so.
+    at = found[1][0] - 8
+    damage(path, at + 8)
+    inside = struct.unpack_from(">q", content, at)[0] + 1
+    values, error = read_from(cluster, "wire", 1, offset=inside)
+    check(not values and error is not None and error.code() == KafkaError.INVALID_MSG,
+          f"a consumer got {len(values)} records and {error}")
+    check("wire-1 cannot be read at offset=" in leader.log(1000), "the leader does not say so")
     cluster.produce("wire", 40)  # acks=all: to the followers goes only what is new
     cluster.kill(leader)
     wait("another one leads", lambda: leader_of(cluster, "wire", 1) is not leader)
