@@ -14,6 +14,7 @@ import sys
 import time
 
 GUARD = "raft.test_quorum_guard"
+REPLICAS = "broker.replica.test_partition_replicas"
 
 # switch, test, what has to fail in it
 UNIT = [
@@ -46,6 +47,14 @@ UNIT = [
     ("keep-raft-id", "raft.test_quorum_open", "test_a_lost_log_is_refused"),
     ("persisted-before-fsync", "raft.test_quorum_cluster", "test_three"),
     ("stale-broker-epoch", "metadata.controller.test_brokers", "registers_and_is_let_in"),
+    ("fenced-in-isr", "metadata.controller.test_alter_partition", "fenced_and_stopping_replicas"),
+    ("former-life-in-isr", "metadata.controller.test_alter_partition", "another_incarnation"),
+    ("unflushed-leads", "metadata.controller.test_elections", "last_replica_standing"),
+    ("cut-to-watermark", REPLICAS, "a_new_epoch_alone_cuts_nothing"),
+    ("cut-without-epoch", REPLICAS, "fast_double_failover"),
+    ("watermark-before-cut", REPLICAS, "the_watermark_waits_for_the_cut"),
+    ("ack-before-isr", REPLICAS, "the_watermark_waits_for_who_is_in_sync"),
+    ("ignore-durable-end", REPLICAS, "what_is_not_synced_is_not_fetched_beyond"),
 ]
 
 # switch, subject, seeds of which one has to fail

@@ -1,0 +1,333 @@
+/*
+ * One partition as follower and as leader: what a follower keeps of its log when the leader changes
+ * (KIP-101, KIP-279), how far its high watermark goes (KAFKA-14704), and what counts for the
+ * leader's. In a simulated process; what other brokers say is told by the test.
+ */
+#include "broker/replica/leader_state.h"
+#include "broker/replica/partition_follow.h"
+#include "broker/replica/partition_lead.h"
+#include "broker/replica/replica_host.h"
+#include "common/base/check.h"
+#include "common/protocol/record_batch_builder.h"
+#include "common/storage/file_cache.h"
+#include "common/storage/log_truncate.h"
+#include "tests/sim/sim_internal.h"
+#include "tests/unit/mutate.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#define SELF   1
+#define OTHER  2
+#define LIFE   7 /* the broker epoch of the other one */
+#define LAG_MS 10000
+
+struct scene {
+    struct sim *sim;
+    struct sim_node *node;
+    struct sim_heap *outer; /* while the test is inside the process */
+    bool synced;
+    /* In the process: */
+    struct replica_host host;
+    struct file_cache files;
+    struct partition *partition;
+    struct log_config config;
+    struct record_batch_builder builder;
+    bool closed;
+};
+
+static struct scene scene;
+
+/* --- what a partition needs --- */
+
+static int open_log(void *owner, struct file_cache *files, const struct log_wanted *wanted,
+                    struct log **ret_log, struct uuid *ret_directory)
+{
+    struct log_open_args args = {.disk = scene.host.env->disk,
+                                 .files = files,
+                                 .path = "/topic-0",
+                                 .config = &wanted->config,
+                                 .create = true};
+    return log_open(&args, ret_log, NULL);
+}
+
+static int close_log(void *owner, struct log *log, bool clean, bool remove)
+{
+    return log_close(log, clean);
+}
+
+static int cut_log(void *owner, struct log *log, bool restart, int64_t end)
+{
+    return restart ? log_truncate_fully(log, end, -1, 0) : log_truncate_to(log, end, 0);
+}
+
+static void log_has_failed(void *owner, struct partition *p, int status)
+{
+    sim_fail(scene.sim, "the log fails with %d", status);
+}
+
+static void opened(void *owner, struct partition *p, int status)
+{
+    if (status != 0)
+        sim_fail(scene.sim, "the log is not opened: %d", status);
+}
+
+static int64_t broker_epoch(struct replica_host *host, int32_t id, bool *ret_live)
+{
+    *ret_live = true;
+    return LIFE;
+}
+
+static bool broker_alive(struct replica_host *host, int32_t id)
+{
+    return true;
+}
+
+static void nothing(struct replica_host *host, struct partition *p)
+{
+}
+
+static void propose_isr(struct replica_host *host, struct partition *p,
+                        const struct isr_proposal *proposal)
+{
+}
+
+static void tell_directory(struct replica_host *host, struct partition *p, struct uuid directory)
+{
+}
+
+static struct partition_role role_of(int32_t leader, int32_t epoch)
+{
+    static const int32_t both[] = {SELF, OTHER};
+    struct node_list list = {both, ARRAY_LEN(both)};
+    return (struct partition_role){.leader_id = leader,
+                                   .leader_epoch = epoch,
+                                   .partition_epoch = epoch,
+                                   .replicas = list,
+                                   .isr = list};
+}
+
+static void *boot(struct env *env, void *ctx)
+{
+    struct partition_role role = role_of(OTHER, 1);
+    file_cache_init(&scene.files, 16);
+    record_batch_builder_init(&scene.builder);
+    scene.host = (struct replica_host){.env = env,
+                                       .loop = env->loops[0],
+                                       .node_id = SELF,
+                                       .files = &scene.files,
+                                       .open_log = open_log,
+                                       .close_log = close_log,
+                                       .log_failed = log_has_failed,
+                                       .opened = opened,
+                                       .cut_log = cut_log,
+                                       .lag_max_ms = LAG_MS,
+                                       .broker_epoch = broker_epoch,
+                                       .broker_alive = broker_alive,
+                                       .follow = nothing,
+                                       .unfollow = nothing,
+                                       .propose_isr = propose_isr,
+                                       .tell_directory = tell_directory};
+    scene.config = LOG_CONFIG_DEFAULT;
+    if (scene.synced)
+        scene.config.flush_messages = 1;
+    struct partition_new_args args = {.host = &scene.host,
+                                      .topic = STR("topic"),
+                                      .topic_id = env_random_uuid(env),
+                                      .role = &role,
+                                      .config = &scene.config,
+                                      .min_isr = 1};
+    scene.partition = partition_new(&args);
+    return &scene;
+}
+
+/* --- the test's side --- */
+
+static void enter(void)
+{
+    scene.outer = sim_node_enter(scene.node);
+}
+
+static void leave(void)
+{
+    sim_node_leave(scene.node, scene.outer);
+}
+
+/* Out of the process, until nothing is left to do, and in again. */
+static void run_ms(int64_t ms)
+{
+    leave();
+    sim_run_until(scene.sim, sim_now_us(scene.sim) + ms * SIM_MS);
+    assert_null(sim_failure(scene.sim));
+    enter();
+}
+
+static void begin(bool synced)
+{
+    scene = (struct scene){.sim = sim_new(1, false), .synced = synced};
+    struct sim_node_config config = {.name = "n", .loops = 1, .boot = boot};
+    scene.node = sim_node_new(scene.sim, &config);
+    sim_node_set_mutations(scene.node, mutate_for_good());
+    sim_disk_set_faults(sim_node_disk(scene.node), "/",
+                        &(struct sim_disk_faults){.fsync_latency_us = 5000});
+    sim_node_start(scene.node);
+    enter();
+    run_ms(100);
+    assert_int_equal(partition_get_state(scene.partition), PARTITION_ONLINE);
+}
+
+static void end(void)
+{
+    leave();
+    sim_kill_all(scene.sim);
+    sim_free(scene.sim);
+}
+
+static void is_led_by(int32_t leader, int32_t epoch)
+{
+    struct partition_role role = role_of(leader, epoch);
+    partition_apply(scene.partition, &role);
+}
+
+static struct log *log_here(void)
+{
+    return partition_any_log(scene.partition);
+}
+
+static struct bytes batch(struct bytebuf *out, int64_t offset, int32_t epoch, int count)
+{
+    struct record_batch_options options = RECORD_BATCH_OPTIONS_INIT;
+    struct record_batch_header header;
+    record_batch_builder_start(&scene.builder, &options);
+    for (int i = 0; i < count; i++)
+        CHECK(record_batch_builder_append(&scene.builder, 1000 + i, BYTES_NULL,
+                                          (struct bytes){(const uint8_t *)"value", 5}, NULL,
+                                          0) == 0);
+    bytebuf_init(out);
+    record_batch_builder_close(&scene.builder, out);
+    record_batch_header_decode(out->data, &header);
+    header.base_offset = offset;
+    header.partition_leader_epoch = epoch;
+    record_batch_header_encode(&header, out->data);
+    return (struct bytes){out->data, (int32_t)out->len};
+}
+
+static void follow(const struct follow_answer *answer)
+{
+    struct follow_at at;
+    int64_t bytes;
+    assert_int_equal(partition_follow_at(scene.partition, &at), FOLLOW_READY);
+    assert_int_equal(partition_follow(scene.partition, &at, answer, &bytes), FOLLOW_TAKEN);
+}
+
+/* The leader of today gives `count` records of that epoch, and says its high watermark. */
+static void takes(int32_t epoch, int count, int64_t high_watermark)
+{
+    struct bytebuf bytes;
+    follow(
+        &(struct follow_answer){.records = batch(&bytes, log_end_offset(log_here()), epoch, count),
+                                .high_watermark = high_watermark,
+                                .diverging = {-1, -1}});
+    bytebuf_release(&bytes);
+    run_ms(50);
+}
+
+/* The leader says that its log has parted from ours. */
+static void parts(int32_t epoch, int64_t end_offset, int64_t high_watermark)
+{
+    follow(&(struct follow_answer){.high_watermark = high_watermark,
+                                   .diverging = {epoch, end_offset}});
+}
+
+static void a_new_epoch_alone_cuts_nothing(void **state)
+{
+    begin(false);
+    takes(1, 2, 1);
+    takes(1, 3, 2);
+    is_led_by(OTHER, 2);
+    run_ms(50);
+    assert_int_equal(log_end_offset(log_here()), 5);
+    /* And the leader may have it all. */
+    takes(2, 1, 5);
+    assert_int_equal(log_high_watermark(log_here()), 5);
+    end();
+}
+
+/* Epoch 2 was ours alone; the leader of epoch 3 had more of epoch 1 than we. */
+static void fast_double_failover(void **state)
+{
+    begin(false);
+    takes(1, 2, 2);
+    is_led_by(OTHER, 2);
+    takes(2, 2, 2);
+    takes(2, 2, 2);
+    is_led_by(OTHER, 3);
+    parts(1, 4, 4);
+    run_ms(50);
+    assert_int_equal(log_end_offset(log_here()), 2);
+    assert_int_equal(log_latest_epoch(log_here()), 1);
+    end();
+}
+
+static void the_watermark_waits_for_the_cut(void **state)
+{
+    begin(false);
+    takes(1, 2, 2);
+    is_led_by(OTHER, 2);
+    takes(2, 4, 2);
+    is_led_by(OTHER, 3);
+    parts(1, 2, 6);
+    assert_int_equal(log_high_watermark(log_here()), 2);
+    run_ms(50);
+    assert_int_equal(log_end_offset(log_here()), 2);
+    assert_int_equal(log_high_watermark(log_here()), 2);
+    end();
+}
+
+static void what_is_not_synced_is_not_fetched_beyond(void **state)
+{
+    struct follow_at at;
+    struct bytebuf bytes;
+    begin(true);
+    follow(&(struct follow_answer){.records = batch(&bytes, 0, 1, 3), .diverging = {-1, -1}});
+    bytebuf_release(&bytes);
+    assert_int_equal(partition_follow_at(scene.partition, &at), FOLLOW_BUSY);
+    run_ms(100);
+    assert_int_equal(partition_follow_at(scene.partition, &at), FOLLOW_READY);
+    assert_int_equal(at.offset, 3);
+    assert_int_equal(log_durable_end_offset(log_here()), 3);
+    end();
+}
+
+static void the_watermark_waits_for_who_is_in_sync(void **state)
+{
+    struct bytebuf bytes;
+    struct partition_appended appended;
+    begin(false);
+    is_led_by(SELF, 2);
+    assert_int_equal(
+        partition_append(scene.partition, batch(&bytes, 0, 0, 3), LOG_APPEND_CLIENT, &appended),
+        KAFKA_ERROR_NONE);
+    bytebuf_release(&bytes);
+    assert_int_equal(log_high_watermark(log_here()), 0);
+    partition_replica_fetched(scene.partition,
+                              &(struct replica_fetch){.id = OTHER, .broker_epoch = LIFE});
+    assert_int_equal(log_high_watermark(log_here()), 0);
+    partition_replica_fetched(
+        scene.partition, &(struct replica_fetch){.id = OTHER, .broker_epoch = LIFE, .offset = 3});
+    assert_int_equal(log_high_watermark(log_here()), 3);
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_new_epoch_alone_cuts_nothing),
+        cmocka_unit_test(fast_double_failover),
+        cmocka_unit_test(the_watermark_waits_for_the_cut),
+        cmocka_unit_test(what_is_not_synced_is_not_fetched_beyond),
+        cmocka_unit_test(the_watermark_waits_for_who_is_in_sync),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
