@@ -41,6 +41,17 @@ static int look_at_dir(const struct formation_disk_args *args, struct formation_
         return refuse(d, -EBADMSG, "%s belongs to cluster %s, but another directory to cluster %s",
                       dir->path, dir->meta.cluster_id, d->cluster_id);
     memcpy(d->cluster_id, dir->meta.cluster_id, sizeof(d->cluster_id));
+    for (const struct formation_dir *other = args->dirs; other < dir; other++) {
+        char id[UUID_TEXT_LEN + 1];
+        if (other->status != 0 || !other->has_meta || uuid_is_zero(dir->meta.directory_id) ||
+            !uuid_eq(dir->meta.directory_id, other->meta.directory_id))
+            continue;
+        uuid_format(dir->meta.directory_id, id);
+        return refuse(d, -EBADMSG,
+                      "%s and %s both have the directory.id %s: one is a copy of the other; move "
+                      "it away",
+                      other->path, dir->path, id);
+    }
     return 0;
 }
 

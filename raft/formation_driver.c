@@ -53,6 +53,7 @@ struct formation_driver {
 
 static void tick(struct timer *timer);
 static void run(struct formation_driver *d);
+static void look(struct formation_driver *d);
 
 /* The same for all who have the same list, whatever its order. */
 static uint64_t hash_listed(const struct endpoint *listed, int count)
@@ -184,6 +185,7 @@ static void answered(void *ctx, int status, struct buf *frame)
     int rv = quorum_wire_read_answer((struct bytes){frame->data, (int32_t)frame->size_bytes},
                                      &peer_formation_desc, &arena, &wire);
     if (rv == 0 && wire.node_id >= 0 && quorum_wire_read_formation(&wire, &message) == 0) {
+        look(d);
         formation_receive(d->formation, contact->index, &message, env_now_ms(d->loop->env));
         if (d->collecting)
             collect_answer(d, contact->index, &message);

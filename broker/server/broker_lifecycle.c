@@ -301,6 +301,24 @@ void broker_lifecycle_controller_found(struct broker_lifecycle *l)
         ask(l);
 }
 
+void broker_lifecycle_image(struct broker_lifecycle *l)
+{
+    const struct image *image = node_shard(l->node, 0)->image;
+    const struct broker_image *self = cluster_image_broker(&image->cluster, node_id(l->node));
+    if ((l->state != BROKER_RECOVERY && l->state != BROKER_RUNNING) || self == NULL ||
+        self->epoch <= l->epoch || uuid_eq(self->incarnation_id, node_incarnation_id(l->node)))
+        return;
+    l->state = BROKER_SHUTTING_DOWN; /* there is nothing to be let go of */
+    timer_stop(&l->timer);
+    bool has_place = self->endpoint_count > 0;
+    log_at(node_env(l->node)->logger, LOG_FATAL,
+           "Another process registered as broker %d, at %.*s:%u: two live nodes have this node.id, "
+           "or one log directory is a copy of the other; this one stops",
+           node_id(l->node), STR_FMT(has_place ? self->endpoints[0].host : STR_EMPTY),
+           has_place ? self->endpoints[0].port : 0u);
+    node_fatal(l->node);
+}
+
 void broker_lifecycle_dir_failed(struct broker_lifecycle *l, struct uuid directory_id)
 {
     VEC_PUSH(l->offline_dirs, l->offline_count, l->offline_capacity) = directory_id;

@@ -36,6 +36,9 @@ void broker_lifecycle_stop(struct broker_lifecycle *lifecycle, int64_t timeout_m
                            void (*stopped)(void *ctx), void *ctx);
 /* A registration that waits to be tried again need not wait any longer. */
 void broker_lifecycle_controller_found(struct broker_lifecycle *lifecycle);
+/* The metadata changed. Where it knows another process as this broker, which registered later, the
+ * node stops: two that write to logs of one name lose what one of them acknowledged. */
+void broker_lifecycle_image(struct broker_lifecycle *lifecycle);
 /* The log directories that went offline: told with the next heartbeat, which is sent at once. */
 void broker_lifecycle_dir_failed(struct broker_lifecycle *lifecycle, struct uuid directory_id);
 

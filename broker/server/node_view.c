@@ -111,6 +111,8 @@ void node_image_published(struct node *node)
 {
     if (node->controller_lifecycle != NULL)
         controller_lifecycle_image(node->controller_lifecycle);
+    if (node->lifecycle != NULL)
+        broker_lifecycle_image(node->lifecycle);
 }
 
 struct broker_watch *node_broker_watch(const struct node *node)

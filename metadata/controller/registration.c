@@ -15,7 +15,8 @@ static bool has_id(const struct uuid *ids, int32_t count, struct uuid id)
     return false;
 }
 
-/* The new process holds the lock of a directory that the registered one said it has. */
+/* The new process holds the lock of a directory that the registered one said it has, or that of a
+ * copy. */
 static bool shares_directory(const struct broker_image *broker,
                              const struct broker_registration_request *request)
 {
@@ -24,6 +25,40 @@ static bool shares_directory(const struct broker_image *broker,
             return true;
     }
     return false;
+}
+
+/* The new process listens where the registered one did. */
+static bool shares_end_point(const struct broker_image *broker,
+                             const struct broker_registration_request *request)
+{
+    for (int32_t i = 0; i < request->listeners_count; i++) {
+        const struct broker_registration_request_listener *new = &request->listeners[i];
+        const struct endpoint_image *old = broker_image_endpoint(broker, new->name);
+        if (old && old->port == new->port &&str_eq(old->host, new->host))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Another process has this id and lives. It does not where the new one has its directory and its
+ * place. With the directory alone it may be the same one on new ports or a copy: the latter if the
+ * registered one is let in and was heard of, which takes a new controller one heartbeat to know.
+ */
+static bool is_taken(const struct controller *c, const struct controller_context *ctx,
+                     const struct broker_image *existing,
+                     const struct broker_registration_request *request)
+{
+    if (!existing || uuid_eq(existing->incarnation_id, request->incarnation_id) ||
+        existing->in_controlled_shutdown ||
+        !heartbeats_session_valid(&c->heartbeats, existing->id, existing->epoch, ctx->now_ms))
+        return false;
+    if (!shares_directory(existing, request))
+        return true;
+    if (existing->fenced)
+        return false;
+    bool heard = heartbeats_find(&c->heartbeats, existing->id)->metadata_offset >= 0;
+    return heard && !shares_end_point(existing, request);
 }
 
 static bool is_reserved(struct uuid id)
@@ -80,9 +115,7 @@ static enum kafka_error check_request(const struct controller *c,
 {
     if (!str_eq(request->cluster_id, c->config.cluster_id))
         return KAFKA_ERROR_INCONSISTENT_CLUSTER_ID;
-    if (existing && !uuid_eq(existing->incarnation_id, request->incarnation_id) &&
-        heartbeats_session_valid(&c->heartbeats, existing->id, existing->epoch, ctx->now_ms) &&
-        !shares_directory(existing, request))
+    if (is_taken(c, ctx, existing, request))
         return KAFKA_ERROR_DUPLICATE_BROKER_REGISTRATION;
     if (request->is_migrating_zk_broker)
         return KAFKA_ERROR_BROKER_ID_NOT_REGISTERED;

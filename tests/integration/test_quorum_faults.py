@@ -5,8 +5,9 @@ usage: test_quorum_faults.py KRAFTD [--only NAME]...
 
 test_quorum.py has the wiped disk, nodes of another cluster, a taken node id and a copied directory.
 Here: a voter that comes back after its replacement, a majority that is gone or was wiped, damaged
-metadata on one node and on a majority, a changed cluster id, strangers that speak the quorum's
-language, a full disk under the leader.
+metadata on one node and on a majority, a changed cluster id, a list of another cluster's
+controllers, a copied directory of a broker, strangers that speak the quorum's language, a full disk
+under the leader.
 """
 
 import argparse
@@ -304,6 +305,49 @@ def changed_cluster_id(kraftd):
         check(ends(node) == 1, "it did not end with 1")
 
 
+def wrong_list(kraftd):
+    """A voter that is started with the controllers of another cluster: it says so, changes nothing
+    of its disk and stays with its own cluster, whose voters it knows from its log."""
+    with cluster_of(kraftd) as cluster, cluster_of(kraftd) as other:
+        _, (node, _) = leader_and_others(cluster)
+        own = directory_id(node)
+        check(node.stop() in (0, 143), "it does not stop")
+        number_of = cluster.nodes.index(node)
+        listed = [n if i != number_of else node for i, n in enumerate(other.nodes)]
+        set_config(node, "controller.quorum.voters=" + ",".join(
+            f"{i + 1}@127.0.0.1:{n.controller_port}" for i, n in enumerate(listed)))
+        node.launch()
+        node.wait_for("a wrong address, or two clusters that share a list")
+        node.wait_ready()
+        cluster.commit()
+        cluster.all_agree()
+        check(directory_id(node) == own, "it has a new directory id")
+
+
+def copied_broker(kraftd):
+    """A broker's directory was copied and the copy runs beside it: where that listens at another
+    place it is refused; where it advertises the same one, the broker that was there stops."""
+    with cluster_of(kraftd) as cluster:
+        first, copy = Member(kraftd), Member(kraftd)
+        for node in (first, copy):
+            set_config(node, *CONFIG, "process.roles=broker", "node.id=9", cluster.servers(),
+                       f"listeners=PLAINTEXT://127.0.0.1:{node.port}")
+        first.launch()
+        first.wait_ready()
+        shutil.copytree(first.data, copy.data, ignore=shutil.ignore_patterns(".lock"))
+        copy.launch()
+        copy.wait_for("refused the registration of broker 9.*This broker ID is already in use")
+        check(first.process.poll() is None, "the first one ended")
+        copy.kill()
+        set_config(copy, f"advertised.listeners=PLAINTEXT://127.0.0.1:{first.port}")
+        copy.launch()
+        first.wait_for("FATAL .*Another process registered as broker 9, at 127.0.0.1")
+        check(ends(first) == 1, "it did not end with 1")
+        for node in (first, copy):
+            node.kill()
+            shutil.rmtree(node.folder)
+
+
 def compact(text):
     return bytes([len(text) + 1]) + text.encode()
 
@@ -438,7 +482,7 @@ def full_disk(kraftd):
 
 PARTS = {part.__name__: part for part in (
     damaged_majority, majority_lost, damaged_log, replaced_voter_returns, full_disk,
-    changed_cluster_id, strangers)}
+    changed_cluster_id, wrong_list, copied_broker, strangers)}
 
 
 def run(kraftd, name):

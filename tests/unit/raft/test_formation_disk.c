@@ -233,6 +233,10 @@ static void test_refusals_change_nothing(void **state)
     refuses(&e, &args, "/d2 belongs to cluster other, but another directory to cluster");
 
     args = args_of(&e);
+    e.dirs[1].meta.directory_id = e.dirs[0].meta.directory_id;
+    refuses(&e, &args, "/d1 and ");
+
+    args = args_of(&e);
     e.dirs[0].meta.directory_id.b[3] ^= 1;
     refuses(&e, &args, "is of another disk than meta.properties");
 

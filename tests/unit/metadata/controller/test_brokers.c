@@ -105,7 +105,7 @@ static void bad_registrations_are_refused(void **state)
 }
 
 /* Two live nodes with one id: the second is refused until the first one's session ends, unless it
- * has the first one's directories, whose locks prove that the first is gone. */
+ * has the first one's directories and end points, which prove that the first is gone. */
 static void another_node_with_the_same_id(void **state)
 {
     struct harness h;
@@ -127,6 +127,32 @@ static void another_node_with_the_same_id(void **state)
     assert_int_equal(register_broker(&h, &other, &again), 0);
     assert_int_equal(again, epoch);
     assert_true(str_eq(broker(&h, 1)->rack, STR("moved")));
+    harness_release(&h);
+}
+
+/* A log directory was copied and both nodes run: the second is refused while the first is heard of;
+ * a controller that has not heard of it yet cannot know. */
+static void a_copied_directory(void **state)
+{
+    struct harness h;
+    harness_init(&h);
+    harness_add_broker(&h, 1, 1, NULL);
+    struct broker_registration_request copy = harness_registration(&h, 1, 1, NULL);
+    copy.listeners[0].port++;
+    assert_int_equal(register_broker(&h, &copy, NULL), KAFKA_ERROR_DUPLICATE_BROKER_REGISTRATION);
+    copy.listeners[0].port--;
+    copy.listeners[0].host = STR("elsewhere");
+    assert_int_equal(register_broker(&h, &copy, NULL), KAFKA_ERROR_DUPLICATE_BROKER_REGISTRATION);
+    h.ctx.now_ms += h.config.session_timeout_ms;
+    assert_int_equal(register_broker(&h, &copy, NULL), 0);
+    /* Registered, and no heartbeat since. */
+    struct broker_registration_request moved = harness_registration(&h, 1, 1, NULL);
+    assert_int_equal(register_broker(&h, &moved, NULL), 0);
+    /* One that is let go may come back at another place before its session ends. */
+    assert_false(harness_heartbeat(&h, 1, false, false).is_fenced);
+    assert_int_equal(register_broker(&h, &copy, NULL), KAFKA_ERROR_DUPLICATE_BROKER_REGISTRATION);
+    assert_true(harness_heartbeat(&h, 1, false, true).should_shut_down);
+    assert_int_equal(register_broker(&h, &copy, NULL), 0);
     harness_release(&h);
 }
 
@@ -438,6 +464,7 @@ int main(void)
         cmocka_unit_test(registers_and_is_let_in),
         cmocka_unit_test(bad_registrations_are_refused),
         cmocka_unit_test(another_node_with_the_same_id),
+        cmocka_unit_test(a_copied_directory),
         cmocka_unit_test(clean_restart_of_a_single_node),
         cmocka_unit_test(unclean_restart_of_a_single_node),
         cmocka_unit_test(sessions_end),
