@@ -392,8 +392,8 @@ static int create(struct log *log, const struct log_open_args *args)
     return log_save_epochs(log);
 }
 
-int log_open(const struct log_open_args *args, struct log **ret_log,
-             struct log_recovery *ret_recovery)
+static int open_once(const struct log_open_args *args, struct log **ret_log,
+                     struct log_recovery *ret_recovery)
 {
     struct log_recovery report = {0};
     struct log *log = mem_calloc(1, sizeof(*log));
@@ -418,4 +418,16 @@ int log_open(const struct log_open_args *args, struct log **ret_log,
         log->place.files = args->files;
     *ret_log = log;
     return 0;
+}
+
+int log_open(const struct log_open_args *args, struct log **ret_log,
+             struct log_recovery *ret_recovery)
+{
+    int rv = open_once(args, ret_log, ret_recovery);
+    if (rv != -EBADMSG || args->strict || args->trust == LOG_TRUST_NONE)
+        return rv;
+    /* What was believed contradicts itself: the files alone speak. */
+    struct log_open_args unsafe = *args;
+    unsafe.trust = LOG_TRUST_NONE;
+    return open_once(&unsafe, ret_log, ret_recovery);
 }

@@ -290,6 +290,52 @@ static void damage_that_was_not_synced(void **state)
     }
 }
 
+static void empty_file(struct fixture *f, int64_t offset, const char *kind)
+{
+    char *name = mem_printf("%020lld.%s", (long long)offset, kind);
+    struct disk_file *file = fixture_open_file(f, name);
+    assert_int_equal(f->disk->ops->truncate(file, 0), 0);
+    disk_file_unref(file);
+    free(name);
+}
+
+/* The page cache was lost although the kernel is the same: the end of a segment that was closed,
+ * and all of the active one with the
+ * producers' snapshot before it. */
+static void files_that_were_believed_and_contradict_themselves(void **state)
+{
+    struct simulated *s = *state;
+    struct fixture *f = &s->f;
+    static const enum log_trust trusts[] = {LOG_TRUST_SAME_BOOT, LOG_TRUST_CLEAN, LOG_TRUST_NONE};
+    for (size_t i = 0; i < sizeof(trusts) / sizeof(trusts[0]); i++) {
+        fixture_open(f, LOG_TRUST_NONE, 0);
+        int64_t begin = log_end_offset(f->log);
+        for (int n = 0; n < 10; n++)
+            write_producer(f, (int32_t)(begin + n));
+        int64_t kept = log_end_offset(f->log);
+        int64_t size = log_size_bytes(f->log);
+        assert_int_equal(log_flush_now(f->log, false, NOW_MS), 0);
+        for (int n = 0; n < 10; n++)
+            write_producer(f, (int32_t)(kept + n));
+        struct disk_file *file = fixture_open_file(f, "00000000000000000000.log");
+        int64_t whole = f->disk->ops->size(file);
+        disk_file_unref(file);
+        assert_int_equal(log_roll(f->log, NOW_MS), 0);
+        write_producer(f, (int32_t)log_end_offset(f->log));
+        die(s, false);
+        static const uint8_t zeros[4096];
+        file = fixture_open_file(f, "00000000000000000000.log");
+        assert_int_equal(disk_pwrite(file, zeros, (size_t)(whole - size), size), 0);
+        disk_file_unref(file);
+        empty_file(f, kept + 10, "log");
+        empty_file(f, kept + 10, "snapshot");
+        fixture_open(f, trusts[i], kept);
+        assert_int_equal(log_end_offset(f->log), kept);
+        write_producer(f, (int32_t)kept);
+        fixture_stop(f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +347,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_kill_within_a_write_leaves_whole_batches, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(damage_that_was_not_synced, setup, teardown),
+        cmocka_unit_test_setup_teardown(files_that_were_believed_and_contradict_themselves, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
