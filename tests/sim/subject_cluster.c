@@ -60,8 +60,7 @@ struct cluster_world {
     struct cluster_load load;
     struct cluster_operator operators;
     int wipes, partitions, outages;
-    bool bold;      /* voters are changed whatever else goes on */
-    bool disk_lost; /* and may not have been replaced */
+    bool bold; /* voters are changed whatever else goes on */
     bool ended;
 };
 
@@ -332,7 +331,6 @@ static void wipe(struct cluster_world *w)
         return;
     }
     w->wipes++;
-    w->disk_lost = true;
     sim_log(w->sim, "nemesis", "wipes the disk of %s", w->members[at].name);
     replica_watch_wiped(&w->replicas, at);
     sim_node_power_cut(w->members[at].app.node);
@@ -344,15 +342,12 @@ static void wipe(struct cluster_world *w)
     later(w, 0, 3000, revive);
 }
 
-/* Who changes the voters does so while all of them are there; or at any time, and the leader has to
- * refuse what would be too much. But not while a lost disk is to be replaced: of that the leader
- * hears late. */
+/* Who changes the voters does so while all of them are there; or at any time, also while a lost
+ * disk is to be replaced, and the leader has to refuse what would be too much. */
 static bool may_remove(void *ctx)
 {
     struct cluster_world *w = ctx;
-    bool whole = w->voters > 1 && whose_disk(w) >= 0;
-    w->disk_lost &= !whole;
-    return w->voters > 1 && (whole || (w->bold && !w->disk_lost));
+    return w->voters > 1 && (w->bold || whose_disk(w) >= 0);
 }
 
 static bool directory_of(void *ctx, int voter, struct uuid *ret_id)
