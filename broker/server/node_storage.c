@@ -36,7 +36,14 @@ static int open_log(void *owner, struct file_cache *files, const struct log_want
                                         .now_ms = env_wall_ms(node->env)};
     struct log_recovery recovery = {0};
     int rv = log_manager_open_log(node->disk.logs, &args, ret_log, &recovery);
-    if (rv != 0 && rv != -EBUSY)
+    if (rv == -EUCLEAN)
+        log_error(node->env->logger,
+                  "partition.metadata of %.*s-%d cannot be read, so whose records these are is not "
+                  "known: the partition stays offline here. Put the file back; or, where other "
+                  "replicas are in sync, stop this broker, move the directory of the partition "
+                  "away and start it: it is fetched anew",
+                  STR_FMT(topic), index);
+    else if (rv != 0 && rv != -EBUSY)
         log_error(node->env->logger, "The log of %.*s-%d cannot be opened: %s", STR_FMT(topic),
                   index, strerror(-rv));
     else if (rv == 0 && recovery.cut_bytes > 0)

@@ -100,7 +100,7 @@ struct managed_log *log_manager_give_back(struct log_manager *m, struct log *log
 /* Its directory has that id. */
 bool log_manager_lies_in(const struct log_manager *m, const struct managed_log *managed,
                          struct uuid directory_id);
-/* Not just something there is too little of at the moment. */
+/* Not just something there is too little of at the moment, nor what one log's own files say. */
 bool log_manager_disk_failed(int rv);
 /* log_manager_moves.c: a future log that the metadata takes for the log, where there is no log, is
  * it from now on. Blocks. */

@@ -187,7 +187,8 @@ static int open_files(struct log_manager *m, const struct log_manager_log_args *
 
 bool log_manager_disk_failed(int rv)
 {
-    return rv != -ENOSPC && rv != -EDQUOT && rv != -EMFILE && rv != -ENFILE && rv != -ENOMEM;
+    return rv != -ENOSPC && rv != -EDQUOT && rv != -EMFILE && rv != -ENFILE && rv != -ENOMEM &&
+           rv != -EUCLEAN && rv != -EBADMSG;
 }
 
 int log_manager_open_claimed(struct log_manager *m, const struct log_manager_log_args *args,

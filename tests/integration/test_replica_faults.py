@@ -288,6 +288,27 @@ def another_topic(cluster):
     check(re.search("wire-0.*-stray", node.since_start()), "nothing is said of it")
 
 
+def unreadable_topic_id(cluster):
+    """Nobody knows whose records these are: that replica is offline, all others serve."""
+    node = idle_follower(cluster, "wire", 0)
+    cluster.stop(node)
+    path = os.path.join(cluster.folder_of(node, "wire", 0), "partition.metadata")
+    with open(path, encoding="ascii") as f:
+        text = f.read()
+    with open(path, "w", encoding="ascii") as f:
+        f.write("version: 0\ntopic_id: %%%%%%%%%%%%%%%%%%%%%%\n")
+    cluster.start(node)
+    node.wait_for("partition.metadata of wire-0 cannot be read.*Put the file back")
+    number = cluster.number(node)
+    wait("the others are in sync", lambda: all(
+        (number in p.isrs) == (i != 0) for i, p in cluster.partitions("wire").items()))
+    cluster.stop(node)
+    with open(path, "w", encoding="ascii") as f:
+        f.write(text)
+    cluster.start(node)
+    cluster.whole("wire")
+
+
 def another_cluster(cluster):
     """A log directory that was brought from another cluster stops the node before it serves."""
     node = idle_follower(cluster, "wire", 0)
@@ -448,6 +469,7 @@ PARTS = (
     corrupt_batches,
     broken_frames,
     another_topic,
+    unreadable_topic_id,
     another_cluster,
     epochs_that_never_were,
     epochs_to_come,

@@ -381,6 +381,30 @@ static void another_topic_of_the_same_name_is_set_aside(void **state)
     close_log(f, log, true);
 }
 
+/* What one partition's files say is no matter of the disk. */
+static void an_unreadable_topic_id_costs_one_partition(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct log *log = open_log(f, "t", 0, 1), *other = open_log(f, "t", 1, 1);
+    append(log, 3);
+    close_log(f, log, true);
+    close_log(f, other, true);
+    log_manager_stop(f->m, 1);
+    crash(f, false);
+    put(f, "/d1/t-0/partition.metadata", "version: 0\ntopic_id: %%%%%%%%%%%%%%%%%%%%%%\n");
+    start(f);
+    assert_int_equal(try_open(f, "t", 0, 1, &log), -EUCLEAN);
+    assert_int_equal(log_manager_dir_status(f->m, 0), 0);
+    other = open_log(f, "t", 1, 1);
+    close_log(f, other, true);
+    /* Nothing was touched: with the file as it was it is there again. */
+    put(f, "/d1/t-0/partition.metadata", "version: 0\ntopic_id: AQAAAAAAAAAAAAAAAAAAAA");
+    log = open_log(f, "t", 0, 1);
+    assert_int_equal(log_end_offset(log), 3);
+    close_log(f, log, true);
+}
+
 static void checkpoints_are_written_when_they_change(void **state)
 {
     struct fixture *f = *state;
@@ -421,6 +445,7 @@ int main(void)
         T(deleted_logs_wait_and_go),
         T(what_nobody_knows_is_set_aside),
         T(another_topic_of_the_same_name_is_set_aside),
+        T(an_unreadable_topic_id_costs_one_partition),
         T(checkpoints_are_written_when_they_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
