@@ -62,7 +62,9 @@ static bool alter_resource(struct configs_command *command, const struct configs
         return false;
     if (node >= 0 && !check_broker(command, command->names[0], failure))
         return false;
-    if (node == CLIENT_ANY_NODE)
+    /* Controllers change what a node is told; only its loggers are its own. */
+    if (node == CLIENT_ANY_NODE ||
+        (command->kind == CLIENT_OF_CONTROLLERS && command->types[0] != CONFIGS_BROKER_LOGGERS))
         node = CLIENT_CONTROLLER;
     fill_resource(command, changes, &request);
     client_op_begin(&op, command->client, "incrementalAlterConfigs", &command->arena);

@@ -21,12 +21,8 @@ bool configs_find_node(struct configs_command *command, enum configs_type type, 
                        int32_t *ret_node, struct failure *failure)
 {
     bool of_broker = type == CONFIGS_BROKERS || type == CONFIGS_BROKER_LOGGERS;
-    if (command->kind == CLIENT_OF_CONTROLLERS) {
-        *ret_node = CLIENT_CONTROLLER;
-        return true;
-    }
     if (!of_broker || name[0] == '\0') {
-        *ret_node = CLIENT_ANY_NODE;
+        *ret_node = command->kind == CLIENT_OF_CONTROLLERS ? CLIENT_CONTROLLER : CLIENT_ANY_NODE;
         return true;
     }
     return str_to_i32(str_of(name), ret_node) == 0 ||

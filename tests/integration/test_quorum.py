@@ -207,6 +207,27 @@ def intruder(node):
         shutil.rmtree(node.folder)
 
 
+def configs_through_controllers(cluster):
+    """kafka-configs --bootstrap-controller: changes go to the leader, what a node has is asked of
+    that node."""
+    tool = os.path.join(os.path.dirname(cluster.kraftd), "kafka-configs")
+
+    def configs(node, *words):
+        done = subprocess.run([tool, "--bootstrap-controller", f"127.0.0.1:{node.controller_port}",
+                               "--entity-type", "brokers", *words], capture_output=True, text=True,
+                              check=False)
+        check(done.returncode == 0, f"{words}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    for i, node in enumerate(cluster.nodes):
+        configs(node, "--alter", "--entity-name", f"{3 - i}", "--add-config",
+                f"max.connections={900 + 3 - i}")
+    for node in cluster.nodes:
+        said = configs(node, "--describe")
+        for i in (1, 2, 3):
+            check(f"broker {i} are:\n  max.connections={900 + i} " in said, said)
+
+
 def another_cluster(cluster):
     node = member(cluster.kraftd, 7, cluster.servers())
     tools = os.path.join(os.path.dirname(cluster.kraftd), "kraftd-tools")
@@ -369,8 +390,8 @@ def main():
         return
     cluster = Cluster(kraftd)
     try:
-        for part in (form, kill_the_leader, another_cluster, taken_node_id, copied_directory, wipe,
-                     equal_logs):
+        for part in (form, kill_the_leader, configs_through_controllers, another_cluster,
+                     taken_node_id, copied_directory, wipe, equal_logs):
             begin = time.monotonic()
             part(cluster)
             print(f"{part.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
