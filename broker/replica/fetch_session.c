@@ -279,7 +279,9 @@ enum kafka_error fetch_session_begin(struct fetch_session_cache *cache,
         request->epoch == FETCH_SESSION_INITIAL_EPOCH)
         return begin_full(cache, request, ret_plan);
     struct fetch_session *session = cache_find(cache, request->session_id);
-    if (session == NULL || session->privileged != request->privileged)
+    /* What one replica has is never taken for what another one has. */
+    if (session == NULL || session->privileged != request->privileged ||
+        session->peer != request->peer)
         return KAFKA_ERROR_FETCH_SESSION_ID_NOT_FOUND;
     if (session->epoch != request->epoch)
         return KAFKA_ERROR_INVALID_FETCH_SESSION_EPOCH;

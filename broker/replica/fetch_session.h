@@ -61,7 +61,9 @@ struct fetch_session_request {
     int64_t now_ms;
     uint32_t random; /* for a new id */
     void *op;        /* who asks; known to the session until fetch_session_ended */
-    uint64_t peer;   /* not 0: has one session at a time, a new one ends the one before */
+    /* Whose it is: nobody else goes on with it. Not 0: has one privileged session at a time, a new
+     * one ends the one before. */
+    uint64_t peer;
 };
 
 /* What to fetch and how to answer. */

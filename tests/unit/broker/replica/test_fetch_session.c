@@ -163,6 +163,25 @@ static void a_replica_that_connects_again_has_one_session(void **state)
     fetch_session_cache_free(cache);
 }
 
+/* KIP-227 knows a session by its number alone. */
+static void nobody_goes_on_with_anothers(void **state)
+{
+    struct fetch_session_cache *cache = fetch_session_cache_new(10, 1000, 0, 1);
+    struct fetch_session_plan plan = begin_as(cache, 11, 1000);
+    struct fetch_session_request next = {
+        .session_id = plan.answer_session_id, .epoch = 1, .privileged = true, .peer = 12};
+    assert_int_equal(fetch_session_begin(cache, &next, &plan),
+                     KAFKA_ERROR_FETCH_SESSION_ID_NOT_FOUND);
+    next.privileged = false;
+    assert_int_equal(fetch_session_begin(cache, &next, &plan),
+                     KAFKA_ERROR_FETCH_SESSION_ID_NOT_FOUND);
+    next.privileged = true;
+    next.peer = 11;
+    assert_int_equal(fetch_session_begin(cache, &next, &plan), KAFKA_ERROR_NONE);
+    assert_int_equal(plan.count, 1);
+    fetch_session_cache_free(cache);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +191,7 @@ int main(void)
         cmocka_unit_test(answers_hold_only_news),
         cmocka_unit_test(a_full_cache_evicts_only_the_stale),
         cmocka_unit_test(a_replica_that_connects_again_has_one_session),
+        cmocka_unit_test(nobody_goes_on_with_anothers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
