@@ -12,7 +12,8 @@
 #include "common/base/logger.h"
 #include "common/base/mem.h"
 #include "common/net/acceptor.h"
-#include "metadata/config/server_config.h"
+#include "metadata/config_image_layers.h"
+#include "metadata/image.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,7 +29,6 @@ struct listeners {
     struct node *node;
     struct acceptor *acceptor;
     struct listener_info *infos;
-    struct acceptor_override *overrides;
     int count;
     void (*drained)(void *ctx);
     void *drained_ctx;
@@ -124,30 +124,57 @@ static int open_one(struct listeners *listeners, const struct server_listener *c
     return 0;
 }
 
+/* The overrides lie in the arena. */
+static struct acceptor_limits limits_of(const struct server_config *config,
+                                        const struct image *image, struct arena *arena)
+{
+    struct config_layers layers;
+    struct server_ip_limit *by_ip = NULL;
+    struct str bad;
+    int count = 0;
+    config_image_layers(&image->configs, config, CONFIG_RESOURCE_BROKER, STR_EMPTY, &layers);
+    struct config_value text =
+        config_layers_get(&layers, CONFIG_BROKER_MAX_CONNECTIONS_PER_IP_OVERRIDES, arena);
+    /* What cannot be read (from a newer version, say) counts as if it were not there. */
+    (void)server_ip_limits_parse(text.text, arena, &by_ip, &count, &bad);
+    struct acceptor_override *overrides = ARENA_ARRAY(arena, struct acceptor_override, count);
+    for (int i = 0; i < count; i++)
+        overrides[i] = (struct acceptor_override){.address = arena_str_z(arena, by_ip[i].host),
+                                                  .connections_max = by_ip[i].connections};
+    return (struct acceptor_limits){
+        .connections_max = (int)config_layers_integer(&layers, CONFIG_BROKER_MAX_CONNECTIONS),
+        .connections_per_address_max =
+            (int)config_layers_integer(&layers, CONFIG_BROKER_MAX_CONNECTIONS_PER_IP),
+        .creations_per_s_max =
+            (int)config_layers_integer(&layers, CONFIG_BROKER_MAX_CONNECTION_CREATION_RATE),
+        .overrides = overrides,
+        .override_count = (size_t)count,
+    };
+}
+
 struct listeners *listeners_new(struct node *node)
 {
     const struct server_config *config = node_config(node);
     struct listeners *listeners = mem_calloc(1, sizeof(*listeners));
+    struct arena arena;
     listeners->node = node;
     listeners->infos = mem_calloc((size_t)config->listeners_count, sizeof(struct listener_info));
-    /* CONFIG_BROKER_MAX_CONNECTIONS_PER_IP_OVERRIDES, taken apart. */
-    listeners->overrides =
-        mem_calloc((size_t)config->ip_limits_count, sizeof(struct acceptor_override));
-    for (int i = 0; i < config->ip_limits_count; i++)
-        listeners->overrides[i] =
-            (struct acceptor_override){.address = str_dup_z(config->ip_limits[i].host),
-                                       .connections_max = config->ip_limits[i].connections};
-    struct acceptor_limits limits = {
-        .connections_max = (int)server_config_integer(config, CONFIG_BROKER_MAX_CONNECTIONS),
-        .connections_per_address_max =
-            (int)server_config_integer(config, CONFIG_BROKER_MAX_CONNECTIONS_PER_IP),
-        .creations_per_s_max =
-            (int)server_config_integer(config, CONFIG_BROKER_MAX_CONNECTION_CREATION_RATE),
-        .overrides = listeners->overrides,
-        .override_count = (size_t)config->ip_limits_count,
-    };
+    arena_init(&arena, 0);
+    struct acceptor_limits limits = limits_of(config, node_shard(node, 0)->image, &arena);
     listeners->acceptor = acceptor_new(node_env(node)->loops[0], &limits);
+    arena_release(&arena);
     return listeners;
+}
+
+void listeners_update_limits(struct listeners *listeners, const struct image *image)
+{
+    struct arena arena;
+    if (listeners == NULL || listeners->acceptor == NULL)
+        return;
+    arena_init(&arena, 0);
+    struct acceptor_limits limits = limits_of(node_config(listeners->node), image, &arena);
+    acceptor_set_limits(listeners->acceptor, &limits);
+    arena_release(&arena);
 }
 
 /* socket-server-metrics: of each listener and loop, which stands for Kafka's network thread. */
@@ -249,9 +276,6 @@ void listeners_free(struct listeners *listeners)
     if (listeners == NULL)
         return;
     CHECK(listeners->acceptor == NULL);
-    for (int i = 0; i < node_config(listeners->node)->ip_limits_count; i++)
-        free((char *)(uintptr_t)listeners->overrides[i].address);
-    free(listeners->overrides);
     free(listeners->infos);
     free(listeners);
 }

@@ -7,6 +7,7 @@
 
 #include "common/base/stream.h"
 
+struct image;
 struct listeners;
 struct node;
 
@@ -18,6 +19,8 @@ int listeners_open_rest(struct listeners *listeners);
 /* Until then clients wait with their connections: the metadata of an earlier life, or of a quorum
  * without a leader, would tell them that topics are gone. */
 void listeners_serve_clients(struct listeners *listeners);
+/* Takes the limits on connections (max.connections and its like) from the image. NULL is fine. */
+void listeners_update_limits(struct listeners *listeners, const struct image *image);
 /* Stops accepting, answers what was received, closes; drained comes when no connection is left. */
 void listeners_drain(struct listeners *listeners, void (*drained)(void *ctx), void *ctx);
 /* After drained, or when nothing was opened. NULL is fine. */

@@ -17,6 +17,7 @@
 struct broker_metrics;
 struct controller_channel;
 struct directory_assignments;
+struct image;
 struct isr_changes;
 struct log_manager;
 struct metadata_loop;
@@ -77,6 +78,8 @@ struct broker_watch *node_broker_watch(const struct node *node);
 struct controller_channel *node_controller_channel(const struct node *node);
 struct isr_changes *node_isr_changes(const struct node *node);
 struct throttles *node_throttles(struct node *node);
+/* The dynamic configuration of brokers has changed: what the node as a whole has of it. Loop 0. */
+void node_configs_changed(struct node *node, const struct image *image);
 struct directory_assignments *node_directory_assignments(const struct node *node);
 /* NULL where this node is no controller, and at the end. Loop 0. */
 struct quorum_membership *node_membership(const struct node *node);

@@ -97,6 +97,12 @@ struct directory_assignments *node_directory_assignments(const struct node *node
     return node->directory_assignments;
 }
 
+void node_configs_changed(struct node *node, const struct image *image)
+{
+    throttles_update(&node->throttles, node->config, image);
+    listeners_update_limits(node->listeners, image);
+}
+
 struct throttles *node_throttles(struct node *node)
 {
     return &node->throttles;

@@ -6,8 +6,9 @@
 #include "broker/server/replica_fetcher.h"
 #include "common/base/check.h"
 #include "common/base/mem.h"
-#include "metadata/config/server_config.h"
+#include "metadata/config_image_layers.h"
 #include "metadata/delta.h"
+#include "metadata/image.h"
 
 #include <stdlib.h>
 
@@ -128,6 +129,17 @@ static struct shard *shard_of_host(struct replica_host *host)
     return CONTAINER_OF(host, struct shard, host);
 }
 
+/* On the loop's next turn. */
+static void look_at(struct replication *r, struct followed *followed)
+{
+    list_remove(&followed->pending);
+    list_push_back(&r->pending, &followed->pending);
+    if (!r->posted) {
+        r->posted = true;
+        loop_post(r->shard->loop, &r->task);
+    }
+}
+
 static void follow(struct replica_host *host, struct partition *p)
 {
     struct replication *r = shard_of_host(host)->replication;
@@ -142,12 +154,7 @@ static void follow(struct replica_host *host, struct partition *p)
         list_init(&(*place)->changed);
         list_init(&(*place)->pending);
     }
-    list_remove(&(*place)->pending);
-    list_push_back(&r->pending, &(*place)->pending);
-    if (!r->posted) {
-        r->posted = true;
-        loop_post(r->shard->loop, &r->task);
-    }
+    look_at(r, *place);
 }
 
 static void unfollow(struct replica_host *host, struct partition *p)
@@ -226,14 +233,35 @@ void replication_lag(const struct replication *r, struct replication_lag *ret_la
     *ret_lag = lag;
 }
 
+/* Of the fetchers for a broker, this loop's part. */
+static int fetchers_wanted(const struct shard *shard, const struct image *image)
+{
+    struct config_layers layers;
+    int64_t loops = shard->loop->env->loop_count;
+    config_image_layers(&image->configs, node_config(shard->node), CONFIG_RESOURCE_BROKER,
+                        STR_EMPTY, &layers);
+    int64_t wanted = config_layers_integer(&layers, CONFIG_BROKER_NUM_REPLICA_FETCHERS);
+    return (int)MAX((wanted + loops - 1) / loops, 1);
+}
+
+void replication_configs_changed(struct replication *r, const struct image *image)
+{
+    int wanted = fetchers_wanted(r->shard, image);
+    if (wanted == r->per_source || r->stopping)
+        return;
+    r->per_source = wanted;
+    MAP_FOR_EACH (entry, &r->fetchers) {
+        const struct replica_fetcher *f = entry->value;
+        LIST_FOR_EACH (node, &f->members)
+            look_at(r, LIST_ITEM(node, struct followed, member));
+    }
+}
+
 struct replication *replication_new(struct shard *shard)
 {
     struct replication *r = mem_calloc(1, sizeof(*r));
-    int loops = shard->loop->env->loop_count;
-    int wanted =
-        (int)server_config_integer(node_config(shard->node), CONFIG_BROKER_NUM_REPLICA_FETCHERS);
     r->shard = shard;
-    r->per_source = MAX((wanted + loops - 1) / loops, 1);
+    r->per_source = fetchers_wanted(shard, shard->image);
     r->task.run = run_pending;
     map_init(&r->fetchers, MAP_U64);
     list_init(&r->pending);

@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 
+struct image;
 struct image_delta;
 struct partition;
 struct replication;
@@ -25,6 +26,10 @@ void replication_fill_host(struct shard *shard);
 
 /* Brokers came, went or moved: whoever could not reach them tries again. */
 void replication_brokers_changed(struct replication *replication, const struct image_delta *delta);
+
+/* Another number of fetchers, where the configuration of brokers says so: partitions change over.
+ */
+void replication_configs_changed(struct replication *replication, const struct image *image);
 
 /* What the fetchers see of themselves, for the metrics. */
 struct replication_lag {

@@ -180,7 +180,8 @@ static void apply_configs(struct shard *shard, const struct image *image,
     if (!all)
         return;
     if (shard->index == 0)
-        throttles_update(node_throttles(shard->node), node_config(shard->node), image);
+        node_configs_changed(shard->node, image);
+    replication_configs_changed(shard->replication, image);
     forget_settings(shard);
     MAP_FOR_EACH (entry, &shard->partitions)
         apply_config(shard, image, entry->value);

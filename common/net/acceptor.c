@@ -53,6 +53,7 @@ struct acceptor {
     struct acceptor_listener **listeners;
     size_t listener_count, listener_capacity;
     int open_count;
+    bool shedding; /* a connection is being closed because there are too many */
     int next_loop;
     struct timer held_timer;
     int64_t last_log_ms;
@@ -234,7 +235,7 @@ static void order_all(struct acceptor *a, int what, const char *reason)
 }
 
 /* The fullest group of a listener that is not essential gives up a connection. */
-static void make_room(struct acceptor *a)
+static void make_room(struct acceptor *a, const char *reason)
 {
     struct connection_group *fullest = NULL;
     int64_t most = 0;
@@ -250,7 +251,7 @@ static void make_room(struct acceptor *a)
         }
     }
     if (fullest != NULL)
-        give_order(a, fullest, ORDER_CLOSE_OLDEST, "its place was needed by another listener");
+        give_order(a, fullest, ORDER_CLOSE_OLDEST, reason);
 }
 
 /* Microseconds until the listener may take one more; 0: now; INT64_MAX: when another has gone. */
@@ -323,7 +324,7 @@ static void on_accept(void *owner, struct stream *stream)
     }
     if (l->options.essential && a->limits.connections_max > 0 &&
         a->open_count >= a->limits.connections_max)
-        make_room(a);
+        make_room(a, "its place was needed by another listener");
     list_push_back(&l->held, &admission->link);
     atomic_fetch_add(&l->held_count, 1);
     serve_held(a);
@@ -385,6 +386,15 @@ static void order_back(struct task *task)
     check_end(a);
 }
 
+/* After the node's number was lowered. One goes at a time: it counts until it is gone. */
+static void shed(struct acceptor *a)
+{
+    a->shedding = a->state == ACCEPTOR_OPEN && a->limits.connections_max > 0 &&
+                  a->open_count > a->limits.connections_max;
+    if (a->shedding)
+        make_room(a, "max.connections was lowered");
+}
+
 static void connection_gone(struct task *task)
 {
     struct admission *admission = CONTAINER_OF(task, struct admission, task);
@@ -397,6 +407,8 @@ static void connection_gone(struct task *task)
     a->open_count--;
     free(admission);
     serve_held(a);
+    if (a->shedding)
+        shed(a);
     check_end(a);
 }
 
@@ -433,6 +445,8 @@ void acceptor_set_limits(struct acceptor *a, const struct acceptor_limits *limit
 {
     set_limits(a, limits);
     serve_held(a);
+    if (!a->shedding)
+        shed(a);
 }
 
 void acceptor_open_doors(struct acceptor *a)

@@ -58,6 +58,8 @@ int acceptor_listen(struct acceptor *acceptor, const struct acceptor_listener_op
                     int *ret_index);
 /* Who waits at a closed door comes in, and from now on nobody waits there. */
 void acceptor_open_doors(struct acceptor *acceptor);
+/* Where more connections are open than the node may have now, the longest inactive ones of
+ * listeners that are not essential are closed. */
 void acceptor_set_limits(struct acceptor *acceptor, const struct acceptor_limits *limits);
 /* Stops listening, then drains all connections; `drained` runs when the last one is gone. */
 void acceptor_drain(struct acceptor *acceptor, const char *reason, void (*drained)(void *ctx),

@@ -160,14 +160,11 @@ static int check_replication(struct loader *l)
     return rv;
 }
 
-/* "host:count,host:count" */
-static int load_ip_limits(struct loader *l)
+int server_ip_limits_parse(struct str text, struct arena *arena,
+                           struct server_ip_limit **ret_limits, int *ret_count, struct str *ret_bad)
 {
-    struct server_config *config = l->config;
-    const char *name = config_defs[CONFIG_BROKER_MAX_CONNECTIONS_PER_IP_OVERRIDES].name.data;
-    struct str text = server_config_text(config, CONFIG_BROKER_MAX_CONNECTIONS_PER_IP_OVERRIDES);
-    struct config_value list = config_split_list(text, &config->arena);
-    config->ip_limits = ARENA_ARRAY(&config->arena, struct server_ip_limit, list.list.count);
+    struct config_value list = config_split_list(text, arena);
+    struct server_ip_limit *limits = ARENA_ARRAY(arena, struct server_ip_limit, list.list.count);
     for (int32_t i = 0; i < list.list.count; i++) {
         struct str item = list.list.items[i];
         const char *colon = item.len > 0 ? memrchr(item.data, ':', (size_t)item.len) : NULL;
@@ -178,12 +175,28 @@ static int load_ip_limits(struct loader *l)
                 str_trim(str_from(colon + 1, (size_t)(item.data + item.len - colon - 1))),
                 &limit.connections);
         }
-        if (limit.host.len <= 0 || limit.connections < 0)
-            return loader_fail(l, name,
-                               "Error parsing configuration property '%s': %.*s is not host:count",
-                               name, STR_FMT(item));
-        config->ip_limits[config->ip_limits_count++] = limit;
+        if (limit.host.len <= 0 || limit.connections < 0) {
+            *ret_bad = item;
+            return -EINVAL;
+        }
+        limits[i] = limit;
     }
+    *ret_limits = limits;
+    *ret_count = list.list.count;
+    return 0;
+}
+
+static int load_ip_limits(struct loader *l)
+{
+    struct server_config *config = l->config;
+    const char *name = config_defs[CONFIG_BROKER_MAX_CONNECTIONS_PER_IP_OVERRIDES].name.data;
+    struct str text = server_config_text(config, CONFIG_BROKER_MAX_CONNECTIONS_PER_IP_OVERRIDES);
+    struct str bad;
+    if (server_ip_limits_parse(text, &config->arena, &config->ip_limits, &config->ip_limits_count,
+                               &bad) != 0)
+        return loader_fail(l, name,
+                           "Error parsing configuration property '%s': %.*s is not host:count",
+                           name, STR_FMT(bad));
     if (config->values[CONFIG_BROKER_MAX_CONNECTIONS_PER_IP].integer <= 0 &&
         config->ip_limits_count == 0)
         return loader_fail(l, config_defs[CONFIG_BROKER_MAX_CONNECTIONS_PER_IP].name.data,

@@ -152,7 +152,7 @@ class Fixture:
         for pattern, shorter in WAITS:
             command = pattern.sub(shorter, command)
         if self.spec["nodes"] > 1:  # the next tool may ask a broker that has not heard of it yet
-            command = command.replace(" && kafka-", " && sleep 1 && kafka-")
+            command = re.sub(r" (&&|;) (?=kafka-)", r" \1 sleep 1 \1 ", command)
         process = subprocess.Popen(["bash", "-c", self.fill(command)], cwd=self.folder,
                                    env=self.environment, stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,

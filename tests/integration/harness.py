@@ -100,9 +100,15 @@ class Node:
 
 @contextlib.contextmanager
 def running(kraftd, config=(), folder=None):
-    """A node that is up; stopped afterwards. A test that fails shows its log; so does a node that
-    did not end in order (a sanitizer's report, a crash)."""
-    node = Node(kraftd, folder, config)
+    """A node that is up; see run."""
+    with run(Node(kraftd, folder, config)) as node:
+        yield node
+
+
+@contextlib.contextmanager
+def run(node):
+    """Starts it, and stops it afterwards. A test that fails shows its log; so does a node that did
+    not end in order (a sanitizer's report, a crash)."""
     try:
         node.start()
         yield node

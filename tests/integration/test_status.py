@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 from confluent_kafka import Producer
 from kafka.record.util import calc_crc32c
@@ -40,6 +41,11 @@ class Observed(Partitions):
         """By name, as --format json has them."""
         told = json.loads(self.status("--format", "json"))
         return told["summary"], {f"{p['topic']}-{p['partition']}": p for p in told["partitions"]}
+
+    def tools_delete(self, topic):
+        subprocess.run([self.tools, "kafka-topics", "--bootstrap-server", self.nodes[0].bootstrap,
+                        "--delete", "--topic", topic], check=True, timeout=60)
+        self.wait("it is gone", lambda: f"{topic}-0" not in self.partitions()[1], 10)
 
     def produce(self, topic, count, acks):
         alive = [node.bootstrap for node in self.nodes[:2]]
@@ -64,6 +70,36 @@ def in_order(cluster):
     check(re.search(r"^all-0 +1 +1,2,3 +1,2,3 +0 +ok$", text, re.MULTILINE), text)
     check("\x1b" not in text and "\x1b[32mok\x1b[0m" in cluster.status("--color", "always"), text)
     print(text.split("\n")[1])
+
+
+def connections(node):
+    with urllib.request.urlopen(f"http://127.0.0.1:{node.admin_port}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    name = 'kafka_server_socket_server_metrics_connection_count{listener="PLAINTEXT"'
+    return sum(float(n) for n in re.findall(rf"^{name}.*}} (\S+)$", text, re.MULTILINE))
+
+
+def more_fetchers(cluster):
+    """num.replica.fetchers: others connect to the leaders, and replication goes on; then back."""
+    cluster.create("many", [[1, 2, 3]] * 24)
+    before = connections(cluster.nodes[0])
+    for count in (2, 4, 8, 16):  # at most twice as many at a time, as in Kafka
+        alter(cluster, "--entity-type", "brokers", "--entity-default", "--add-config",
+              f"num.replica.fetchers={count}")
+        time.sleep(0.2)
+    cluster.wait("more fetchers come", lambda: connections(cluster.nodes[0]) >= before + 4, 10)
+    cluster.produce("many", 100, "all")
+    for count in (8, 4, 2, 1):
+        alter(cluster, "--entity-type", "brokers", "--entity-default", "--add-config",
+              f"num.replica.fetchers={count}")
+        time.sleep(0.2)
+    cluster.wait("they go", lambda: connections(cluster.nodes[0]) <= before, 10)
+    cluster.produce("many", 100, "all")
+    cluster.wait("nothing lags", lambda: cluster.partitions()[0]["maxLag"] == 0, 10)
+    check(cluster.partitions()[0]["under-replicated"] == 0, "followers left the in-sync replicas")
+    alter(cluster, "--entity-type", "brokers", "--entity-default", "--delete-config",
+          "num.replica.fetchers")
+    cluster.tools_delete("many")
 
 
 def frozen(cluster):
@@ -96,6 +132,24 @@ def killed(cluster):
     print(text.split("\n")[1])
 
 
+def alter(cluster, *words):
+    servers = ",".join(node.bootstrap for node in cluster.nodes if node.process.poll() is None)
+    subprocess.run(
+        [cluster.tools, "kafka-configs", "--bootstrap-server", servers, "--alter", *words],
+        check=True, stdout=subprocess.DEVNULL, timeout=60,
+    )
+
+
+def fewer_in_sync(cluster):
+    """min.insync.replicas counts as soon as it is changed."""
+    alter(cluster, "--topic", "all", "--add-config", "min.insync.replicas=2")
+    cluster.wait(
+        "two of three are enough",
+        lambda: cluster.partitions()[1]["all-0"]["state"] == "under-replicated", 10,
+    )
+    cluster.produce("all", 10, "all")
+
+
 def change_batch(path, number):
     """Other bytes in the n-th batch of a log, and the checksum that fits them."""
     with open(path, "rb") as f:
@@ -119,8 +173,8 @@ def diverged(cluster):
     last = change_batch(path, 1)
     cluster.nodes[2].launch()
     cluster.nodes[2].wait_ready()
-    cluster.wait("all are in order",
-                 lambda: cluster.partitions()[0]["under-min-isr"] == 0, 20)
+    cluster.wait("it is in sync",
+                 lambda: cluster.partitions()[1]["all-0"]["state"] == "ok", 20)
     with subprocess.Popen(
         [cluster.tools, "kafka-replica-verification", "--broker-list", cluster.nodes[0].bootstrap,
          "--time", "-2", "--topics-include", "all", "--max-wait-ms", "100"],
@@ -148,7 +202,7 @@ def main():
                 node.launch()
             for node in cluster.nodes:
                 node.wait_ready()
-            for part in (in_order, frozen, killed, diverged):
+            for part in (in_order, more_fetchers, frozen, killed, fewer_in_sync, diverged):
                 part(cluster)
         finally:
             codes = [node.stop() for node in cluster.nodes if node.process is not None]

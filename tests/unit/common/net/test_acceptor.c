@@ -205,6 +205,37 @@ static void above_the_nodes_limit_connections_wait(void **state)
     close(third);
 }
 
+static void a_lowered_limit_closes_the_longest_inactive(void **state)
+{
+    int fds[4];
+    start();
+    for (int i = 0; i < 4; i++) {
+        fds[i] = tcp_connect(acceptor_port(acceptor, 0));
+        assert_true(is_served(fds[i]));
+    }
+    limits.connections_max = 1;
+    on_loop(n.env->loops[0], set_limits, NULL);
+    int open = 4;
+    for (int tries = 0; tries < 5000 && open > 1; tries++) {
+        usleep(1000);
+        open = 0;
+        for (int i = 0; i < 3; i++)
+            open += (int)atomic_load(&acceptor_group(acceptor, 0, i)->stats.open_count);
+    }
+    assert_int_equal(open, 1);
+    int served = 0;
+    for (int i = 0; i < 4; i++)
+        served += is_served(fds[i]);
+    assert_int_equal(served, 1);
+    limits.connections_max = 2;
+    on_loop(n.env->loops[0], set_limits, NULL);
+    int more = tcp_connect(acceptor_port(acceptor, 0));
+    assert_true(is_served(more));
+    close(more);
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+}
+
 static void an_essential_listener_takes_the_place_of_another(void **state)
 {
     limits.connections_max = 2;
@@ -332,6 +363,7 @@ int main(void)
         T(an_address_has_its_own_limit),
         T(an_override_replaces_the_limit),
         T(above_the_nodes_limit_connections_wait),
+        T(a_lowered_limit_closes_the_longest_inactive),
         T(at_a_closed_door_connections_wait),
         T(an_essential_listener_takes_the_place_of_another),
         T(connections_come_no_faster_than_allowed),
