@@ -106,7 +106,7 @@ static void cut_done(struct work *work)
 void partition_cut_step(struct partition *p)
 {
     if (p->state != PARTITION_CUTTING || p->log_work_running || p->flush != NULL ||
-        p->deletion != NULL || p->warm != NULL)
+        p->deletion != NULL || p->warm != NULL || p->snapshot != NULL)
         return;
     p->log_work_running = true;
     log_detach(p->log);

@@ -46,9 +46,11 @@ struct partition {
     struct log_flush *flush; /* in flight */
     struct log_deletion *deletion;
     struct log_warm *warm;
-    int64_t flush_us;                                           /* what the last one took */
-    struct work flush_work, deletion_work, warm_work, log_work; /* log_work: open, then close */
-    struct timer open_timer;                                    /* to try again */
+    struct log_snapshot *snapshot;
+    int64_t flush_us; /* what the last one took */
+    struct work flush_work, deletion_work, warm_work, snapshot_work,
+        log_work;            /* log_work: open, then close */
+    struct timer open_timer; /* to try again */
     int log_work_status;
     int64_t no_room_until_ms; /* an append found none a moment ago */
     struct {

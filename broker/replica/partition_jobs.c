@@ -10,6 +10,9 @@
 
 /* Until a topic of the same name that was deleted has left the place. */
 enum { OPEN_RETRY_MS = 10 };
+/* What a start may have to read through to learn what producers wrote last: a millisecond or two.
+ */
+#define SNAPSHOT_BYTES ((int64_t)8 << 20)
 
 static void partition_free(struct partition *p)
 {
@@ -110,6 +113,37 @@ bool partition_warm(struct partition *p, int64_t offset, int32_t max_bytes, stru
     return false;
 }
 
+static void snapshot_run(struct work *work)
+{
+    log_snapshot_run(CONTAINER_OF(work, struct partition, snapshot_work)->snapshot);
+}
+
+static void snapshot_done(struct work *work)
+{
+    struct partition *p = CONTAINER_OF(work, struct partition, snapshot_work);
+    struct log_snapshot *snapshot = p->snapshot;
+    p->snapshot = NULL;
+    int rv = log_snapshot_end(p->log, snapshot);
+    if (p->state == PARTITION_CLOSING)
+        partition_close_step(p);
+    else if (rv != 0)
+        partition_fail(p, rv);
+    else
+        partition_cut_step(p);
+}
+
+static void start_snapshot(struct partition *p)
+{
+    if (p->snapshot != NULL)
+        return;
+    p->snapshot = log_snapshot_begin(p->log, SNAPSHOT_BYTES);
+    if (p->snapshot == NULL)
+        return;
+    p->snapshot_work =
+        (struct work){.run = snapshot_run, .done = snapshot_done, .loop = p->host->loop};
+    work_submit(&p->snapshot_work, WORK_DISK);
+}
+
 static void deletion_run(struct work *work)
 {
     log_deletion_run(CONTAINER_OF(work, struct partition, deletion_work)->deletion);
@@ -146,6 +180,7 @@ void partition_tick(struct partition *p, bool retention)
     int64_t now_ms = env_wall_ms(p->host->env);
     if (log_flush_due(p->log, now_ms))
         partition_start_flush(p, false);
+    start_snapshot(p);
     if (p->deletion != NULL)
         return;
     if (retention)
@@ -190,7 +225,8 @@ static void close_done(struct work *work)
 
 void partition_close_step(struct partition *p)
 {
-    if (p->log_work_running || p->flush != NULL || p->deletion != NULL || p->warm != NULL)
+    if (p->log_work_running || p->flush != NULL || p->deletion != NULL || p->warm != NULL ||
+        p->snapshot != NULL)
         return;
     p->log_work_running = true;
     p->log_work_status = 0;

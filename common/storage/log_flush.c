@@ -25,6 +25,7 @@ struct log_flush {
     char *directory, *parent; /* to sync, or NULL */
     int64_t end_offset;
     int64_t first_base; /* of the segments that take part */
+    int64_t newest_snapshot;
     bool checkpoint;
     struct bytebuf snapshot; /* of the producers at end_offset */
     char *snapshot_path;     /* NULL: none is due */
@@ -136,12 +137,15 @@ static void add_names(struct log *log, struct log_flush *flush)
         add_path(flush, path_in(log, FILE_PARTITION_METADATA));
     if (flush->checkpoint && log->epochs_dirty)
         add_path(flush, path_in(log, "leader-epoch-checkpoint"));
-    if (flush->checkpoint && log->snapshot_dirty && log->snapshot_count > 0) {
+    for (size_t i = log->snapshot_count; flush->checkpoint && log->snapshot_dirty && i-- > 0;) {
         char path[PATH_MAX];
-        if (log_file_path(path, log->place.path, LOG_FILE_SNAPSHOT,
-                          log->snapshots[log->snapshot_count - 1], LOG_FILE_LIVE))
+        if (log->snapshots[i] <= log->synced_snapshot)
+            break;
+        if (log_file_path(path, log->place.path, LOG_FILE_SNAPSHOT, log->snapshots[i],
+                          LOG_FILE_LIVE))
             add_path(flush, mem_strdup(path));
     }
+    flush->newest_snapshot = log_snapshot_newest(log);
     if (log->dir_dirty || log->parent_dirty || flush->snapshot_path != NULL)
         flush->directory = mem_strdup(log->place.path);
     if (log->parent_dirty) {
@@ -329,7 +333,12 @@ int log_flush_end(struct log *log, struct log_flush *flush)
             log_snapshot_replaced(log, flush->old_snapshot_path != NULL ? flush->old_snapshot : -1,
                                   flush->end_offset);
             log->bytes_since_snapshot = 0;
+            flush->newest_snapshot = flush->end_offset;
         }
+        /* Not when it was superseded meanwhile: then the one before is still what a start after a
+         * boot begins with. */
+        if (flush->checkpoint && log_snapshot_is_there(log, flush->newest_snapshot))
+            log->synced_snapshot = flush->newest_snapshot;
         unpin_clean(log, flush);
         log_publish(log);
     } else {

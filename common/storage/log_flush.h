@@ -15,6 +15,7 @@
 #include "common/storage/log.h"
 
 struct log_flush;
+struct log_snapshot;
 struct log_warm;
 
 /* flush.messages or flush.ms ask for a flush now. */
@@ -41,6 +42,13 @@ void log_flush_run(struct log_flush *flush);
 int log_flush_end(struct log *log, struct log_flush *flush);
 /* All three at once, for places that may block (start, stop, tests). */
 int log_flush_now(struct log *log, bool checkpoint, int64_t now_ms);
+
+/* Notes down what producers wrote, when more bytes than that were appended since it was noted last:
+ * a start reads headers from there on. It is synced by the next flush with checkpoint. NULL: not
+ * now. `end` frees the job; after an error the log is failed. */
+struct log_snapshot *log_snapshot_begin(struct log *log, int64_t above_bytes);
+void log_snapshot_run(struct log_snapshot *job);
+int log_snapshot_end(struct log *log, struct log_snapshot *job);
 
 /* Some job is in flight. */
 bool log_busy(const struct log *log);

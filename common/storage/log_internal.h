@@ -59,6 +59,7 @@ struct log {
     struct producer_state producers;
     int64_t *snapshots; /* end offsets of the producer snapshots there are, ascending */
     size_t snapshot_count, snapshot_capacity;
+    int64_t synced_snapshot; /* the newest that a flush has covered; -1: none that is known */
     struct log_doomed *doomed;
     size_t doomed_count, doomed_capacity;
     struct log_hint hints[LOG_HINTS];
@@ -108,6 +109,10 @@ void log_forget_hints(struct log *log);
 
 /* log_snapshots.c: the producer snapshots of the directory */
 void log_snapshot_found(struct log *log, int64_t offset);
+/* One is no longer there. */
+void log_snapshot_forget(struct log *log, int64_t offset);
+bool log_snapshot_is_there(const struct log *log, int64_t offset);
+int64_t log_snapshot_newest(const struct log *log); /* -1: none */
 /* One was written elsewhere, and `old` (-1: none) unlinked. */
 void log_snapshot_replaced(struct log *log, int64_t old, int64_t offset);
 /* Writes one for the end offset, if it is not there. */

@@ -339,6 +339,10 @@ static int settle(struct log *log, const struct log_open_args *args)
     log->unflushed_bytes = log->unchecked_bytes;
     log->first_unchecked_ms = args->now_ms;
     log->bytes_since_snapshot = log_active(log)->size_bytes;
+    log->synced_snapshot = -1;
+    for (size_t i = 0; i < log->snapshot_count; i++)
+        if (log->snapshots[i] <= log->recovery_point)
+            log->synced_snapshot = log->snapshots[i];
     log_publish(log);
     return args->rewrite ? log_write_again(log, log->recovery_point) : 0;
 }

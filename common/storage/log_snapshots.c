@@ -22,13 +22,32 @@ void log_snapshot_found(struct log *log, int64_t offset)
     log->snapshots[at] = offset;
 }
 
-void log_snapshot_replaced(struct log *log, int64_t old, int64_t offset)
+void log_snapshot_forget(struct log *log, int64_t offset)
 {
     size_t kept = 0;
     for (size_t i = 0; i < log->snapshot_count; i++)
-        if (log->snapshots[i] != old && log->snapshots[i] != offset)
+        if (log->snapshots[i] != offset)
             log->snapshots[kept++] = log->snapshots[i];
     log->snapshot_count = kept;
+}
+
+bool log_snapshot_is_there(const struct log *log, int64_t offset)
+{
+    for (size_t i = log->snapshot_count; i-- > 0;)
+        if (log->snapshots[i] == offset)
+            return true;
+    return false;
+}
+
+int64_t log_snapshot_newest(const struct log *log)
+{
+    return log->snapshot_count > 0 ? log->snapshots[log->snapshot_count - 1] : -1;
+}
+
+void log_snapshot_replaced(struct log *log, int64_t old, int64_t offset)
+{
+    log_snapshot_forget(log, old);
+    log_snapshot_forget(log, offset);
     log_snapshot_found(log, offset);
 }
 
@@ -67,6 +86,7 @@ static int remove_snapshot(struct log *log, size_t at)
 
 int log_snapshots_drop(struct log *log, int64_t above, int64_t below)
 {
+    log->synced_snapshot = MIN(log->synced_snapshot, above);
     for (size_t i = log->snapshot_count; i-- > 0;) {
         if (log->snapshots[i] <= above && log->snapshots[i] >= below)
             continue;

@@ -26,8 +26,9 @@ struct part {
     /* Jobs in flight. */
     struct log_flush *flush;
     struct log_deletion *deletion;
-    struct work flush_work, deletion_work;
-    bool flushing, deleting;
+    struct log_snapshot *snapshot;
+    struct work flush_work, deletion_work, snapshot_work;
+    bool flushing, deleting, noting;
     /* For the next checkpoint files. */
     int64_t recovery_point, start_offset, high_watermark;
 };

@@ -32,7 +32,7 @@ static bool check(struct part *part, const char *what, int rv)
 
 bool log_app_part_idle(const struct part *part)
 {
-    return !part->flushing && !part->deleting;
+    return !part->flushing && !part->deleting && !part->noting;
 }
 
 /* --- Flush and deletion --- */
@@ -95,6 +95,31 @@ static void delete_old(struct part *part)
     part->deletion_work =
         (struct work){.run = deletion_run, .done = deletion_done, .loop = part->loop};
     work_submit(&part->deletion_work, WORK_DISK);
+}
+
+static void snapshot_run(struct work *work)
+{
+    log_snapshot_run(CONTAINER_OF(work, struct part, snapshot_work)->snapshot);
+}
+
+static void snapshot_done(struct work *work)
+{
+    struct part *part = CONTAINER_OF(work, struct part, snapshot_work);
+    part->noting = false;
+    check(part, "a snapshot", log_snapshot_end(part->log, part->snapshot));
+}
+
+static void note_producers(struct part *part)
+{
+    if (part->noting)
+        return;
+    part->snapshot = log_snapshot_begin(part->log, draw(part, 0, 2000));
+    if (!part->snapshot)
+        return;
+    part->noting = true;
+    part->snapshot_work =
+        (struct work){.run = snapshot_run, .done = snapshot_done, .loop = part->loop};
+    work_submit(&part->snapshot_work, WORK_DISK);
 }
 
 /* --- Appends --- */
@@ -241,8 +266,11 @@ static void act(struct part *part)
     case 88 ... 90:
         delete_old(part);
         break;
-    case 91 ... 93:
+    case 91 ... 92:
         flush(part, true);
+        break;
+    case 93:
+        note_producers(part);
         break;
     case 94:
         if (!quiet)

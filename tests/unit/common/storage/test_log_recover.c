@@ -1,3 +1,4 @@
+#include "common/protocol/record_batch_fields.h"
 #include "common/storage/log_epochs.h"
 #include "common/storage/log_offsets.h"
 #include "common/storage/log_retention.h"
@@ -187,6 +188,94 @@ static void a_start_after_a_kill_checks_the_last_batch(void **state)
     assert_int_equal(fixture_read(f, 0, 90, 1 << 20), 90);
 }
 
+static bool is_noted(struct fixture *f, int64_t offset)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "%020lld.snapshot", (long long)offset);
+    return fixture_size(f, name) > 10; /* more than the count of no producers */
+}
+
+/* Notes are taken while a log grows; the second is synced. */
+static void grow_with_notes(struct fixture *f)
+{
+    int32_t next = 0;
+    f->config.index_interval_bytes = 100;
+    fixture_open(f, LOG_TRUST_CLEAN, 0);
+    for (int turn = 0; turn < 4; turn++) {
+        for (int i = 0; i < 20; i++)
+            write_producer(f, next++);
+        assert_null(log_snapshot_begin(f->log, 1 << 20));
+        struct log_snapshot *job = log_snapshot_begin(f->log, 3000);
+        assert_non_null(job);
+        assert_true(log_busy(f->log));
+        write_producer(f, next++); /* while the worker writes */
+        log_snapshot_run(job);
+        assert_int_equal(log_snapshot_end(f->log, job), 0);
+        assert_null(log_snapshot_begin(f->log, 3000));
+        if (turn == 1)
+            assert_int_equal(log_flush_now(f->log, true, NOW_MS), 0);
+    }
+    assert_false(is_noted(f, 20));
+    assert_true(is_noted(f, 41));
+    assert_false(is_noted(f, 62));
+    assert_true(is_noted(f, 83));
+}
+
+static void check_sequence(struct fixture *f, int32_t last)
+{
+    struct log_producer producer;
+    assert_true(log_producer(f->log, 7, &producer));
+    assert_int_equal(producer.last_sequence, last);
+    assert_int_equal(log_end_offset(f->log), last + 1);
+}
+
+/* A start after a kill reads headers from the last note of the producers on. */
+static void producers_are_noted_while_a_log_grows(void **state)
+{
+    struct simulated *s = *state;
+    struct fixture *f = &s->f;
+    grow_with_notes(f);
+    die(s, false);
+    /* Nobody comes by the first batch, or its magic byte would be missed. */
+    const char *path = "/logs/topic-0/00000000000000000000.log";
+    assert_int_equal(sim_disk_corrupt(s->sim, path, RECORD_BATCH_AT_MAGIC, 1), 0);
+    fixture_open(f, LOG_TRUST_SAME_BOOT, 42);
+    check_sequence(f, 83);
+}
+
+/* One after a boot reads them from the last that was synced on. */
+static void a_note_is_synced_with_the_log(void **state)
+{
+    struct simulated *s = *state;
+    struct fixture *f = &s->f;
+    grow_with_notes(f);
+    die(s, true);
+    fixture_open(f, LOG_TRUST_NONE, 42);
+    assert_true(is_noted(f, 41));
+    check_sequence(f, 41);
+}
+
+/* No room, and a disk that fails. */
+static void producers_that_cannot_be_noted(void **state)
+{
+    struct simulated *s = *state;
+    struct fixture *f = &s->f;
+    fixture_open(f, LOG_TRUST_CLEAN, 0);
+    static const int errors[] = {-ENOSPC, 0, -EIO};
+    for (int32_t i = 0; i < 3; i++) {
+        write_producer(f, i);
+        struct log_snapshot *job = log_snapshot_begin(f->log, 0);
+        if (errors[i] != 0)
+            sim_disk_fail_at(s->sim, SIM_PWRITE, ".snapshot", 1, errors[i]);
+        log_snapshot_run(job);
+        assert_int_equal(log_snapshot_end(f->log, job), errors[i] == -EIO ? -EIO : 0);
+        if (errors[i] != -EIO)
+            assert_int_equal(is_noted(f, i + 1), errors[i] == 0);
+    }
+    assert_true(log_failed(f->log));
+    assert_null(log_snapshot_begin(f->log, 0));
+}
+
 /* Several batches in one write, as a follower gets them. */
 static int append_run(struct fixture *f, int batches, int records, size_t value_bytes)
 {
@@ -349,6 +438,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(damage_that_was_not_synced, setup, teardown),
         cmocka_unit_test_setup_teardown(files_that_were_believed_and_contradict_themselves, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(producers_are_noted_while_a_log_grows, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_note_is_synced_with_the_log, setup, teardown),
+        cmocka_unit_test_setup_teardown(producers_that_cannot_be_noted, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
