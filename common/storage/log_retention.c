@@ -1,6 +1,7 @@
 #include "common/storage/log_retention.h"
 
 #include "common/base/mem.h"
+#include "common/storage/log_dir.h"
 #include "common/storage/log_internal.h"
 
 #include <errno.h>
@@ -261,6 +262,8 @@ void log_deletion_run(struct log_deletion *job)
         if (job->rv == 0 && (i + 1) % ARRAY_LEN(segment_kinds) == 0)
             job->rv = job->disk->ops->fsync_dir(job->disk, job->directory);
     }
+    if (job->rv != 0 && job->directory != NULL)
+        log_dir_distrust_of(job->disk, job->directory);
 }
 
 int log_deletion_end(struct log *log, struct log_deletion *job)

@@ -1,5 +1,6 @@
 #include "common/storage/log_truncate.h"
 
+#include "common/storage/log_dir.h"
 #include "common/storage/log_internal.h"
 
 #include "common/base/mem.h"
@@ -21,6 +22,13 @@ static int sync_cut(struct log *log)
     if (rv == 0)
         rv = disk->ops->fsync_dir(disk, log->place.path);
     return rv;
+}
+
+/* Some of the cut may be in the page cache only. */
+static void give_up(struct log *log)
+{
+    log->failed = true;
+    log_dir_distrust_of(log->place.disk, log->place.path);
 }
 
 static void clamp(struct log *log, int64_t end)
@@ -95,7 +103,7 @@ int log_truncate_to(struct log *log, int64_t offset, int64_t now_ms)
     CHECK(log->jobs == 0);
     int rv = truncate_to(log, offset, now_ms);
     if (rv != 0)
-        log->failed = true;
+        give_up(log);
     else
         log->start_offset = MIN(log->start_offset, log->end_offset);
     if (rv == 0)
@@ -131,7 +139,7 @@ int log_truncate_fully(struct log *log, int64_t offset, int64_t start_offset, in
         return -EIO;
     int rv = truncate_fully(log, offset, start_offset, now_ms);
     if (rv != 0)
-        log->failed = true;
+        give_up(log);
     else
         log_publish(log);
     return rv;

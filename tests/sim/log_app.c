@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "common/base/mem.h"
 #include "common/storage/checkpoint_file.h"
+#include "common/storage/log_dir.h"
 #include "common/storage/small_files.h"
 
 #include <errno.h>
@@ -124,6 +125,8 @@ static void open_run(struct work *work)
         rv = remember_boot(app);
     for (int i = 0; i < 3; i++)
         offset_checkpoint_release(&checkpoints[i]);
+    if (rv != 0)
+        log_dir_distrust(app->env->disk, LOG_APP_DIR);
     app->error = rv;
 }
 

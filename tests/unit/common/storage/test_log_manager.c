@@ -1,3 +1,5 @@
+#include "common/storage/log_retention.h"
+#include "common/storage/log_truncate.h"
 #include "tests/unit/common/storage/log_manager_fixture.h"
 
 static void new_logs_go_where_the_fewest_are(void **state)
@@ -84,6 +86,41 @@ static void what_a_failed_sync_lost_is_written_again(void **state)
     log = open_log(f, "t", 0, 1);
     assert_int_equal(log_end_offset(log), 20);
     log_close(log, false);
+}
+
+/* So does a truncation or a deletion that could not be synced: it may come back. */
+static void what_failed_to_be_synced_is_not_believed(void **state)
+{
+    struct fixture *f = *state;
+    for (int turn = 0; turn < 4; turn++) {
+        start(f);
+        struct log *log = open_log(f, "t", 0, 1);
+        assert_int_equal(log_manager_started(f->m), 0);
+        assert_true(disk_exists(f->disk, "/d1/kraftd.boot"));
+        append(log, 10);
+        append(log, 10);
+        enum sim_disk_op op = turn % 2 == 0 ? SIM_FSYNC_DIR : SIM_FSYNC;
+        if (turn < 2) {
+            sim_disk_fail_at(f->sim, op, "/d1/t-0", 1, -EIO);
+            assert_int_equal(log_truncate_to(log, log_end_offset(log) - 10, NOW_MS), -EIO);
+        } else if (turn == 2) {
+            assert_int_equal(log_roll(log, NOW_MS), 0);
+            log_set_high_watermark(log, log_end_offset(log));
+            assert_int_equal(log_increment_start_offset(log, log_end_offset(log)), 0);
+            struct log_deletion *job = log_retention_begin(log, NOW_MS);
+            assert_non_null(job);
+            sim_disk_fail_at(f->sim, op, "/d1/t-0", 1, -EIO);
+            log_deletion_run(job);
+            assert_int_equal(log_deletion_end(log, job), -EIO);
+        } else {
+            sim_disk_fail_at(f->sim, op, "/d1/t-0", 1, -EIO);
+            assert_int_equal(log_flush_now(log, true, NOW_MS), -EIO);
+        }
+        assert_false(disk_exists(f->disk, "/d1/kraftd.boot"));
+        log_close(log, false);
+        crash(f, false);
+    }
+    start(f);
 }
 
 static void one_unclean_log_makes_its_directory_unclean(void **state)
@@ -432,6 +469,7 @@ int main(void)
         T(a_clean_stop_is_believed),
         T(a_sync_that_fails_at_stop_is_no_clean_stop),
         T(what_a_failed_sync_lost_is_written_again),
+        T(what_failed_to_be_synced_is_not_believed),
         T(one_unclean_log_makes_its_directory_unclean),
         T(a_killed_node_is_believed_while_the_kernel_runs),
         T(another_page_cache_is_not_believed),
