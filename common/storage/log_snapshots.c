@@ -167,7 +167,7 @@ static int apply_segment(struct log *log, struct segment *s, struct batch_reader
     return rv < 0 ? rv : 0;
 }
 
-int log_producers_advance(struct log *log, int64_t offset)
+static int apply_segments(struct log *log, int64_t offset)
 {
     struct batch_reader reader;
     batch_reader_init(&reader, NULL, 0, 0, false);
@@ -180,10 +180,17 @@ int log_producers_advance(struct log *log, int64_t offset)
             rv = apply_segment(log, log->segments[at], &reader, offset);
     }
     batch_reader_release(&reader);
-    /* Records below the log start need not be readable: nobody syncs them for their own sake. */
+    return rv;
+}
+
+int log_producers_advance(struct log *log, int64_t offset)
+{
+    int rv = apply_segments(log, offset);
+    /* Records below the log start need not be readable: nobody syncs them for their own sake. Those
+     * from there on count all the same. */
     if (rv == -EBADMSG && log->producers.end_offset < log->start_offset) {
-        producer_state_clear(&log->producers, offset);
-        rv = 0;
+        producer_state_clear(&log->producers, MIN(log->start_offset, offset));
+        rv = apply_segments(log, offset);
     }
     if (rv == 0)
         log->producers.end_offset = offset;

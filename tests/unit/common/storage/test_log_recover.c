@@ -188,6 +188,16 @@ static void a_start_after_a_kill_checks_the_last_batch(void **state)
     assert_int_equal(fixture_read(f, 0, 90, 1 << 20), 90);
 }
 
+/* Where the batch that begins with an offset stands in the only segment. */
+static int64_t position_of(struct fixture *f, int64_t offset)
+{
+    struct log_read_result read;
+    struct log_read_args args = {offset, log_end_offset(f->log), 1, true};
+    assert_int_equal(log_read(f->log, &args, &read), 0);
+    disk_file_unref(read.file);
+    return read.position;
+}
+
 static bool is_noted(struct fixture *f, int64_t offset)
 {
     char name[64];
@@ -253,6 +263,34 @@ static void a_note_is_synced_with_the_log(void **state)
     fixture_open(f, LOG_TRUST_NONE, 42);
     assert_true(is_noted(f, 41));
     check_sequence(f, 41);
+}
+
+/* What is below the log start need not be readable; producers of what comes behind are known. */
+static void producers_behind_what_cannot_be_read(void **state)
+{
+    struct simulated *s = *state;
+    struct fixture *f = &s->f;
+    f->config.index_interval_bytes = 100;
+    fixture_open(f, LOG_TRUST_CLEAN, 0);
+    for (int i = 0; i < 10; i++)
+        fixture_append(f, 1, NOW_MS, 100);
+    assert_int_equal(log_roll(f->log, NOW_MS), 0);
+    fixture_append(f, 1, NOW_MS, 100);
+    write_producer(f, 0);
+    for (int i = 0; i < 40; i++)
+        fixture_append(f, 1, NOW_MS, 100);
+    int64_t at = position_of(f, 5) + RECORD_BATCH_AT_MAGIC;
+    die(s, false);
+    assert_int_equal(sim_disk_corrupt(s->sim, "/logs/topic-0/00000000000000000000.log", at, 1), 0);
+    assert_int_equal(f->disk->ops->unlink(f->disk, "/logs/topic-0/00000000000000000010.snapshot"),
+                     0);
+    struct log_open_args args = fixture_args(f, LOG_TRUST_SAME_BOOT);
+    args.log_start_offset = 10;
+    assert_int_equal(log_open(&args, &f->log, &f->recovery), 0);
+    struct log_producer producer;
+    assert_int_equal(log_end_offset(f->log), 52);
+    assert_true(log_producer(f->log, 7, &producer));
+    assert_int_equal(producer.last_sequence, 0);
 }
 
 /* No room, and a disk that fails. */
@@ -331,16 +369,6 @@ static void a_kill_within_a_write_leaves_whole_batches(void **state)
     }
     assert_true(cut > 20);
     assert_int_equal(fixture_read(f, 0, log_end_offset(f->log), 1 << 20), log_end_offset(f->log));
-}
-
-/* Where the batch that begins with an offset stands in the only segment. */
-static int64_t position_of(struct fixture *f, int64_t offset)
-{
-    struct log_read_result read;
-    struct log_read_args args = {offset, log_end_offset(f->log), 1, true};
-    assert_int_equal(log_read(f->log, &args, &read), 0);
-    disk_file_unref(read.file);
-    return read.position;
 }
 
 /* What damage in records that were never synced a start notices. Within the kernel's life the page
@@ -440,6 +468,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(producers_are_noted_while_a_log_grows, setup, teardown),
         cmocka_unit_test_setup_teardown(a_note_is_synced_with_the_log, setup, teardown),
+        cmocka_unit_test_setup_teardown(producers_behind_what_cannot_be_read, setup, teardown),
         cmocka_unit_test_setup_teardown(producers_that_cannot_be_noted, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
