@@ -1,7 +1,8 @@
 """The figures of scripts/bench cluster: three nodes, each broker and controller, on one machine.
 
-load      acks=all, replication 3, 12 partitions, 1 KB: rate, CPU of all three brokers, memory. The
-          client is librdkafka (tests/bench/clients/bench_client.c), batches of up to 1,000 records.
+load      acks=all, replication 3, 12 partitions, 1 KB: rate, CPU of all three brokers, also beside
+          that of the same bytes without a broker, how often their threads went to sleep, memory.
+          The client is librdkafka (tests/bench/clients/bench_client.c), batches of up to 1,000.
 paced     5,000 and 20,000 records of 1 KB a second over 12 partitions, linger 5 ms: from the
           producer's call to the consumer's, with memory and CPU of the brokers meanwhile.
 failover  one topic of 3,000 partitions, so that each broker leads 1,000; one of them gets SIGKILL
@@ -37,6 +38,7 @@ from harness import free_ports  # noqa: E402
 
 KRAFTD = os.path.join(ROOT, "build", "bin", "kraftd")
 CLIENT = os.path.join(ROOT, "build", "bench", "bench_client")
+RAW = os.path.join(ROOT, "build", "bench", "raw_limit")
 CLUSTER_ID = "5L6g3nShT-eMCtK--X86sw"
 NODES = 3
 SESSION_TIMEOUT_MS = 9000  # broker.session.timeout.ms as shipped
@@ -114,6 +116,16 @@ auto.create.topics.enable=false
     def cpu(self):
         """CPU seconds of all its threads so far: Linux names the clock of a process like this."""
         return time.clock_gettime(~self.process.pid << 3 | 2)
+
+    def waits(self):
+        """How often its threads that live went to sleep: voluntary context switches."""
+        count = 0
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{self.process.pid}/task/{task}/status", encoding="ascii") as f:
+                    count += next(int(line.split()[1]) for line in f
+                                  if line.startswith("voluntary_ctxt_switches"))
+        return count
 
     def memory_mb(self):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
@@ -210,6 +222,9 @@ class Cluster:
     def cpu(self):
         return sum(node.cpu() for node in self.nodes)
 
+    def waits(self):
+        return sum(node.waits() for node in self.nodes)
+
     def memory_mb(self):
         """Of the largest."""
         return max(node.memory_mb() for node in self.nodes)
@@ -228,18 +243,33 @@ def client_run(*words, timeout=900):
     return [float(word) for word in result.stdout.split()]
 
 
+def raw_limit(folder, size_bytes):
+    """CPU seconds for the same bytes without a broker: received and written three times, sent
+    twice; tests/bench/clients/raw_limit.c."""
+    path = os.path.join(folder, "raw-limit")
+    words = ("receive", path, str(size_bytes), str(1 << 20)), ("send", path)
+    received, sent = (float(subprocess.run([RAW, *each], check=True, capture_output=True,
+                                           text=True).stdout.split()[0]) for each in words)
+    os.unlink(path)
+    return 3 * received + 2 * sent
+
+
 def load(kind, options):
     """acks=all at full speed"""
     records = 200000 if options.quick else 1000000
     with Cluster(kind, options) as cluster:
         cluster.prefer("load", 12)
         client_run("produce", cluster.bootstrap, "load", 1024, records // 10, 12, 1000, 5, -1)
-        cpu = cluster.cpu()
+        cpu, waits = cluster.cpu(), cluster.waits()
         seconds, _, size_bytes = client_run("produce", cluster.bootstrap, "load", 1024, records, 12,
                                             1000, 5, -1)
+        cpu, waits = cluster.cpu() - cpu, cluster.waits() - waits
         return {
             "acks=all 1 KB x 12 MB/s": size_bytes / 1e6 / seconds,
-            "acks=all CPU s/GB of three": (cluster.cpu() - cpu) / (size_bytes / 1e9),
+            "acks=all CPU s/GB of three": cpu / (size_bytes / 1e9),
+            "acks=all CPU of three / without a broker":
+                cpu / raw_limit(cluster.folder, int(size_bytes)),
+            "acks=all waits of all threads a MB": waits / (size_bytes / 1e6),
             "acks=all memory of a node MB": cluster.memory_mb(),
         }
 
