@@ -7,6 +7,8 @@
 
 /* One read of it finds most batches: index entries are this far apart by default. */
 enum { FIND_BYTES = 8192 };
+/* Index entries of large batches do not wait for as many more. */
+enum { TAIL_MAX_BYTES = 1 << 20 };
 
 struct segment *segment_new(int64_t base_offset, int64_t size_bytes, struct segment_files files,
                             int64_t now_ms)
@@ -114,14 +116,30 @@ static int add_time_entry(struct segment *segment, const struct log_place *place
     return index_file_append(index, place, &entry);
 }
 
+/* What waits covers so much of the log that a start would read far back. */
+static int covers_much(struct segment *segment, const struct log_place *place, int64_t position,
+                       bool *ret_much)
+{
+    struct index_file *index = &segment->offset_index;
+    struct index_entry first;
+    *ret_much = false;
+    if (index->tail_count == 0)
+        return 0;
+    int rv = index_file_get(index, place, index->count - index->tail_count, &first);
+    *ret_much = rv == 0 && position - first.position >= TAIL_MAX_BYTES;
+    return rv;
+}
+
 /* Both tails go to their files together, the time index first: so whatever the offset index names
  * is covered by the time index too, and opening need only look at what is behind its last entry. */
-static int push_full_tails(struct segment *segment, const struct log_place *place)
+static int push_full_tails(struct segment *segment, const struct log_place *place, int64_t position)
 {
-    if (segment->offset_index.tail_count < INDEX_TAIL_ENTRIES &&
-        segment->time_index.tail_count < INDEX_TAIL_ENTRIES)
-        return 0;
-    int rv = index_file_push(&segment->time_index, place);
+    bool much;
+    int rv = covers_much(segment, place, position, &much);
+    if (rv != 0 || (segment->offset_index.tail_count < INDEX_TAIL_ENTRIES &&
+                    segment->time_index.tail_count < INDEX_TAIL_ENTRIES && !much))
+        return rv;
+    rv = index_file_push(&segment->time_index, place);
     return rv != 0 ? rv : index_file_push(&segment->offset_index, place);
 }
 
@@ -139,7 +157,7 @@ int segment_note(struct segment *segment, const struct log_place *place, int64_t
     int64_t since = segment->bytes_since_index;
     if (rv == 0 && since > index_interval_bytes) {
         struct index_entry entry = {.offset = last_offset, .position = (int32_t)position};
-        rv = push_full_tails(segment, place);
+        rv = push_full_tails(segment, place, position);
         if (rv == 0)
             rv = add_time_entry(segment, place);
         if (rv == 0)

@@ -162,6 +162,23 @@ static void indexes_are_made_again_whole(void **state)
     }
 }
 
+/* Large batches: their index entries do not wait until there are many, so a start finds the end
+ * from near it. */
+static void index_entries_of_large_batches_are_written(void **state)
+{
+    struct simulated *s = *state;
+    struct fixture *f = &s->f;
+    fixture_open(f, LOG_TRUST_CLEAN, 0);
+    for (int i = 0; i < 20; i++) {
+        fixture_append(f, 1, NOW_MS, 300000);
+        int64_t size = fixture_size(f, "00000000000000000000.index");
+        assert_true(size == -ENOENT ? i < 6 : size >= 8 * (i - 5) && size <= 8 * i);
+    }
+    die(s, false);
+    fixture_open(f, LOG_TRUST_SAME_BOOT, 0);
+    assert_int_equal(log_end_offset(f->log), 20);
+}
+
 /* After a kill a start checks one batch, however much was written since a sync. */
 static void a_start_after_a_kill_checks_the_last_batch(void **state)
 {
@@ -459,6 +476,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_epoch_is_saved_before_its_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(retention_keeps_what_producers_wrote, setup, teardown),
         cmocka_unit_test_setup_teardown(indexes_are_made_again_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(index_entries_of_large_batches_are_written, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_start_after_a_kill_checks_the_last_batch, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_kill_within_a_write_leaves_whole_batches, setup,
