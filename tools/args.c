@@ -122,8 +122,9 @@ static void print_usage(const struct args *args, const struct args_tool *tool, F
         char names[256] = "";
         size_t len = 0;
         for (const struct args_command *c = tool->commands; c->name != NULL; c++)
-            len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
-                                    c == tool->commands ? "" : ",", c->name);
+            len += c->apart ? 0
+                            : (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
+                                               c == tool->commands ? "" : ",", c->name);
         CHECK(len < sizeof(names));
         usage_options(&usage, tool->globals);
         usage_word(&usage, "{%s}", names);
@@ -302,6 +303,13 @@ static enum tool_begin find_command(struct parser *p)
     const struct args_command *found = NULL;
     size_t matches = 0;
     for (const struct args_command *c = p->tool->commands; c->name != NULL; c++) {
+        if (c->apart) {
+            if (strcmp(c->name, word) == 0) {
+                p->args->command = c;
+                return TOOL_GO_ON;
+            }
+            continue;
+        }
         if (strncmp(c->name, word, strlen(word)) == 0) {
             found = c;
             matches++;

@@ -28,6 +28,8 @@ struct args_command {
     const char *name;
     const char *help;
     const struct args_option *options; /* ends with name NULL */
+    bool apart; /* younger than the usage that scripts know: only its whole name is taken, and only
+                   the help names it */
 };
 
 struct args_tool {

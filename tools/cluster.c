@@ -3,6 +3,7 @@
 #include "common/protocol/codec.h"
 #include "common/protocol/messages/describe_cluster.h"
 #include "common/protocol/messages/unregister_broker.h"
+#include "common/protocol/messages/unregister_controller.h"
 #include "tools/args.h"
 #include "tools/bootstrap.h"
 
@@ -30,6 +31,12 @@ static const struct args_option unregister_options[] = {
     BOOTSTRAP_OPTIONS,
     {NULL},
 };
+static const struct args_option unregister_controller_options[] = {
+    CONFIG_OPTIONS,
+    {"id", 'i', true, true, 0, "The controller to forget.", true},
+    BOOTSTRAP_OPTIONS,
+    {NULL},
+};
 static const struct args_option list_options[] = {
     CONFIG_OPTIONS,
     {"include-fenced-brokers", 0, false, false, 0, "Brokers that are fenced too."},
@@ -40,6 +47,8 @@ static const struct args_command commands[] = {
     {"cluster-id", "Print the id of the cluster.", id_options},
     {"unregister", "Forget a broker that will not come back.", unregister_options},
     {"list-endpoints", "Print where the nodes of the cluster listen.", list_options},
+    {"unregister-controller", "Forget a controller that will not come back.",
+     unregister_controller_options, true},
     {NULL},
 };
 
@@ -155,12 +164,37 @@ static bool unregister(const struct args *args, struct client_op *op, struct fai
     return true;
 }
 
+/* KIP-1312 */
+static bool unregister_controller(const struct args *args, struct client_op *op,
+                                  struct failure *failure)
+{
+    struct unregister_controller_request request;
+    struct unregister_controller_response response;
+    message_init(&unregister_controller_request_desc, &request);
+    request.controller_id = args_number(args, "id", -1);
+    do {
+        if (!client_call(op, CLIENT_CONTROLLER, API_UNREGISTER_CONTROLLER, &request, &response,
+                         failure))
+            return false;
+        if (response.error_code == 0)
+            break;
+        if (!client_retry(op, response.error_code, response.error_message, failure))
+            return false;
+    } while (true);
+    if (args->json)
+        tool_print_json(json_pack("{s:i}", "unregistered", (int)request.controller_id));
+    else
+        printf("Controller %d is no longer registered.\n", request.controller_id);
+    return true;
+}
+
 static int run(const struct args *args)
 {
     static const struct bootstrap_command runs[] = {
         {"cluster-id", "listNodes", cluster_id},
         {"unregister", "unregisterBroker", unregister},
         {"list-endpoints", "listNodes", list_endpoints},
+        {"unregister-controller", "unregisterController", unregister_controller},
     };
     const char *config = args_value(args, "command-config");
     if (args_has(args, "config") && config != NULL) {

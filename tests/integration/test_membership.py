@@ -237,6 +237,20 @@ def the_removed_comes_back(cluster, removed):
     check(cluster.change(5, "RemoveRaftVoter", removed)["ErrorCode"] == NO_ERROR, "remove for good")
     check(removed not in cluster.quorum(5)[1], "it is there still")
     del cluster.nodes[removed]
+    # Its registration stays until somebody says that it will not come back.
+    tool = os.path.join(os.path.dirname(node.kraftd), "kafka-cluster")
+
+    def controllers():
+        _, voters, _ = cluster.quorum(5)
+        where = f"127.0.0.1:{cluster.nodes[min(voters)].controller_port}"
+        listed = subprocess.run([tool, "list-endpoints", "--bootstrap-controller", where],
+                                capture_output=True, text=True, check=True).stdout
+        return {int(line.split()[0]) for line in listed.splitlines()[1:]}
+
+    check(removed in controllers(), "it is registered no more")
+    subprocess.run([tool, "unregister-controller", "--bootstrap-server", cluster.nodes[5].bootstrap,
+                    "--id", str(removed)], check=True, stdout=subprocess.DEVNULL)
+    check(removed not in controllers(), "it is registered still")
 
 
 def the_removed_follows(cluster, removed):

@@ -23,6 +23,7 @@ static const struct args_option none[] = {{NULL}};
 static const struct args_command commands[] = {
     {"show", "Shows.", show_options},
     {"hide", "Hides.", none},
+    {"hide-all", "Hides all.", none, true},
     {NULL},
 };
 static const struct args_tool full = {
@@ -125,6 +126,21 @@ static void numbers_below_zero_are_values(void **state)
                    USAGE_OF_SHOW "tool: error: argument --id/-i: expected one argument\n");
 }
 
+static void commands_that_stand_apart_are_taken_whole(void **state)
+{
+    struct args args;
+    const char **words = WORDS("--server", "s", "hide-all");
+    assert_int_equal(args_parse_tool(&args, &full, 3, (char **)(uintptr_t)words), TOOL_GO_ON);
+    assert_string_equal(args.command->name, "hide-all");
+    args_release(&args);
+    words = WORDS("--server", "s", "hid");
+    assert_int_equal(args_parse_tool(&args, &full, 3, (char **)(uintptr_t)words), TOOL_GO_ON);
+    assert_string_equal(args.command->name, "hide");
+    args_release(&args);
+    expect_refusal(parse_full, WORDS("--server", "s", "hide-a"),
+                   USAGE "tool: error: invalid choice: 'hide-a' (choose from 'show', 'hide')\n");
+}
+
 static void groups_exclude_each_other(void **state)
 {
     expect_refusal(parse_full, WORDS("--server", "a", "--controller", "b", "hide"),
@@ -180,6 +196,7 @@ int main(void)
         cmocka_unit_test(options_stand_in_front_of_the_command),
         cmocka_unit_test(what_is_missing_is_said_where_it_belongs),
         cmocka_unit_test(numbers_below_zero_are_values),
+        cmocka_unit_test(commands_that_stand_apart_are_taken_whole),
         cmocka_unit_test(groups_exclude_each_other),
         cmocka_unit_test(unknown_words_are_refused),
         cmocka_unit_test(brief_errors_are_one_line),
