@@ -274,7 +274,10 @@ static bool may_form(struct formation *f)
                 return false;
             }
         }
-        if (a->node_id < f->config.node_id)
+    }
+    /* All say what is wrong with the lists, not only the one that would form. */
+    for (int i = 0; i < f->config.listed_count; i++) {
+        if (f->answers[i].told && f->answers[i].node_id < f->config.node_id)
             return false;
     }
     if (!has_own_answer(f)) {
