@@ -146,6 +146,11 @@ enum kafka_error partition_append(struct partition *p, struct bytes batches,
     if (appended.info.error == KAFKA_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER &&
         env_now_ms(p->host->env) < p->no_room_until_ms)
         return KAFKA_ERROR_KAFKA_STORAGE_ERROR;
+    /* The same where another one leads since this broker was frozen or cut off: what seems to be
+     * missing is there. */
+    if (appended.info.error == KAFKA_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER &&
+        p->host->out_of_touch(p->host))
+        return KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
     if (appended.info.error != KAFKA_ERROR_NONE) {
         *ret = appended;
         return appended.info.error;

@@ -54,6 +54,8 @@ struct replica_host {
     int64_t (*broker_epoch)(struct replica_host *host, int32_t id, bool *ret_live);
     /* It is registered and not fenced; it may be shutting down. */
     bool (*broker_alive)(struct replica_host *host, int32_t id);
+    /* The controller was not heard of late: leaders here may be none any more and not know it. */
+    bool (*out_of_touch)(struct replica_host *host);
     /* What p fetches, or from whom, may have changed: see partition_follow_at. Never from inside a
      * call of partition_follow.h. */
     void (*follow)(struct replica_host *host, struct partition *p);

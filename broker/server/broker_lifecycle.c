@@ -27,7 +27,9 @@ struct broker_lifecycle {
     _Atomic int64_t epoch;
     struct timer timer;
     bool asking, ask_again;
-    int16_t refusal; /* the last one of a registration; 0: none */
+    int64_t asked_ms;
+    _Atomic int64_t touched_ms; /* when the last heartbeat was sent that was answered well */
+    int16_t refusal;            /* the last one of a registration; 0: none */
     int64_t refusal_delay_ms;
     struct arena arena; /* of the request under way */
     struct controller_call call;
@@ -153,6 +155,8 @@ static void heard(struct controller_call *call)
     int16_t error = call->error != KAFKA_ERROR_NONE ? (int16_t)call->error : l->heard.error_code;
     bool now = l->ask_again;
     l->ask_again = false;
+    if (error == KAFKA_ERROR_NONE)
+        atomic_store(&l->touched_ms, l->asked_ms);
     if (error == KAFKA_ERROR_NONE && !l->heard.is_fenced && l->state == BROKER_RECOVERY)
         now_running(l);
     if (l->state == BROKER_PENDING_SHUTDOWN &&
@@ -180,6 +184,7 @@ static void send_call(struct broker_lifecycle *l, int16_t api_key, const void *b
                       controller_decide_fn decide, void (*reply)(struct controller_call *))
 {
     l->asking = true;
+    l->asked_ms = env_now_ms(node_env(l->node));
     l->call = (struct controller_call){.shard = node_shard(l->node, 0),
                                        .arena = &l->arena,
                                        .api = api_find(api_key),
@@ -334,4 +339,11 @@ enum broker_state broker_lifecycle_state(const struct broker_lifecycle *l)
 int64_t broker_lifecycle_epoch(const struct broker_lifecycle *l)
 {
     return l->epoch;
+}
+
+bool broker_lifecycle_out_of_touch(const struct broker_lifecycle *l)
+{
+    int64_t interval_ms =
+        server_config_integer(config_of(l), CONFIG_BROKER_BROKER_HEARTBEAT_INTERVAL_MS);
+    return env_now_ms(node_env(l->node)) - atomic_load(&l->touched_ms) > interval_ms * 3 / 2;
 }

@@ -72,6 +72,8 @@ struct uuid node_incarnation_id(const struct node *node);
 void node_is_registered(struct node *node);
 /* Of this incarnation's registration; -1 until it is registered. */
 int64_t node_broker_epoch(const struct node *node);
+/* The controller was not heard for more than the time between heartbeats. */
+bool node_out_of_touch(const struct node *node);
 struct metadata_loop *node_metadata_loop(const struct node *node);
 /* Loop 0. */
 struct broker_watch *node_broker_watch(const struct node *node);

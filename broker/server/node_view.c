@@ -87,6 +87,11 @@ int64_t node_broker_epoch(const struct node *node)
     return node->lifecycle ? broker_lifecycle_epoch(node->lifecycle) : -1;
 }
 
+bool node_out_of_touch(const struct node *node)
+{
+    return node->lifecycle && broker_lifecycle_out_of_touch(node->lifecycle);
+}
+
 struct isr_changes *node_isr_changes(const struct node *node)
 {
     return node->isr_changes;

@@ -179,6 +179,11 @@ static bool broker_alive(struct replica_host *host, int32_t id)
     return broker != NULL && !broker->fenced;
 }
 
+static bool out_of_touch(struct replica_host *host)
+{
+    return node_out_of_touch(shard_of_host(host)->node);
+}
+
 static void propose_isr(struct replica_host *host, struct partition *p,
                         const struct isr_proposal *proposal)
 {
@@ -199,6 +204,7 @@ void replication_fill_host(struct shard *shard)
         server_config_integer(node_config(shard->node), CONFIG_BROKER_REPLICA_LAG_TIME_MAX_MS);
     host->broker_epoch = broker_epoch;
     host->broker_alive = broker_alive;
+    host->out_of_touch = out_of_touch;
     host->follow = follow;
     host->unfollow = unfollow;
     host->propose_isr = propose_isr;

@@ -34,7 +34,7 @@ struct scene {
     struct partition *partition;
     struct log_config config;
     struct record_batch_builder builder;
-    bool closed;
+    bool closed, out_of_touch;
 };
 
 static struct scene scene;
@@ -84,6 +84,11 @@ static bool broker_alive(struct replica_host *host, int32_t id)
     return true;
 }
 
+static bool out_of_touch(struct replica_host *host)
+{
+    return scene.out_of_touch;
+}
+
 static void nothing(struct replica_host *host, struct partition *p)
 {
 }
@@ -125,6 +130,7 @@ static void *boot(struct env *env, void *ctx)
                                        .lag_max_ms = LAG_MS,
                                        .broker_epoch = broker_epoch,
                                        .broker_alive = broker_alive,
+                                       .out_of_touch = out_of_touch,
                                        .follow = nothing,
                                        .unfollow = nothing,
                                        .propose_isr = propose_isr,
@@ -320,6 +326,38 @@ static void the_watermark_waits_for_who_is_in_sync(void **state)
     end();
 }
 
+static enum kafka_error produce(int32_t sequence)
+{
+    struct record_batch_options options = RECORD_BATCH_OPTIONS_INIT;
+    options.producer_id = 7;
+    options.producer_epoch = 0;
+    options.base_sequence = sequence;
+    struct bytebuf out;
+    struct partition_appended appended;
+    record_batch_builder_start(&scene.builder, &options);
+    CHECK(record_batch_builder_append(&scene.builder, 1000, BYTES_NULL,
+                                      (struct bytes){(const uint8_t *)"value", 5}, NULL, 0) == 0);
+    bytebuf_init(&out);
+    record_batch_builder_close(&scene.builder, &out);
+    enum kafka_error error = partition_append(
+        scene.partition, (struct bytes){out.data, (int32_t)out.len}, LOG_APPEND_CLIENT, &appended);
+    bytebuf_release(&out);
+    return error;
+}
+
+/* Another broker may lead since, and have what seems to be missing here. */
+static void who_may_not_lead_any_more_misses_no_sequence(void **state)
+{
+    begin(false);
+    is_led_by(SELF, 2);
+    assert_int_equal(produce(0), KAFKA_ERROR_NONE);
+    assert_int_equal(produce(2), KAFKA_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    scene.out_of_touch = true;
+    assert_int_equal(produce(2), KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    assert_int_equal(produce(1), KAFKA_ERROR_NONE);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +366,7 @@ int main(void)
         cmocka_unit_test(the_watermark_waits_for_the_cut),
         cmocka_unit_test(what_is_not_synced_is_not_fetched_beyond),
         cmocka_unit_test(the_watermark_waits_for_who_is_in_sync),
+        cmocka_unit_test(who_may_not_lead_any_more_misses_no_sequence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
