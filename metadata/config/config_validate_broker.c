@@ -1,6 +1,7 @@
 #include "metadata/config/config_validate_internal.h"
 
 #include "common/base/check.h"
+#include "metadata/config/server_config.h"
 
 /* Kafka wraps an exception of one of the parts of a broker into another one. */
 #define PART_ERROR                                                                                 \
@@ -9,9 +10,15 @@
 
 /* Keys whose value may at most double and at least halve in one step. */
 static const enum config_id threads[] = {
-    CONFIG_BROKER_NUM_IO_THREADS,       CONFIG_BROKER_NUM_NETWORK_THREADS,
-    CONFIG_BROKER_NUM_REPLICA_FETCHERS, CONFIG_BROKER_NUM_RECOVERY_THREADS_PER_DATA_DIR,
+    CONFIG_BROKER_NUM_IO_THREADS,
+    CONFIG_BROKER_NUM_NETWORK_THREADS,
+    CONFIG_BROKER_NUM_REPLICA_FETCHERS,
+    CONFIG_BROKER_NUM_RECOVERY_THREADS_PER_DATA_DIR,
     CONFIG_BROKER_BACKGROUND_THREADS,
+    CONFIG_BROKER_REMOTE_LOG_READER_THREADS,
+    CONFIG_BROKER_REMOTE_LOG_MANAGER_COPIER_THREAD_POOL_SIZE,
+    CONFIG_BROKER_REMOTE_LOG_MANAGER_EXPIRATION_THREAD_POOL_SIZE,
+    CONFIG_BROKER_REMOTE_LOG_MANAGER_FOLLOWER_THREAD_POOL_SIZE,
 };
 
 /* Key material belongs to one listener. */
@@ -61,6 +68,97 @@ static enum kafka_error check_values(const struct validation *v)
     return KAFKA_ERROR_NONE;
 }
 
+/* --- what Kafka's broker checks of its configuration as a whole ----------------------------------
+ */
+
+static enum kafka_error fail_requirement(const struct validation *v, enum config_id id,
+                                         const char *what)
+{
+    return validation_fail(v, KAFKA_ERROR_INVALID_REQUEST, "requirement failed: %s %s",
+                           config_defs[id].name.data, what);
+}
+
+static enum kafka_error check_times(const struct validation *v, const struct config_layers *current)
+{
+    static const struct {
+        enum config_id id;
+        int64_t min;
+        bool unlimited; /* any negative number is no limit */
+        const char *what;
+    } rules[] = {
+        {CONFIG_BROKER_LOG_ROLL_MS, 1, false, "must be greater than or equal to 1"},
+        {CONFIG_BROKER_LOG_ROLL_JITTER_MS, 0, false, "must be greater than or equal to 0"},
+        {CONFIG_BROKER_LOG_RETENTION_MS, 1, true,
+         "must be unlimited (-1) or, greater than or equal to 1"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+        if (validation_find(v, rules[i].id) == NULL)
+            continue;
+        int64_t value = validation_integer(v, rules[i].id, current);
+        if (value < rules[i].min && !(rules[i].unlimited && value < 0))
+            return fail_requirement(v, rules[i].id, rules[i].what);
+    }
+    return KAFKA_ERROR_NONE;
+}
+
+static enum kafka_error check_cleaner(const struct validation *v,
+                                      const struct config_layers *current)
+{
+    if (validation_find(v, CONFIG_BROKER_LOG_CLEANER_DEDUPE_BUFFER_SIZE) == NULL &&
+        validation_find(v, CONFIG_BROKER_LOG_CLEANER_THREADS) == NULL)
+        return KAFKA_ERROR_NONE;
+    int64_t cleaners = validation_integer(v, CONFIG_BROKER_LOG_CLEANER_THREADS, current);
+    if (cleaners == 0)
+        return validation_fail(v, KAFKA_ERROR_INVALID_REQUEST, "/ by zero");
+    if (validation_integer(v, CONFIG_BROKER_LOG_CLEANER_DEDUPE_BUFFER_SIZE, current) / cleaners <=
+        1 << 20)
+        return fail_requirement(v, CONFIG_BROKER_LOG_CLEANER_DEDUPE_BUFFER_SIZE,
+                                "must be at least 1MB per cleaner thread.");
+    return KAFKA_ERROR_NONE;
+}
+
+/* In Java's words for what a text without a colon, or a number that is none, leads to. */
+static enum kafka_error check_overrides(const struct validation *v, struct str text, int *ret_count)
+{
+    const char *name = config_defs[CONFIG_BROKER_MAX_CONNECTIONS_PER_IP_OVERRIDES].name.data;
+    struct server_ip_limit *limits;
+    struct str bad;
+    if (server_ip_limits_parse(text, v->arena, &limits, ret_count, &bad) == 0)
+        return KAFKA_ERROR_NONE;
+    const char *colon = bad.len > 0 ? memrchr(bad.data, ':', (size_t)bad.len) : NULL;
+    if (colon == NULL)
+        return validation_fail(v, KAFKA_ERROR_INVALID_REQUEST,
+                               "Error parsing configuration property '%s': begin 0, end -1, "
+                               "length %d",
+                               name, (int)bad.len);
+    return validation_fail(v, KAFKA_ERROR_INVALID_REQUEST,
+                           "Error parsing configuration property '%s': For input string: \"%.*s\"",
+                           name, (int)(bad.data + bad.len - colon - 1), colon + 1);
+}
+
+static enum kafka_error check_addresses(const struct validation *v,
+                                        const struct config_layers *current)
+{
+    const struct config_entry *overrides =
+        validation_find(v, CONFIG_BROKER_MAX_CONNECTIONS_PER_IP_OVERRIDES);
+    int count = 0;
+    if (overrides == NULL && validation_find(v, CONFIG_BROKER_MAX_CONNECTIONS_PER_IP) == NULL)
+        return KAFKA_ERROR_NONE;
+    struct config_value before =
+        config_layers_get(current, CONFIG_BROKER_MAX_CONNECTIONS_PER_IP_OVERRIDES, v->arena);
+    enum kafka_error error =
+        check_overrides(v, overrides != NULL ? overrides->value : before.text, &count);
+    if (error == KAFKA_ERROR_NONE && count == 0 &&
+        validation_integer(v, CONFIG_BROKER_MAX_CONNECTIONS_PER_IP, current) == 0)
+        error = fail_requirement(
+            v, CONFIG_BROKER_MAX_CONNECTIONS_PER_IP,
+            "can be set to zero only if max.connections.per.ip.overrides property is set.");
+    return error;
+}
+
+/* --- what its parts check ------------------------------------------------------------------------
+ */
+
 static enum kafka_error fail_part(const struct validation *v, struct str why)
 {
     return validation_fail(v, KAFKA_ERROR_INVALID_REQUEST, PART_ERROR, why.data);
@@ -87,12 +185,35 @@ static enum kafka_error check_threads(const struct validation *v,
     return KAFKA_ERROR_NONE;
 }
 
-static enum kafka_error check_parts(const struct validation *v, const struct config_layers *current)
+static enum kafka_error check_connections(const struct validation *v,
+                                          const struct config_layers *current)
 {
-    const struct config_entry *connections = validation_find(v, CONFIG_BROKER_MAX_CONNECTIONS);
-    if (connections != NULL && validation_integer(v, CONFIG_BROKER_MAX_CONNECTIONS, current) <= 0)
-        return fail_part(v, arena_printf(v->arena, "Invalid max.connections %.*s",
-                                         STR_FMT(str_trim(connections->value))));
+    static const enum config_id keys[] = {CONFIG_BROKER_MAX_CONNECTIONS,
+                                          CONFIG_BROKER_MAX_CONNECTION_CREATION_RATE};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        const struct config_entry *entry = validation_find(v, keys[i]);
+        if (entry != NULL && validation_integer(v, keys[i], current) <= 0)
+            return fail_part(v, arena_printf(v->arena, "Invalid %s %.*s",
+                                             config_defs[keys[i]].name.data,
+                                             STR_FMT(str_trim(entry->value))));
+    }
+    return KAFKA_ERROR_NONE;
+}
+
+static enum kafka_error check_reporters(const struct validation *v)
+{
+    const struct config_def *def = &config_defs[CONFIG_BROKER_METRIC_REPORTERS];
+    const struct config_entry *entry = validation_find(v, CONFIG_BROKER_METRIC_REPORTERS);
+    if (entry == NULL || str_trim(entry->value).len <= 0 ||
+        str_eq(str_trim(entry->value), def->default_value))
+        return KAFKA_ERROR_NONE;
+    return fail_part(v, STR("Validation of dynamic config update of Set(metric.reporters) failed "
+                            "with class class kafka.server.DynamicMetricsReporters"));
+}
+
+static enum kafka_error check_cleaners(const struct validation *v,
+                                       const struct config_layers *current)
+{
     if (validation_find(v, CONFIG_BROKER_LOG_CLEANER_THREADS) == NULL)
         return KAFKA_ERROR_NONE;
     long long before = config_layers_integer(current, CONFIG_BROKER_LOG_CLEANER_THREADS);
@@ -127,6 +248,16 @@ enum kafka_error config_validate_broker(const struct config_entry *entries, int 
                              "Cannot update these configs at default cluster level, broker id must "
                              "be specified");
     if (error == KAFKA_ERROR_NONE)
+        error = check_times(&v, current);
+    if (error == KAFKA_ERROR_NONE)
+        error = check_cleaner(&v, current);
+    if (error == KAFKA_ERROR_NONE)
+        error = check_addresses(&v, current);
+    if (error == KAFKA_ERROR_NONE)
         error = check_threads(&v, current);
-    return error == KAFKA_ERROR_NONE ? check_parts(&v, current) : error;
+    if (error == KAFKA_ERROR_NONE)
+        error = check_connections(&v, current);
+    if (error == KAFKA_ERROR_NONE)
+        error = check_reporters(&v);
+    return error == KAFKA_ERROR_NONE ? check_cleaners(&v, current) : error;
 }
