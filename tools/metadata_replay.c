@@ -74,6 +74,7 @@ static void note_batch(struct metadata_replay *r, const struct record_batch *bat
         r->view.leader_epoch = header->partition_leader_epoch;
         r->view.leader = -1;
     }
+    r->view.last_timestamp_ms = header->max_timestamp;
     if ((header->attributes & RECORD_BATCH_CONTROL) == 0) {
         r->view.offset = record_batch_last_offset(header);
         r->view.epoch = header->partition_leader_epoch;

@@ -167,13 +167,18 @@ static bool show_commit(struct shell *shell, const struct shell_words *words,
         compare(&changes, before, after, "/image");
     if (changes.count > 0 && changes.json != NULL) {
         tool_print_json(json_pack("{s:I,s:i,s:I,s:O}", "offset", (json_int_t)after->last_offset,
-                                  "epoch", after->epoch, "timestamp",
-                                  (json_int_t)after->timestamp_ms, "changes", changes.json));
+                                  "epoch", after->leader_epoch, "timestamp",
+                                  (json_int_t)after->last_timestamp_ms, "changes", changes.json));
     } else if (changes.count > 0) {
         struct shell_node node;
         struct bytebuf where;
+        /* A change of the leader or the voters is no change of the image. */
+        struct shell_view here = *after;
+        here.offset = after->last_offset;
+        here.epoch = after->leader_epoch;
+        here.timestamp_ms = after->last_timestamp_ms;
         bytebuf_init(&where);
-        CHECK(shell_visit(after, "/", "/image/provenance", keep_node, &node) == 1);
+        CHECK(shell_visit(&here, "/", "/image/provenance", keep_node, &node) == 1);
         shell_text(&node, &where);
         printf("%.*s\n", (int)where.len, (const char *)where.data);
         bytebuf_release(&where);

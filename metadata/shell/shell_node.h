@@ -40,7 +40,7 @@ struct shell_view {
     int64_t timestamp_ms;
 
     /* /metadataQuorum: as far as the log tells. */
-    int64_t last_offset;
+    int64_t last_offset, last_timestamp_ms;
     int32_t leader, leader_epoch; /* -1: not known */
     const struct shell_voter *voters;
     size_t voter_count;

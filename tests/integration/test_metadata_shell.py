@@ -95,6 +95,26 @@ def watch(shells, tools, node):
     following.stdout.close()
 
 
+def watch_the_leader(tool, node):
+    """What is said of a change is the place of the record that made it."""
+    text, document = (
+        Shell(tool, "--snapshot", node.data).start(*words, "watch", "--count", "1",
+                                                   "/metadataQuorum/leader")
+        for words in ((), ("--format", "json"))
+    )
+    time.sleep(1)
+    check(node.stop() in (0, 143), "it does not stop")
+    node.start()
+    out, _ = document.communicate(timeout=30)
+    commit = json.loads(out)
+    log = Shell(tool, "--snapshot", node.data).run("log", "--type", "LEADER_CHANGE")
+    record = json.loads(log.splitlines()[-1])
+    place = {key: record[key] for key in ("offset", "epoch", "timestamp")}
+    check({**commit, **place} == commit, f"watch told {commit} of {record}")
+    out, _ = text.communicate(timeout=30)
+    check(out.startswith(f"offset {record['offset']}, epoch {record['epoch']}, "), out)
+
+
 def session(shells, tools, node):
     """At the prompt it is always the newest."""
     for shell in shells:
@@ -183,6 +203,7 @@ def main():
         check("{" + ",".join(EXPECTED_COMMANDS) + "}" in listed, f"help says {listed}")
     with running(kraftd) as node:
         other = Shell(tool, "--snapshot", node.data)
+        watch_the_leader(tool, node)
         data = node.data
         diff = other.run("diff", data, "now")
         check(diff == "", f"a directory differs from itself: {diff}")
