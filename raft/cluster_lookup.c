@@ -64,19 +64,24 @@ static void again(struct cluster_lookup *l, int status)
     drop_client(l);
     if (status != l->said) {
         bool led = l->config.led_cluster_id;
+        const char *why = strerror(-status);
+        if (status == -ENODATA)
+            why = led ? "it knows nobody" : "it has none yet";
+        else if (status == -EPROTOTYPE)
+            why = "it is a broker's listener; controllers are reached at their own";
+        else if (status == -EBADMSG)
+            why = "it does not answer as Kafka does";
         endpoint_format(target(l), where);
         log_info(l->config.loop->env->logger, "The controller at %s does not say %s: %s", where,
-                 led ? "who leads" : "which cluster it is of",
-                 status != -ENODATA ? strerror(-status)
-                 : led              ? "it knows nobody"
-                                    : "it has none yet");
+                 led ? "who leads" : "which cluster it is of", why);
         l->said = status;
     }
     int64_t pause_ms = MAX(l->config.backoff_ms, 1) << MIN(l->attempts / l->config.count, 10U);
     timer_start_in_ms(&l->timer, MIN(pause_ms, PAUSE_MAX_MS));
 }
 
-static bool take(struct cluster_lookup *l, struct buf *frame)
+/* 0 or why it is no answer: -EBADMSG, -EPROTOTYPE, -ENODATA. */
+static int take(struct cluster_lookup *l, struct buf *frame)
 {
     const struct api *api = api_find(API_DESCRIBE_CLUSTER);
     struct bytes input = {frame->data, (int32_t)frame->size_bytes};
@@ -85,29 +90,35 @@ static bool take(struct cluster_lookup *l, struct buf *frame)
     struct arena arena;
     arena_init(&arena, 0);
     arena.limit_bytes = RESPONSE_MAX_BYTES;
-    bool good = response_header_decode(api, VERSION, &input, &arena, &header) == 0 &&
-                message_decode(api->response, VERSION, &input, &arena, &response) == 0 &&
-                response.error_code == KAFKA_ERROR_NONE && response.cluster_id.len > 0 &&
-                response.cluster_id.len <= CLUSTER_ID_MAX;
     const struct cluster_lookup_config *config = &l->config;
-    if (good && config->led_cluster_id)
-        good = str_eq_z(response.cluster_id, config->led_cluster_id) &&
-               response.controller_id >= 0 && response.controller_id != config->node_id;
-    if (good)
+    int rv = 0;
+    if (response_header_decode(api, VERSION, &input, &arena, &header) != 0 ||
+        message_decode(api->response, VERSION, &input, &arena, &response) != 0)
+        rv = -EBADMSG;
+    else if (response.error_code == KAFKA_ERROR_MISMATCHED_ENDPOINT_TYPE)
+        rv = -EPROTOTYPE;
+    else if (response.error_code != KAFKA_ERROR_NONE || response.cluster_id.len <= 0 ||
+             response.cluster_id.len > CLUSTER_ID_MAX)
+        rv = -ENODATA;
+    else if (config->led_cluster_id &&
+             (!str_eq_z(response.cluster_id, config->led_cluster_id) ||
+              response.controller_id < 0 || response.controller_id == config->node_id))
+        rv = -ENODATA;
+    else
         memcpy(l->cluster_id, response.cluster_id.data, (size_t)response.cluster_id.len);
     arena_release(&arena);
-    return good;
+    return rv;
 }
 
 static void on_answer(struct client_request *request, int status, struct buf *frame)
 {
     struct cluster_lookup *l = CONTAINER_OF(request, struct cluster_lookup, request);
-    bool good = status == 0 && take(l, frame);
+    int rv = status != 0 ? status : take(l, frame);
     buf_unref(frame);
     if (l->stopping)
         return;
-    if (!good) {
-        again(l, status != 0 ? status : -ENODATA);
+    if (rv != 0) {
+        again(l, rv);
         return;
     }
     drop_client(l);

@@ -10,6 +10,7 @@
 #include "raft/formation_collect.h"
 #include "raft/quorum_link.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #define ROUND_TIMEOUT_MS 1000
@@ -17,6 +18,8 @@
 #define BACKOFF_MAX_MS   200
 /* How often is looked whether the quorum has come to life. */
 #define LOOK_MS 50
+/* Nodes that are started together close connections, too. */
+#define CLOSED_SAID 5
 
 /* A listed end point. */
 struct contact {
@@ -24,6 +27,7 @@ struct contact {
     int index;
     struct endpoint endpoint;
     struct quorum_link *link;
+    int closed;       /* how often in a row it has closed a connection without an answer */
     bool has_pending; /* to be said when it is connected */
     struct formation_message pending;
 };
@@ -186,6 +190,7 @@ static void answered(void *ctx, int status, struct buf *frame)
                                      &peer_formation_desc, &arena, &wire);
     if (rv == 0 && wire.node_id >= 0 && quorum_wire_read_formation(&wire, &message) == 0) {
         look(d);
+        contact->closed = 0;
         formation_receive(d->formation, contact->index, &message, env_now_ms(d->loop->env));
         if (d->collecting)
             collect_answer(d, contact->index, &message);
@@ -216,11 +221,18 @@ static void on_ready(void *owner, const struct peer_hello_answer *answer)
     quorum_wire_release_formation(&message);
 }
 
+/* Who is not there is missed by the formation; here it is told who is there and is no controller.
+ */
 static void on_down(void *owner, int status, struct str refusal)
 {
-    (void)owner;
-    (void)status;
+    struct contact *contact = owner;
+    struct formation_driver *d = contact->driver;
     (void)refusal;
+    if (status == -ECONNRESET && ++contact->closed == CLOSED_SAID)
+        log_warn(d->loop->env->logger,
+                 "%s closes the connection and says nothing: is it the listener of a controller, "
+                 "or that of a broker?",
+                 d->names[contact->index]);
 }
 
 static const struct quorum_link_handler link_handler = {.ready = on_ready, .down = on_down};

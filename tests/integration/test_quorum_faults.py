@@ -324,6 +324,23 @@ def wrong_list(kraftd):
         check(directory_id(node) == own, "it has a new directory id")
 
 
+def wrong_listener(kraftd):
+    """A broker's listener is named as a controller's: the ports are easily confused."""
+    broker, controller = Member(kraftd), Member(kraftd)
+    with cluster_of(kraftd) as cluster:
+        wrong = f"controller.quorum.bootstrap.servers={cluster.nodes[0].bootstrap}"
+        set_config(broker, "process.roles=broker", "node.id=8", wrong,
+                   f"listeners=PLAINTEXT://127.0.0.1:{broker.port}")
+        set_config(controller, "node.id=9", f"{wrong},127.0.0.1:{controller.controller_port}")
+        for node in (broker, controller):
+            node.launch()
+        broker.wait_for(f"{cluster.nodes[0].bootstrap} does not say which cluster .*broker's lis")
+        controller.wait_for(f"{cluster.nodes[0].bootstrap} closes the connection")
+        for node in (broker, controller):
+            node.kill()
+            shutil.rmtree(node.folder)
+
+
 def copied_broker(kraftd):
     """A broker's directory was copied and the copy runs beside it: where that listens at another
     place it is refused; where it advertises the same one, the broker that was there stops."""
@@ -482,7 +499,8 @@ def full_disk(kraftd):
 
 PARTS = {part.__name__: part for part in (
     damaged_majority, majority_lost, damaged_log, replaced_voter_returns, full_disk,
-    changed_cluster_id, wrong_list, copied_broker, strangers)}
+    changed_cluster_id, wrong_list, wrong_listener, copied_broker,
+    strangers)}
 
 
 def run(kraftd, name):
