@@ -131,9 +131,8 @@ static enum kafka_error check_overrides(const struct validation *v, struct str t
                                "Error parsing configuration property '%s': begin 0, end -1, "
                                "length %d",
                                name, (int)bad.len);
-    return validation_fail(v, KAFKA_ERROR_INVALID_REQUEST,
-                           "Error parsing configuration property '%s': For input string: \"%.*s\"",
-                           name, (int)(bad.data + bad.len - colon - 1), colon + 1);
+    return validation_fail(v, KAFKA_ERROR_INVALID_REQUEST, "For input string: \"%.*s\"",
+                           (int)(bad.data + bad.len - colon - 1), colon + 1);
 }
 
 static enum kafka_error check_addresses(const struct validation *v,

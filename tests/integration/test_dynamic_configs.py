@@ -37,13 +37,13 @@ OWN_BROKER = 2
 DAY_MS = 86400000
 
 OTHERWISE = {
-    "leader.replication.throttled.rate": "needs several nodes: recorded runs of test_cli.py",
+    "leader.replication.throttled.rate": "needs several nodes: test_status.py",
     "follower.replication.throttled.rate": "the same",
     "leader.replication.throttled.replicas": "the same",
     "follower.replication.throttled.replicas": "the same",
     "min.insync.replicas": "needs several nodes: test_status.py",
     "num.replica.fetchers": "needs several nodes: test_status.py",
-    "unclean.leader.election.enable": "needs several nodes: common tests of the controller",
+    "unclean.leader.election.enable": "needs several nodes: controller/test_elections.c",
     "segment.jitter.ms": "makes segment.ms shorter at random: the log's own tests",
     "num.recovery.threads.per.data.dir": "has no effect: docs/status.md",
     "listeners": "has no effect: docs/status.md",

@@ -4,7 +4,8 @@
 usage: test_status.py KRAFTD
 
 Three nodes: all is in order; one is frozen and does not say how far it is; it is killed; it comes
-back with a batch that was changed on its disk.
+back with a batch that was changed on its disk. In between dynamic configurations of replication are
+changed: num.replica.fetchers, min.insync.replicas, throttles.
 """
 
 import argparse
@@ -47,11 +48,11 @@ class Observed(Partitions):
                         "--delete", "--topic", topic], check=True, timeout=60)
         self.wait("it is gone", lambda: f"{topic}-0" not in self.partitions()[1], 10)
 
-    def produce(self, topic, count, acks):
+    def produce(self, topic, count, acks, value=b"aaaa"):
         alive = [node.bootstrap for node in self.nodes[:2]]
         producer = Producer({"bootstrap.servers": ",".join(alive), "acks": acks})
         for _ in range(count):
-            producer.produce(topic, b"aaaa", partition=0)
+            producer.produce(topic, value, partition=0)
         check(producer.flush(20) == 0, "records were not acknowledged")
 
 
@@ -150,6 +151,27 @@ def fewer_in_sync(cluster):
     cluster.produce("all", 10, "all")
 
 
+def throttled(cluster):
+    """A node that comes back is held to the rate set meanwhile, until that is taken away."""
+    cluster.produce("two", 4000, "all", os.urandom(1000))
+    rates = ("leader.replication.throttled.rate", "follower.replication.throttled.rate")
+    replicas = ("leader.replication.throttled.replicas", "follower.replication.throttled.replicas")
+    everywhere = ("--entity-type", "brokers", "--entity-default")
+    alter(cluster, *everywhere, "--add-config", ",".join(f"{key}=50000" for key in rates))
+    alter(cluster, "--topic", "two", "--add-config", ",".join(f"{key}=*" for key in replicas))
+    diverge(cluster)
+
+    def lag():
+        return cluster.partitions()[1]["two-0"]["replicas"][1]["lag"]
+    cluster.wait("others are in sync",
+                 lambda: cluster.partitions()[1]["all-0"]["state"] == "ok", 20)
+    check(lag() > 0, "it is not throttled")
+    print(next(line for line in cluster.status().split("\n") if line.startswith("two-0")))
+    alter(cluster, *everywhere, "--delete-config", ",".join(rates))
+    alter(cluster, "--topic", "two", "--delete-config", ",".join(replicas))
+    cluster.wait("it catches up", lambda: lag() == 0, 10)
+
+
 def change_batch(path, number):
     """Other bytes in the n-th batch of a log, and the checksum that fits them."""
     with open(path, "rb") as f:
@@ -168,13 +190,15 @@ def change_batch(path, number):
     return last
 
 
-def diverged(cluster):
+def diverge(cluster):
+    """Other bytes in a batch of the dead node, which is started then."""
     path, = glob.glob(os.path.join(cluster.nodes[2].data + "*", "all-0", "*.log"))
-    last = change_batch(path, 1)
+    cluster.last_diverged = change_batch(path, 1)
     cluster.nodes[2].launch()
     cluster.nodes[2].wait_ready()
-    cluster.wait("it is in sync",
-                 lambda: cluster.partitions()[1]["all-0"]["state"] == "ok", 20)
+
+
+def diverged(cluster):
     with subprocess.Popen(
         [cluster.tools, "kafka-replica-verification", "--broker-list", cluster.nodes[0].bootstrap,
          "--time", "-2", "--topics-include", "all", "--max-wait-ms", "100"],
@@ -185,7 +209,7 @@ def diverged(cluster):
         text = tool.communicate(timeout=20)[0]
     said = re.findall(r"partition (\S+) has unmatched checksum at offset (\d+); "
                       r"replica 1's checksum \d+; replica (\d)'s checksum \d+\n", text)
-    check(said == [("all-0", str(last), "3")] and tool.returncode == 1, text)
+    check(said == [("all-0", str(cluster.last_diverged), "3")] and tool.returncode == 1, text)
     print(f"kafka-replica-verification: {said[0]}")
 
 
@@ -202,7 +226,8 @@ def main():
                 node.launch()
             for node in cluster.nodes:
                 node.wait_ready()
-            for part in (in_order, more_fetchers, frozen, killed, fewer_in_sync, diverged):
+            for part in (in_order, more_fetchers, frozen, killed, fewer_in_sync, throttled,
+                         diverged):
                 part(cluster)
         finally:
             codes = [node.stop() for node in cluster.nodes if node.process is not None]
