@@ -1,15 +1,11 @@
 #include "tools/produce_counts.h"
 
 #include "common/base/check.h"
+#include "tools/metric_table.h"
 
 #include <math.h>
 
 enum { METRICS_MAX = 32 };
-
-struct metric {
-    const char *name;
-    double value; /* NAN: there is none */
-};
 
 static double ratio(int64_t a, int64_t b)
 {
@@ -58,28 +54,12 @@ void produce_counts_print(const struct produce_counts *counts, struct str client
                           int64_t elapsed_ms)
 {
     struct metric metrics[METRICS_MAX];
-    size_t count = list(counts, elapsed_ms, metrics), widest = 0;
-    for (size_t i = 0; i < count; i++)
-        widest = MAX(widest, strlen(metrics[i].name));
-    int all = (int)(widest + strlen("producer-metrics::{client-id=}")) + client_id.len;
-    printf("\n%-*s   %s\n", all, "Metric Name", "Value");
-    for (size_t i = 0; i < count; i++) {
-        printf("producer-metrics:%s:{client-id=%.*s}%*s : ", metrics[i].name, STR_FMT(client_id),
-               (int)(widest - strlen(metrics[i].name)), "");
-        if (isnan(metrics[i].value))
-            puts("NaN");
-        else
-            printf("%.3f\n", metrics[i].value);
-    }
+    size_t count = list(counts, elapsed_ms, metrics);
+    metric_table_print("producer-metrics", client_id, metrics, count);
 }
 
 json_t *produce_counts_json(const struct produce_counts *counts, int64_t elapsed_ms)
 {
     struct metric metrics[METRICS_MAX];
-    size_t count = list(counts, elapsed_ms, metrics);
-    json_t *out = json_object();
-    for (size_t i = 0; i < count; i++)
-        json_object_set_new(out, metrics[i].name,
-                            isnan(metrics[i].value) ? json_null() : json_real(metrics[i].value));
-    return out;
+    return metric_table_json(metrics, list(counts, elapsed_ms, metrics));
 }
