@@ -93,7 +93,8 @@ bool replica_watch_may_wipe(const struct replica_watch *w, int at)
         const struct watched_partition *p = &w->partitions[i];
         bool safe = (p->isr >> at & 1) == 0;
         for (int other = 0; other < w->node_count; other++)
-            safe |= other != at && p->isr >> other & 1 && p->of[other].registered;
+            safe |=
+                other != at && p->isr >> other & 1 && p->of[other].log && p->of[other].registered;
         if (!safe || p->broken)
             return false;
     }
@@ -353,6 +354,9 @@ static void take_partition(struct watched_partition *p, const struct image *imag
     p->leader = part->leader >= 0 ? part->leader - 1 : -1;
     p->leader_epoch = part->leader_epoch;
     p->replicas = mask_of(partition_replicas(part));
+    for (int i = 0; i < REPLICA_WATCH_NODES; i++)
+        p->preferred[i] =
+            i < partition_replicas(part).count ? partition_replicas(part).ids[i] - 1 : -1;
     p->isr = mask_of(partition_isr(part));
     p->elr = mask_of(partition_elr(part));
     p->last_known = mask_of(partition_last_known_elr(part));

@@ -57,8 +57,9 @@ struct watched_partition {
     struct uuid topic_id;
     int32_t leader, leader_epoch; /* leader: -1, or the number of the node from 0 */
     uint32_t replicas, isr, elr, last_known;
-    uint32_t leader_isr; /* as the leader itself had it last */
-    uint32_t wiped;      /* lost their disk and have not got everything again */
+    int preferred[REPLICA_WATCH_NODES]; /* the replicas in order of preference; -1 behind */
+    uint32_t leader_isr;                /* as the leader itself had it last */
+    uint32_t wiped;                     /* lost their disk and have not got everything again */
     struct watched_replica of[REPLICA_WATCH_NODES];
     struct watched_batch *committed;
     size_t count, capacity;

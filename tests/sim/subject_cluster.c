@@ -4,13 +4,8 @@
  * are cut one way or both. What has to hold at any moment is quorum_watch.h's to say; once faults
  * end the cluster answers, on every node, with all that was acknowledged.
  */
-#include "tests/sim/cluster_load.h"
-#include "tests/sim/cluster_operator.h"
-#include "tests/sim/nemesis.h"
+#include "tests/sim/cluster_world.h"
 #include "tests/sim/node_app.h"
-#include "tests/sim/quorum_watch.h"
-#include "tests/sim/record_load.h"
-#include "tests/sim/replica_watch.h"
 #include "tests/sim/sim_net.h"
 #include "tests/sim/subject.h"
 
@@ -24,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NODES_MAX    5
 #define LOOPS        2
 #define ANSWER_BOUND 60 /* seconds */
 
@@ -39,35 +33,6 @@ static const struct {
     [THREE_AND_TWO] = {.nodes = 5, .voters = 3, .split = true},
     [ONE_AND_TWO] = {.nodes = 3, .voters = 1, .split = true},
 };
-
-struct cluster_world;
-
-struct member {
-    struct cluster_world *world;
-    struct node_app_world app;
-    struct nemesis nemesis;
-    char properties[1024], name[16];
-    bool voter;
-};
-
-struct cluster_world {
-    struct sim *sim;
-    struct member members[NODES_MAX];
-    int count, voters;
-    struct quorum_watch watch;
-    struct replica_watch replicas;
-    struct record_load records;
-    struct cluster_load load;
-    struct cluster_operator operators;
-    int wipes, partitions, outages;
-    bool bold; /* voters are changed whatever else goes on */
-    bool ended;
-};
-
-static int64_t draw(struct cluster_world *w, int64_t low, int64_t high)
-{
-    return sim_random_range(sim_random_of(w->sim), low, high);
-}
 
 /* --- A node's life --- */
 
@@ -211,170 +176,6 @@ static void make_member(struct cluster_world *w, int number, enum shape shape,
     w->records.brokers[w->records.broker_count++] = m->app.node;
 }
 
-/* --- Faults of the cluster --- */
-
-static void later(struct cluster_world *w, int64_t low_ms, int64_t high_ms, void (*run)(void *ctx))
-{
-    sim_at(w->sim, sim_now_us(w->sim) + draw(w, low_ms, high_ms) * SIM_MS, run, w);
-}
-
-static void strike(void *ctx);
-
-static void heal(void *ctx)
-{
-    struct cluster_world *w = ctx;
-    if (w->ended)
-        return;
-    sim_net_heal(w->sim);
-    later(w, 1000, 8000, strike);
-}
-
-/* Some nodes do not hear the others, or are not heard, or both. */
-static void split(struct cluster_world *w)
-{
-    int64_t side = draw(w, 1, (1 << w->count) - 2), ways = draw(w, 1, 3);
-    w->partitions++;
-    sim_log(w->sim, "nemesis", "splits the cluster, side %d, ways %d", (int)side, (int)ways);
-    for (int i = 0; i < w->count; i++) {
-        for (int j = 0; j < w->count; j++) {
-            if ((side >> i & 1) == 0 || (side >> j & 1) != 0)
-                continue;
-            sim_net_cut(w->members[i].app.node, w->members[j].app.node, ways & 1);
-            sim_net_cut(w->members[j].app.node, w->members[i].app.node, ways & 2);
-        }
-    }
-    later(w, 500, 6000, heal);
-}
-
-static void revive(void *ctx)
-{
-    struct cluster_world *w = ctx;
-    for (int i = 0; i < w->count; i++)
-        if (!sim_node_is_up(w->members[i].app.node))
-            sim_node_start(w->members[i].app.node);
-    if (!w->ended)
-        later(w, 1000, 8000, strike);
-}
-
-static void cut_all_power(void *ctx)
-{
-    struct cluster_world *w = ctx;
-    if (w->ended)
-        return;
-    sim_log(w->sim, "nemesis", "cuts the power of all");
-    for (int i = 0; i < w->count; i++) {
-        sim_node_power_cut(w->members[i].app.node);
-        sim_disk_set_faults(sim_node_disk(w->members[i].app.node), "/",
-                            &(struct sim_disk_faults){.latency_us = 20, .fsync_latency_us = 500});
-    }
-    later(w, 0, 1000, revive);
-}
-
-/* The power goes while all disks take their time: much is on its way to them then. */
-static void begin_outage(struct cluster_world *w)
-{
-    w->outages++;
-    for (int i = 0; i < w->count; i++)
-        sim_disk_set_faults(sim_node_disk(w->members[i].app.node), "/",
-                            &(struct sim_disk_faults){
-                                .latency_us = 20, .fsync_latency_us = draw(w, 1, 200) * SIM_MS});
-    later(w, 100, 1500, cut_all_power);
-}
-
-/* Whose disk may be wiped now: with all voters in the committed set, whole and heard of, one may
- * be lost. -1: nobody's. */
-static int whose_disk(struct cluster_world *w)
-{
-    const struct quorum_node *leader = NULL;
-    for (int i = 0; i < w->count; i++) {
-        const struct quorum_node *quorum = quorum_watch_quorum(&w->watch, i);
-        if (!quorum || w->members[i].nemesis.busy)
-            return -1;
-        if (quorum->core && quorum->active)
-            leader = quorum;
-    }
-    if (!leader || quorum_core_change_open(leader->core))
-        return -1;
-    const struct quorum_voters *voters = quorum_core_voters(leader->core);
-    for (int i = 0; i < w->voters; i++) {
-        const struct node *node = node_app_node(w->members[i].app.node);
-        uint64_t raft_id = quorum_raft_id(node->disk.metadata_directory_id);
-        const struct quorum_server *server = quorum_voters_find(voters, raft_id);
-        if (!server || server->role != QUORUM_VOTER)
-            return -1;
-    }
-    if (quorum_voters_count(voters) != w->voters)
-        return -1;
-    return (int)draw(w, w->voters == 1 ? 1 : 0, w->count - 1);
-}
-
-/* Who the disk is outlives it: its log alone is gone. */
-static void wipe_log(struct sim_disk *disk)
-{
-    static const char *const kept[] = {"/data/meta.properties", "/data/kraftd.formation"};
-    char texts[ARRAY_LEN(kept)][8192];
-    ssize_t lens[ARRAY_LEN(kept)];
-    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-        lens[i] = sim_disk_peek(disk, kept[i], texts[i], sizeof(texts[i]), 0);
-    sim_disk_wipe(disk, "/");
-    (void)disk_make_path(sim_disk_base(disk), "/data");
-    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-        if (lens[i] >= 0)
-            (void)disk_replace_file(sim_disk_base(disk), kept[i], texts[i], (size_t)lens[i]);
-}
-
-static void wipe(struct cluster_world *w)
-{
-    int at = w->operators.out < 0 ? whose_disk(w) : -1;
-    if (at < 0 || !replica_watch_may_wipe(&w->replicas, at)) {
-        later(w, 100, 1000, strike);
-        return;
-    }
-    w->wipes++;
-    sim_log(w->sim, "nemesis", "wipes the disk of %s", w->members[at].name);
-    replica_watch_wiped(&w->replicas, at);
-    sim_node_power_cut(w->members[at].app.node);
-    struct sim_disk *disk = sim_node_disk(w->members[at].app.node);
-    if (draw(w, 0, 3) == 0)
-        wipe_log(disk);
-    else
-        sim_disk_wipe(disk, "/");
-    later(w, 0, 3000, revive);
-}
-
-/* Who changes the voters does so while all of them are there; or at any time, also while a lost
- * disk is to be replaced, and the leader has to refuse what would be too much. */
-static bool may_remove(void *ctx)
-{
-    struct cluster_world *w = ctx;
-    return w->voters > 1 && (w->bold || whose_disk(w) >= 0);
-}
-
-static bool directory_of(void *ctx, int voter, struct uuid *ret_id)
-{
-    struct cluster_world *w = ctx;
-    struct sim_node *node = w->members[voter].app.node;
-    const struct node *program = sim_node_is_up(node) ? node_app_node(node) : NULL;
-    if (!program || uuid_is_zero(program->disk.metadata_directory_id))
-        return false;
-    *ret_id = program->disk.metadata_directory_id;
-    return true;
-}
-
-static void strike(void *ctx)
-{
-    struct cluster_world *w = ctx;
-    if (w->ended)
-        return;
-    int64_t dice = draw(w, 0, 9);
-    if (dice < 5)
-        split(w);
-    else if (dice < 8)
-        begin_outage(w);
-    else
-        wipe(w);
-}
-
 /* --- The run --- */
 
 static void look(void *ctx, const struct sim_node *ran)
@@ -389,7 +190,7 @@ static void begin(struct cluster_world *w, const struct mutations *mutations)
     static const enum shape drawn[] = {THREE_COMBINED, THREE_COMBINED, THREE_COMBINED,
                                        FIVE_COMBINED,  FIVE_COMBINED,  THREE_AND_TWO,
                                        THREE_AND_TWO,  ONE_AND_TWO};
-    enum shape shape = drawn[draw(w, 0, ARRAY_LEN(drawn) - 1)];
+    enum shape shape = drawn[cluster_draw(w, 0, ARRAY_LEN(drawn) - 1)];
     w->count = shapes[shape].nodes;
     w->voters = shapes[shape].voters;
     quorum_watch_begin(&w->watch, w->sim, node_app_node_to_the_end);
@@ -411,23 +212,23 @@ static void begin(struct cluster_world *w, const struct mutations *mutations)
     w->operators = (struct cluster_operator){.sim = w->sim,
                                              .broker_count = w->load.node_count,
                                              .voter_count = w->voters,
-                                             .directory_of = directory_of,
-                                             .may_remove = may_remove,
+                                             .directory_of = cluster_directory_of,
+                                             .may_remove = cluster_may_remove,
                                              .ctx = w};
     memcpy(w->operators.brokers, w->load.nodes, sizeof(w->load.nodes));
-    w->bold = draw(w, 0, 1) == 0;
-    if (draw(w, 0, 1) == 0)
+    w->bold = cluster_draw(w, 0, 1) == 0;
+    if (cluster_draw(w, 0, 1) == 0)
         cluster_operator_start(&w->operators);
     else
         w->operators.out = -1;
     for (int i = 0; i < w->count; i++)
         nemesis_begin(&w->members[i].nemesis);
-    later(w, 500, 8000, strike);
+    cluster_faults_begin(w);
 }
 
 static int faults(const struct cluster_world *w)
 {
-    int sum = w->partitions + w->wipes + w->outages;
+    int sum = w->partitions + w->wipes + w->outages + w->hunts;
     for (int i = 0; i < w->count; i++)
         sum += w->members[i].nemesis.faults;
     return sum;
@@ -531,7 +332,7 @@ static void finish(struct cluster_world *w)
     sim_net_heal(w->sim);
     for (int i = 0; i < w->count; i++)
         nemesis_end(&w->members[i].nemesis);
-    sim_at(w->sim, sim_now_us(w->sim) + 10 * SIM_MS, revive, w);
+    sim_at(w->sim, sim_now_us(w->sim) + 10 * SIM_MS, cluster_revive, w);
     w->load.quiet = w->operators.quiet = w->records.quiet = true;
     wait_for_answers(w, "at the end", true);
     if (sim_failure(w->sim))
@@ -542,7 +343,7 @@ static void finish(struct cluster_world *w)
         return;
     for (int i = 0; i < w->count; i++)
         sim_node_power_cut(w->members[i].app.node);
-    revive(w);
+    cluster_revive(w);
     wait_for_answers(w, "after the last power cut", false);
     check_acknowledged(w, "after the last power cut");
 }
