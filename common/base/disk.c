@@ -131,6 +131,33 @@ int disk_sync_parent(struct disk *disk, const char *path)
     return rv;
 }
 
+int disk_sync_path(struct disk *disk, const char *path)
+{
+    char *part = mem_strdup(path);
+    int rv = 0;
+    for (size_t len = strlen(part); rv == 0 && len > 0; len = parent_len(part, len)) {
+        part[len] = '\0';
+        if (part[strspn(part, "/")] == '\0')
+            break;
+        rv = disk_sync_parent(disk, part);
+        if (rv == -EACCES || rv == -EPERM)
+            rv = 0;
+    }
+    free(part);
+    return rv;
+}
+
+char *disk_existing_part(struct disk *disk, const char *path)
+{
+    char *part = mem_strdup(path);
+    size_t len = strlen(part), above;
+    while (len > 0 && !disk_exists(disk, part) && (above = parent_len(part, len)) < len) {
+        len = above;
+        part[len] = '\0';
+    }
+    return part;
+}
+
 static int make_directory(struct disk *disk, const char *path)
 {
     int rv = disk->ops->mkdir(disk, path);

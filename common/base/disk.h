@@ -113,7 +113,12 @@ int disk_put_file(struct disk *disk, const char *path, const void *data, size_t 
 int disk_make_path(struct disk *disk, const char *path);
 /* fsync of the directory that holds `path`. */
 int disk_sync_parent(struct disk *disk, const char *path);
+/* The same for it and all directories above: whoever made one may have died before it synced. One
+ * that may not be read was made by somebody else, and is left to them. */
+int disk_sync_path(struct disk *disk, const char *path);
 bool disk_exists(struct disk *disk, const char *path);
+/* The longest part of the path that is there; "": nothing. Fresh memory. */
+char *disk_existing_part(struct disk *disk, const char *path);
 /* Removes a file or a directory with all it holds; a missing one is fine. */
 int disk_remove_tree(struct disk *disk, const char *path);
 

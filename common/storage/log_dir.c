@@ -85,11 +85,14 @@ static int read_trust(struct log_dir *dir)
     return rv == -ENOENT ? 0 : rv;
 }
 
-/* The start that wrote it may have failed to sync the directory. Nothing may be built on it until
- * that is done; where a start went through, it was. */
-static int make_meta_durable(struct log_dir *dir)
+/* Whoever made the directory or wrote the file may have died before it synced their names. Nothing
+ * may be built on them until that is done; where a start went through, it was. */
+static int make_names_durable(struct log_dir *dir, const char *found)
 {
-    return dir->has_meta && dir->rewrite ? dir->disk->ops->fsync_dir(dir->disk, dir->path) : 0;
+    if (!dir->rewrite)
+        return 0;
+    return dir->has_meta ? dir->disk->ops->fsync_dir(dir->disk, dir->path)
+                         : disk_sync_path(dir->disk, found);
 }
 
 /* One that cannot be understood is worth nothing and no reason to stop: a recovery point of 0 is
@@ -103,7 +106,8 @@ static int read_checkpoint(struct log_dir *dir, struct offset_checkpoint *checkp
     return rv == -ENOENT || rv == -EBADMSG || rv == -ENOTSUP ? 0 : rv;
 }
 
-static int load_dir(struct log_dir *dir)
+/* `found`: as much of the path as was there before. */
+static int load_dir(struct log_dir *dir, const char *found)
 {
     int rv = disk_make_path(dir->disk, dir->path);
     /* Looked at before anything is written: a directory of ZooKeeper days stays as it is. Read
@@ -117,7 +121,7 @@ static int load_dir(struct log_dir *dir)
     if (rv == 0)
         rv = read_trust(dir);
     if (rv == 0)
-        rv = make_meta_durable(dir);
+        rv = make_names_durable(dir, found);
     if (rv == 0)
         rv = read_checkpoint(dir, &dir->recovery_points, CHECKPOINT_RECOVERY_POINT);
     if (rv == 0)
@@ -140,7 +144,9 @@ int log_dir_open(struct disk *disk, const char *path, struct log_dir **ret_dir)
     offset_checkpoint_init(&dir->high_watermarks);
     offset_checkpoint_init(&dir->start_offsets);
     offset_checkpoint_init(&dir->cleaned_offsets);
-    dir->status = load_dir(dir);
+    char *found = disk_existing_part(disk, path);
+    dir->status = load_dir(dir, found);
+    free(found);
     *ret_dir = dir;
     return dir->status;
 }

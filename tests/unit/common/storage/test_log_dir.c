@@ -41,10 +41,32 @@ static void test_meta_is_durable_before_it_counts(void **state)
     sim_disk_free(sim);
 }
 
+/* The process died between mkdir and the sync of the directory above. */
+static void test_the_directory_is_durable_before_it_counts(void **state)
+{
+    int deaths = 0;
+    for (int64_t call = 1; call < 10; call++) {
+        struct sim_disk *sim = sim_disk_new(3);
+        struct log_dir *dir;
+        sim_disk_crash_at(sim, call);
+        (void)log_dir_open(sim_disk_base(sim), "/data/a", &dir);
+        log_dir_close(dir);
+        deaths += sim_disk_crashed(sim);
+        sim_disk_kill(sim);
+        assert_int_equal(log_dir_open(sim_disk_base(sim), "/data/a", &dir), 0);
+        log_dir_close(dir);
+        sim_disk_power_cut(sim, SIM_CUT_DROP_ALL);
+        assert_true(disk_exists(sim_disk_base(sim), "/data/a"));
+        sim_disk_free(sim);
+    }
+    assert_true(deaths > 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_meta_is_durable_before_it_counts),
+        cmocka_unit_test(test_the_directory_is_durable_before_it_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
