@@ -63,15 +63,21 @@ class Connection:
             data += more
         return data
 
-    def ask(self, api, version, body):
-        """The decoded answer; None when the connection was closed instead."""
-        message = self.spec.byname[api]
-        frame = self.spec.enc_req(message, version, body, 7)
+    def send(self, api, version, body):
+        frame = self.spec.enc_req(self.spec.byname[api], version, body, 7)
         self.socket.sendall(struct.pack(">i", len(frame)) + frame)
+
+    def receive(self, api, version):
+        """The decoded answer; None when the connection was closed instead."""
         size = self.read(4)
         if size is None:
             return None
-        return self.spec.dec_res(self.read(struct.unpack(">i", size)[0]), message, version)[1]
+        answer = self.read(struct.unpack(">i", size)[0])
+        return self.spec.dec_res(answer, self.spec.byname[api], version)[1]
+
+    def ask(self, api, version, body):
+        self.send(api, version, body)
+        return self.receive(api, version)
 
 
 class Replay:

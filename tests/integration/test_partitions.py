@@ -19,6 +19,7 @@ import os
 import re
 import signal
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -28,10 +29,12 @@ from confluent_kafka import Producer
 
 import message_json
 from harness import check
+from test_bad_input import crc32c
 from test_controller_api import DATA, Connection, kcodec
 from test_quorum import Cluster
 
 SESSION_MS = 4000
+NOT_LEADER = 6
 VOLATILE = ("PartitionEpoch",)
 SHOWN = {"SessionId": lambda item: "S" if item else 0,
          "Records": lambda item: "none" if item in (None, "", "none") else "some",
@@ -272,9 +275,27 @@ def the_killed_controller(cluster):
     print(f"kill -9 of the active controller: {took * 1000:.0f} ms to other leaders")
 
 
+def sequenced(cluster, name, node, sequence, connection=None):
+    """Sends one record of an idempotent producer; the connection on which its answer comes."""
+    record = b"\x10\0\0\0\1\x04ab\0"
+    tail = struct.pack(">hiqqqhii", 0, 0, 0, 0, 4711, 0, sequence, 1) + record
+    batch = struct.pack(">qiibI", 0, 9 + len(tail), -1, 2, crc32c(tail)) + tail
+    body = {"TransactionalId": None, "Acks": -1, "TimeoutMs": 5000, "TopicData": [
+        {"Name": name, "PartitionData": [{"Index": 0, "Records": batch}]}]}
+    connection = connection or Connection(cluster.spec, node.port)
+    connection.send("Produce", 9, body)
+    return connection
+
+
+def error_of(connection):
+    answer = connection.receive("Produce", 9)
+    return answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"]
+
+
 def a_frozen_node(cluster, controller):
     """Silence says nothing: it keeps its session, which counts from when it fell silent also where
-    it was the active controller, and is let in again when it goes on."""
+    it was the active controller, and is let in again when it goes on. What a producer sent to the
+    next leader meanwhile does not make it one that is out of order."""
     leader = cluster.leader()
     victim = leader if controller else next(n for n in cluster.nodes if n is not leader)
     survivor = next(node for node in cluster.nodes if node is not victim)
@@ -283,6 +304,9 @@ def a_frozen_node(cluster, controller):
     name = "frozen-controller" if controller else "frozen"
     cluster.create(name, [[number, *others]])
     cluster.wait("all replicas are in sync", in_sync(cluster, name, 3, survivor), 20)
+    cluster.wait("it knows the topic", in_sync(cluster, name, 3, victim), 20)
+    connection = sequenced(cluster, name, victim, 0)
+    check(error_of(connection) == 0, "a record was not taken")
     victim.process.send_signal(signal.SIGSTOP)
     try:
         began = time.monotonic()
@@ -293,8 +317,13 @@ def a_frozen_node(cluster, controller):
             "another one leads", lambda: number not in cluster.leaders(name, survivor), 2.5
         )
         took = time.monotonic() - began
+        next_one = cluster.nodes[cluster.leaders(name, survivor)[0] - 1]
+        check(error_of(sequenced(cluster, name, next_one, 1)) == 0, "a record was not taken")
+        sequenced(cluster, name, victim, 2, connection)
     finally:
         victim.process.send_signal(signal.SIGCONT)
+    error = error_of(connection)
+    check(error == NOT_LEADER, f"the former leader says error {error}")
     cluster.wait("it is in sync again", in_sync(cluster, name, 3, survivor), 20)
     print(f"a frozen {'controller' if controller else 'broker'}: {took:.2f} s to other leaders, "
           f"with a session of {SESSION_MS} ms")
