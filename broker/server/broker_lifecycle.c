@@ -310,8 +310,11 @@ void broker_lifecycle_image(struct broker_lifecycle *l)
 {
     const struct image *image = node_shard(l->node, 0)->image;
     const struct broker_image *self = cluster_image_broker(&image->cluster, node_id(l->node));
-    if ((l->state != BROKER_RECOVERY && l->state != BROKER_RUNNING) || self == NULL ||
-        self->epoch <= l->epoch || uuid_eq(self->incarnation_id, node_incarnation_id(l->node)))
+    /* Also while it registers again: one that was frozen hears first that its epoch is old. */
+    bool active =
+        l->state == BROKER_STARTING || l->state == BROKER_RECOVERY || l->state == BROKER_RUNNING;
+    if (!active || l->epoch < 0 || self == NULL || self->epoch <= l->epoch ||
+        uuid_eq(self->incarnation_id, node_incarnation_id(l->node)))
         return;
     l->state = BROKER_SHUTTING_DOWN; /* there is nothing to be let go of */
     timer_stop(&l->timer);

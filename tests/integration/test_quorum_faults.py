@@ -16,6 +16,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -343,7 +344,8 @@ def wrong_listener(kraftd):
 
 def copied_broker(kraftd):
     """A broker's directory was copied and the copy runs beside it: where that listens at another
-    place it is refused; where it advertises the same one, the broker that was there stops."""
+    place it is refused until the first one has lost its place; where it advertises the same one,
+    it takes that. The broker that was there stops."""
     with cluster_of(kraftd) as cluster:
         first, copy = Member(kraftd), Member(kraftd)
         for node in (first, copy):
@@ -355,7 +357,15 @@ def copied_broker(kraftd):
         copy.launch()
         copy.wait_for("refused the registration of broker 9.*This broker ID is already in use")
         check(first.process.poll() is None, "the first one ended")
+        # The first one is frozen until its session is over: the copy has its place then.
+        first.process.send_signal(signal.SIGSTOP)
+        copy.wait_ready()
+        first.process.send_signal(signal.SIGCONT)
+        first.wait_for("FATAL .*Another process registered as broker 9, at 127.0.0.1")
+        check(ends(first) == 1, "it did not end with 1")
         copy.kill()
+        first.launch()
+        first.wait_ready()
         set_config(copy, f"advertised.listeners=PLAINTEXT://127.0.0.1:{first.port}")
         copy.launch()
         first.wait_for("FATAL .*Another process registered as broker 9, at 127.0.0.1")
