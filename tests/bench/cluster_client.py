@@ -5,6 +5,7 @@ One connection to one broker; a call that fails closes it, and the next one conn
 
 import socket
 import struct
+import time
 
 PRODUCE, METADATA, CREATE_TOPICS, ELECT_LEADERS, DESCRIBE_QUORUM = 0, 3, 19, 43, 55
 METADATA_LOG = b"__cluster_metadata"
@@ -23,7 +24,9 @@ def one_record():
     """A record batch of one record."""
     record = b"\0\0\0\1\2x\0"
     record = bytes([len(record) * 2]) + record
-    tail = struct.pack(">hiqqqhii", 0, 0, 0, 0, -1, -1, -1, 1) + record
+    # Of now: one of 1970 would be due for retention at once.
+    now_ms = int(time.time() * 1000)
+    tail = struct.pack(">hiqqqhii", 0, 0, now_ms, now_ms, -1, -1, -1, 1) + record
     return struct.pack(">qiibI", 0, 9 + len(tail), -1, 2, crc32c(tail)) + tail
 
 
