@@ -4,7 +4,7 @@
  * Files are closed again by the cache as others need the room.
  *
  * Leftovers, as Kafka treats them:
- *   .deleted  unlinked
+ *   .deleted  unlinked, once the log is open (log_unlink_begin)
  *   .cleaned  the cleaner was not done: unlinked
  *   .swap     the cleaner was done: the segments it was made from (all that begin within it) go,
  *             then it takes its place. Not if a .cleaned begins at or below it: then it is
@@ -130,7 +130,14 @@ static int adopt_swaps(struct log *log, struct listing *listing)
     return 0;
 }
 
-static int clear_leftovers(struct log *log, struct listing *listing)
+/* There may be very many, and nobody waits for them to go. */
+static void unlink_later(struct log *log, struct listing *listing, size_t at, int64_t now_ms)
+{
+    log_doom_path(log, mem_printf("%s/%s", log->place.path, listing->names[at]), now_ms);
+    listing->files[at].kind = LOG_FILE_OTHER;
+}
+
+static int clear_leftovers(struct log *log, struct listing *listing, int64_t now_ms)
 {
     int64_t cleaned = INT64_MAX;
     bool swaps = false;
@@ -148,6 +155,8 @@ static int clear_leftovers(struct log *log, struct listing *listing)
         if (file->state == LOG_FILE_SWAP && file->kind <= LOG_FILE_TXN_INDEX &&
             file->offset < cleaned)
             swaps = true;
+        else if (file->state == LOG_FILE_DELETED)
+            unlink_later(log, listing, i, now_ms);
         else
             rv = unlink_listed(log, listing, i);
     }
@@ -353,7 +362,7 @@ static int load(struct log *log, const struct log_open_args *args, struct log_re
     bool rebuild_epochs;
     int rv = args->disk->ops->list(args->disk, args->path, list_file, &listing);
     if (rv == 0)
-        rv = clear_leftovers(log, &listing);
+        rv = clear_leftovers(log, &listing, args->now_ms);
     if (rv == 0)
         rv = add_segments(log, &listing, args->now_ms);
     if (rv == 0)

@@ -188,6 +188,11 @@ static void leftovers_are_put_in_order_at_open(void **state)
     assert_false(disk_exists(f->disk, cleaned));
     free(cleaned);
     assert_true(fixture_size(f, "00000000000000000000.timeindex") > 0);
+    /* What was deleted need not be gone before anybody is served. */
+    assert_true(fixture_size(f, "00000000000000000000.timeindex.deleted") > 0);
+    assert_int_equal(log_unlink_due_at_ms(f->log), NOW_MS);
+    assert_int_equal(run(f, log_unlink_begin(f->log, NOW_MS)), 0);
+    assert_int_equal(fixture_size(f, "00000000000000000000.timeindex.deleted"), -ENOENT);
 }
 
 int main(void)
