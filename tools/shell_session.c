@@ -32,16 +32,21 @@ static void remember(struct shell_history *history, const char *line)
     VEC_PUSH(history->lines, history->count, history->capacity) = mem_strdup(line);
 }
 
+/* Empty words, such as "", are none, as in Kafka's: cd "" goes to the root. */
 static void run_line(struct shell *shell, char *line)
 {
     struct arena arena;
     const char **words;
-    size_t count;
+    size_t count, kept = 0;
     trim_end(line);
     remember(&shell->history, line);
     arena_init(&arena, 0);
     shell_split_words(line, &arena, &words, &count);
-    shell_run(shell, words, count);
+    for (size_t i = 0; i < count; i++) {
+        if (words[i][0] != '\0')
+            words[kept++] = words[i];
+    }
+    shell_run(shell, words, kept);
     arena_release(&arena);
 }
 

@@ -199,6 +199,8 @@ def main():
         watch(shells, tools, node)
         session(shells, tools, node)
         terminal(shells[0])
+        said = shells[0].run(stdin='cd /image\ncd ""\npwd\ncat ""\n')
+        check(">> /\n" in said and "too few arguments" in said, f"empty words: {said}")
         listed = shells[0].run(stdin="help\n")
         check("{" + ",".join(EXPECTED_COMMANDS) + "}" in listed, f"help says {listed}")
     with running(kraftd) as node:
