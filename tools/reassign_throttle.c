@@ -11,6 +11,7 @@
 #include "common/protocol/codec.h"
 #include "common/protocol/messages/incremental_alter_configs.h"
 #include "tools/broker_log_dirs.h"
+#include "tools/java_order.h"
 #include "tools/reassign_internal.h"
 
 #include <inttypes.h>
@@ -224,25 +225,26 @@ bool reassign_clear_throttles(struct reassign_command *command, const struct rea
                               struct failure *failure)
 {
     static const struct setting settings[] = {{LEADERS, {NULL, -1}}, {FOLLOWERS, {NULL, -1}}};
-    struct bytebuf names;
-    int count = 0;
+    struct str *topics = ARENA_ARRAY(&command->arena, struct str, moves->count);
+    size_t *order = ARENA_ARRAY(&command->arena, size_t, moves->count);
+    size_t count = 0;
     if (!clear_brokers(command, failure))
         return false;
-    bytebuf_init(&names);
     for (size_t i = 0; i < moves->count; i++) {
         if (i == 0 || !str_eq(moves->items[i].topic, moves->items[i - 1].topic))
-            bytebuf_printf(&names, "%s%.*s", count++ ? "," : "", STR_FMT(moves->items[i].topic));
+            topics[count++] = moves->items[i].topic;
     }
-    if (!command->tool.json)
-        printf("Clearing topic-level throttles on topic%s %.*s\n", count > 1 ? "s" : "",
-               (int)names.len, (const char *)names.data);
-    fflush(stdout);
-    bytebuf_release(&names);
+    java_map_order(topics, count, 0, order);
+    if (!command->tool.json) {
+        printf("Clearing topic-level throttles on topic%s ", count > 1 ? "s" : "");
+        for (size_t i = 0; i < count; i++)
+            printf("%s%.*s", i ? "," : "", STR_FMT(topics[order[i]]));
+        putchar('\n');
+        fflush(stdout);
+    }
     bool ok = true;
-    for (size_t i = 0; ok && i < moves->count; i++) {
-        if (i == 0 || !str_eq(moves->items[i].topic, moves->items[i - 1].topic))
-            ok = alter(command, RESOURCE_TOPIC, moves->items[i].topic, CLIENT_CONTROLLER, settings,
-                       ARRAY_LEN(settings), failure);
-    }
+    for (size_t i = 0; ok && i < count; i++)
+        ok = alter(command, RESOURCE_TOPIC, topics[order[i]], CLIENT_CONTROLLER, settings,
+                   ARRAY_LEN(settings), failure);
     return ok;
 }
