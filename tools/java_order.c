@@ -32,6 +32,11 @@ int32_t java_string_hash(struct str s)
     return (int32_t)hash;
 }
 
+int32_t java_partition_hash(struct str topic, int32_t partition)
+{
+    return (int32_t)(31 * (31 + (uint32_t)partition) + (uint32_t)java_string_hash(topic));
+}
+
 /* A table has a power of two of buckets and doubles above three quarters. */
 static size_t bucket_count(size_t count, size_t expected)
 {

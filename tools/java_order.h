@@ -10,6 +10,9 @@
 /* String.hashCode of UTF-8 text. */
 int32_t java_string_hash(struct str s);
 
+/* TopicPartition.hashCode. */
+int32_t java_partition_hash(struct str topic, int32_t partition);
+
 /*
  * Fills ret_order with the places of keys as a map gives them out after they were put in, one
  * after the other. `expected` is what the map was made for: new HashMap<>(expected); 0: no size.

@@ -1,6 +1,7 @@
 /* kafka-log-dirs: which partitions lie in which log directories of which brokers, as JSON. */
 #include "common/base/check.h"
 #include "tools/broker_log_dirs.h"
+#include "tools/java_order.h"
 #include "tools/tool.h"
 
 #include <stdlib.h>
@@ -95,26 +96,52 @@ static bool choose_brokers(struct command *command, const char *list, struct fai
     return ok;
 }
 
-static json_t *json_of_dir(struct command *command, const log_dir *dir)
+typedef const struct describe_log_dirs_response_describe_log_dirs_partition dir_partition;
+
+static json_t *json_of_partition(struct arena *arena, struct str topic, dir_partition *one)
 {
-    json_t *partitions = json_array(), *out = json_object();
+    json_t *entry = json_object();
+    struct str name = arena_printf(arena, "%.*s-%d", STR_FMT(topic), one->partition_index);
+    json_object_set_new(entry, "partition", tool_json_str(name));
+    json_object_set_new(entry, "size", json_integer(one->partition_size));
+    json_object_set_new(entry, "offsetLag", json_integer(one->offset_lag));
+    json_object_set_new(entry, "isFuture", json_boolean(one->is_future_key));
+    return entry;
+}
+
+/* Those of the topics that are asked for, in the order of Java's map. */
+static json_t *json_of_partitions(struct command *command, const log_dir *dir)
+{
+    struct arena *arena = &command->arena;
+    size_t room = 0, count = 0;
+    for (int32_t t = 0; t < dir->topics_count; t++)
+        room += (size_t)dir->topics[t].partitions_count;
+    int32_t *hashes = ARENA_ARRAY(arena, int32_t, room);
+    size_t *order = ARENA_ARRAY(arena, size_t, room);
+    bool *listed = ARENA_ARRAY(arena, bool, room);
+    json_t **entries = ARENA_ARRAY(arena, json_t *, room), *out = json_array();
     for (int32_t t = 0; t < dir->topics_count; t++) {
-        const struct describe_log_dirs_response_describe_log_dirs_topic *topic = &dir->topics[t];
-        for (int32_t p = 0; is_listed(command->topics, topic->name) && p < topic->partitions_count;
-             p++) {
-            const struct describe_log_dirs_response_describe_log_dirs_partition *one =
-                &topic->partitions[p];
-            json_t *entry = json_object();
-            struct str name = arena_printf(&command->arena, "%.*s-%d", STR_FMT(topic->name),
-                                           one->partition_index);
-            json_object_set_new(entry, "partition", tool_json_str(name));
-            json_object_set_new(entry, "size", json_integer(one->partition_size));
-            json_object_set_new(entry, "offsetLag", json_integer(one->offset_lag));
-            json_object_set_new(entry, "isFuture", json_boolean(one->is_future_key));
-            json_array_append_new(partitions, entry);
+        struct str topic = dir->topics[t].name;
+        for (int32_t p = 0; p < dir->topics[t].partitions_count; p++, count++) {
+            dir_partition *one = &dir->topics[t].partitions[p];
+            hashes[count] = java_partition_hash(topic, one->partition_index);
+            listed[count] = is_listed(command->topics, topic);
+            entries[count] = json_of_partition(arena, topic, one);
         }
     }
-    json_object_set_new(out, "partitions", partitions);
+    java_map_order_of_hashes(hashes, count, 0, order);
+    for (size_t i = 0; i < count; i++) {
+        if (listed[order[i]])
+            json_array_append(out, entries[order[i]]);
+        json_decref(entries[order[i]]);
+    }
+    return out;
+}
+
+static json_t *json_of_dir(struct command *command, const log_dir *dir)
+{
+    json_t *out = json_object();
+    json_object_set_new(out, "partitions", json_of_partitions(command, dir));
     json_object_set_new(out, "error",
                         dir->error_code == 0 ? json_null()
                                              : json_string(kafka_error_message(dir->error_code)));

@@ -42,10 +42,29 @@ static void test_order(void **state)
     check_order(NULL, 0, 0, "");
 }
 
+/* As Apache Kafka's kafka-log-dirs listed these. */
+static void test_partitions(void **state)
+{
+    static const struct {
+        const char *topic;
+        int32_t partition;
+    } all[] = {{"a", 0}, {"a", 1}, {"a", 2}, {"a", 3}, {"a", 4},
+               {"a", 5}, {"b", 0}, {"b", 1}, {"c", 2}, {"d", 0}};
+    static const size_t wanted[] = {2, 1, 0, 7, 8, 6, 9, 5, 4, 3};
+    int32_t hashes[10];
+    size_t order[10];
+    for (size_t i = 0; i < 10; i++)
+        hashes[i] = java_partition_hash(str_of(all[i].topic), all[i].partition);
+    java_map_order_of_hashes(hashes, 10, 0, order);
+    for (size_t i = 0; i < 10; i++)
+        assert_int_equal(order[i], wanted[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_partitions),
         cmocka_unit_test(test_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
