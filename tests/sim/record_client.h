@@ -1,5 +1,5 @@
 /*
- * record_client: what writer and reader of record_load.h have in common: a connection to each
+ * record_client: what the clients of record_load.h have in common: a connection to each
  * broker and who leads which partition. Lives in its process.
  */
 #ifndef KRAFTD_SIM_RECORD_CLIENT_H
@@ -23,7 +23,6 @@ struct record_client {
     bool wants_leaders, asks;
 };
 
-/* `changed` as in session.h; may be NULL. */
 void record_client_init(struct record_client *c, struct env *env, struct record_load *load,
                         const char *name);
 /* Somebody did not lead, or did not answer. */
@@ -37,5 +36,6 @@ int record_client_broker(const struct record_client *c, int32_t id);
 /* Boot functions of the processes; ctx is the load. */
 void *record_writer_boot(struct env *env, void *ctx);
 void *record_reader_boot(struct env *env, void *ctx);
+void *record_mover_boot(struct env *env, void *ctx);
 
 #endif

@@ -118,6 +118,7 @@ void record_load_init(struct record_load *load, struct sim_random *random)
 {
     int32_t most = load->broker_count < 3 ? load->broker_count : 3;
     bool all = sim_random_below(random, 3) == 0;
+    load->moves = sim_random_below(random, 2) == 0;
     add_topic(
         load,
         &(struct record_topic){
@@ -146,6 +147,8 @@ void record_load_start(struct record_load *load)
 {
     start_client(load, "writer", record_writer_boot);
     start_client(load, "reader", record_reader_boot);
+    if (load->moves)
+        start_client(load, "mover", record_mover_boot);
 }
 
 bool record_load_at_rest(const struct record_load *load)

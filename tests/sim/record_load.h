@@ -4,7 +4,8 @@
  *           five batches, whatever is not answered is sent again to whoever leads now
  *   reader  a consumer of each partition, from its beginning on: at the leader or, in the rack of a
  *           follower, where the leader sends it
- * Both find the leaders by Metadata of any broker. What they send and see goes to replica_watch.h.
+ *   mover   moves replicas to other brokers and asks for preferred leaders, in half of the runs
+ * They find the leaders by Metadata of any broker. What they send and see goes to replica_watch.h.
  *
  * Processes that are never killed; the state is the world's.
  */
@@ -39,6 +40,7 @@ struct record_load {
     struct record_topic topics[RECORD_LOAD_TOPICS];
     struct record_partition partitions[RECORD_LOAD_PARTITIONS];
     int partition_count;
+    bool moves;                                /* there is a mover */
     bool quiet;                                /* nothing new: what was sent comes to its end */
     int unanswered[RECORD_LOAD_PARTITIONS];    /* batches */
     int64_t positions[RECORD_LOAD_PARTITIONS]; /* of the readers */

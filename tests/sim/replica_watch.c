@@ -159,7 +159,7 @@ static bool commit(struct watched_partition *p, struct watched_replica *r,
         return true;
     if (may_have_lost(p, r))
         return false;
-    if (known || b->base != end || r->led_epoch < 0) {
+    if (known || b->base != end || r->commits_in < 0) {
         fail(p, at, "has a batch of epoch %d at %" PRId64 " below its high watermark, %s", b->epoch,
              b->base, known ? "where another was committed" : "which nobody committed");
         return false;
@@ -190,8 +190,8 @@ static void follow_watermark(struct watched_partition *p, struct watched_replica
              "its high watermark goes back from %" PRId64 " to %" PRId64 " in epoch %d",
              r->high_watermark, high_watermark, r->epoch);
     /* A leader commits what its high watermark covered when it only followed, too. */
-    int64_t from = r->led_epoch < 0 ? r->high_watermark
-                                    : MIN(r->high_watermark, watched_partition_committed_end(p));
+    int64_t from = r->commits_in < 0 ? r->high_watermark
+                                     : MIN(r->high_watermark, watched_partition_committed_end(p));
     size_t at = there->count;
     while (at > 0 && there->batches[at - 1].end > from)
         at--;
@@ -202,10 +202,10 @@ static void follow_watermark(struct watched_partition *p, struct watched_replica
     r->watermark_epoch = opened ? -1 : r->epoch;
     if (p->count == before)
         return;
-    p->commit_epoch = MAX(p->commit_epoch, r->led_epoch);
-    if (p->broken && r->led_epoch > p->broken_epoch)
+    p->commit_epoch = MAX(p->commit_epoch, r->commits_in);
+    if (p->broken && r->commits_in > p->broken_epoch)
         p->broken = false;
-    check_newer_leaders(p, r->led_epoch);
+    check_newer_leaders(p, r->commits_in);
 }
 
 /* The promise has ended: what this one has is what there is. */
@@ -301,7 +301,7 @@ static void open_replica(struct watched_replica *r, const struct log *log)
     r->log = log;
     r->there.count = 0;
     r->end = r->durable_end = r->high_watermark = -1;
-    r->led_epoch = -1;
+    r->led_epoch = r->commits_in = -1;
     r->synced_from = log_end_offset(log);
 }
 
@@ -331,6 +331,8 @@ static void look_at_replica(struct watched_partition *p, int at, const struct no
     r->end = end;
     r->synced_from = MIN(r->synced_from, end);
     bool begins = led_epoch >= 0 && led_epoch != r->led_epoch;
+    /* It may have committed something and ceased to lead in one event. */
+    r->commits_in = led_epoch >= 0 ? led_epoch : r->led_epoch;
     r->led_epoch = led_epoch;
     if (begins)
         begins_to_lead(p, r);
@@ -391,7 +393,8 @@ static void look_at(struct replica_watch *w, int at)
     for (int i = 0; i < w->partition_count && !sim_failure(w->sim); i++) {
         struct watched_partition *p = &w->partitions[i];
         const struct partition *part = NULL;
-        if (there && !uuid_is_zero(p->topic_id) && p->replicas >> at & 1)
+        /* Also where a replica was moved away: the node may not know it yet. */
+        if (there && !uuid_is_zero(p->topic_id))
             part = partition_at(p, at, node);
         if (part || p->of[at].log)
             look_at_replica(p, at, node, part);
