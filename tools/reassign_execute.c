@@ -3,6 +3,7 @@
 #include "common/protocol/codec.h"
 #include "common/protocol/messages/alter_partition_reassignments.h"
 #include "common/protocol/messages/alter_replica_log_dirs.h"
+#include "tools/broker_log_dirs.h"
 #include "tools/reassign_internal.h"
 
 #include <stdlib.h>
@@ -99,7 +100,7 @@ static bool say_refused(const struct reassign_command *command, const char *titl
 
 /* One replica into a directory of its broker. False: later, perhaps; the replica is not there. */
 static bool move_dir(struct reassign_command *command, const struct reassign_move *move, int32_t i,
-                     bool *ret_later, struct failure *failure)
+                     struct str path, bool *ret_later, struct failure *failure)
 {
     struct client_op op;
     struct alter_replica_log_dirs_request request;
@@ -108,7 +109,7 @@ static bool move_dir(struct reassign_command *command, const struct reassign_mov
     struct alter_replica_log_dirs_request_alter_replica_log_dir *dir = request.dirs =
         MESSAGE_ARRAY(&command->arena, alter_replica_log_dirs_request_alter_replica_log_dir, 1);
     request.dirs_count = 1;
-    dir->path = move->dirs[i];
+    dir->path = path;
     dir->topics = MESSAGE_ARRAY(&command->arena,
                                 alter_replica_log_dirs_request_alter_replica_log_dir_topic, 1);
     dir->topics_count = 1;
@@ -126,7 +127,15 @@ static bool move_dir(struct reassign_command *command, const struct reassign_mov
                            "The answer to AlterReplicaLogDirs is empty");
     int16_t error = response.results[0].partitions[0].error_code;
     *ret_later = error == KAFKA_ERROR_REPLICA_NOT_AVAILABLE;
-    return error == 0 || failure_set_error(failure, error, STR_NULL);
+    if (error != 0)
+        return failure_set(failure, error, "Failed to alter dir for %.*s-%d-%d: %s",
+                           STR_FMT(move->topic), move->partition, move->replicas[i],
+                           kafka_error_message(error));
+    if (!command->tool.json)
+        printf("Successfully started moving log directory to %.*s for replica %.*s-%d with broker "
+               "%d \n",
+               STR_FMT(path), STR_FMT(move->topic), move->partition, move->replicas[i]);
+    return true;
 }
 
 /* The replicas that are to lie in a directory of that name; new ones have to be there first. */
@@ -138,14 +147,12 @@ static bool move_dirs(struct reassign_command *command, const struct reassign_mo
         const struct reassign_move *move = &moves->items[m];
         for (int32_t i = 0; move->dirs != NULL && i < move->count; i++) {
             bool later = false;
-            while (!str_is_null(move->dirs[i]) && !move_dir(command, move, i, &later, failure)) {
+            while (!str_is_null(move->dirs[i]) &&
+                   !move_dir(command, move, i, move->dirs[i], &later, failure)) {
                 if (!later || client_now_ms() >= end_ms)
                     return false;
                 usleep(DIR_RETRY_MS * 1000);
             }
-            if (!str_is_null(move->dirs[i]) && !command->tool.json)
-                printf("Successfully started log directory move for: %.*s-%d-%d\n",
-                       STR_FMT(move->topic), move->partition, move->replicas[i]);
         }
     }
     return true;
@@ -246,9 +253,35 @@ int reassign_execute(struct reassign_command *command, const char *path)
 
 /* --- cancel ------------------------------------------------------------------------------- */
 
-/* Moves between directories cannot be given up one by one: that is done by moving back. */
-static int say_cancelled(struct reassign_command *command, const struct reassign_moves *moves,
-                         const bool *wanted)
+/* A move between directories is given up by asking for the one where the replica lies. */
+static bool cancel_dirs(struct reassign_command *command, const struct reassign_moves *moves,
+                        struct failure *failure)
+{
+    bool none = true, later;
+    for (size_t m = 0; m < moves->count; m++) {
+        const struct reassign_move *move = &moves->items[m];
+        for (int32_t i = 0; move->dirs != NULL && i < move->count; i++) {
+            struct describe_log_dirs_response response;
+            if (str_is_null(move->dirs[i]))
+                continue;
+            if (!broker_log_dirs_ask(command->client, move->replicas[i], &command->arena, &response,
+                                     failure))
+                return false;
+            struct str now = reassign_dir_of(&response, move, false);
+            if (str_is_null(now) || str_is_null(reassign_dir_of(&response, move, true)))
+                continue;
+            none = false;
+            if (!move_dir(command, move, i, now, &later, failure))
+                return false;
+        }
+    }
+    if (none && !command->tool.json)
+        fputs("None of the specified partition moves are active.", stdout);
+    return true;
+}
+
+static void say_cancelled(struct reassign_command *command, const struct reassign_moves *moves,
+                          const bool *wanted)
 {
     size_t count;
     struct str names = reassign_names(command, moves, wanted, &count);
@@ -269,9 +302,6 @@ static int say_cancelled(struct reassign_command *command, const struct reassign
     } else {
         puts("None of the specified partition reassignments are active.");
     }
-    if (!command->tool.json)
-        fputs("None of the specified partition moves are active.", stdout);
-    return 0;
 }
 
 int reassign_cancel(struct reassign_command *command, const char *path)
@@ -297,6 +327,8 @@ int reassign_cancel(struct reassign_command *command, const char *path)
         say_refused(command, "Error cancelling partition reassignment(s) for:\n", &response))
         return 1;
     say_cancelled(command, &moves, wanted);
+    if (!cancel_dirs(command, &moves, &failure))
+        return reassign_fail(command, &failure);
     if (!command->preserve_throttles && !reassign_clear_throttles(command, &moves, &failure))
         return reassign_fail(command, &failure);
     return 0;

@@ -10,6 +10,7 @@
 #ifndef KRAFTD_TOOLS_REASSIGN_INTERNAL_H
 #define KRAFTD_TOOLS_REASSIGN_INTERNAL_H
 
+#include "common/protocol/messages/describe_log_dirs.h"
 #include "tools/admin.h"
 #include "tools/json_input.h"
 #include "tools/tool.h"
@@ -61,6 +62,10 @@ struct str reassign_names(struct reassign_command *command, const struct reassig
 bool reassign_has(const int32_t *ids, int32_t count, int32_t id);
 struct str reassign_ids_text(struct arena *arena, const int32_t *ids, int32_t count,
                              const char *separator);
+
+/* Where a replica lies, or its copy that is on the way elsewhere; null: nowhere. */
+struct str reassign_dir_of(const struct describe_log_dirs_response *response,
+                           const struct reassign_move *move, bool future);
 
 /* The actions; the exit code. */
 int reassign_generate(struct reassign_command *command, const char *path, const char *brokers);

@@ -1,5 +1,6 @@
 /* What became of reassignments; where all are done the throttles are taken away. */
 #include "common/base/check.h"
+#include "common/protocol/codec.h"
 #include "tools/broker_log_dirs.h"
 #include "tools/reassign_internal.h"
 
@@ -124,8 +125,8 @@ static json_t *json_of(const struct reassign_move *move, const struct verdict *v
 /* --- directories -------------------------------------------------------------------------- */
 
 /* Where a replica lies, and whether it is on its way to another directory. */
-static struct str dir_of(const struct describe_log_dirs_response *response,
-                         const struct reassign_move *move, bool future)
+struct str reassign_dir_of(const struct describe_log_dirs_response *response,
+                           const struct reassign_move *move, bool future)
 {
     for (int32_t d = 0; d < response->results_count; d++) {
         for (int32_t t = 0; t < response->results[d].topics_count; t++) {
@@ -150,20 +151,20 @@ static bool say_dir(struct reassign_command *command, const struct reassign_move
     char name[300];
     snprintf(name, sizeof(name), "%.*s-%d-%d", STR_FMT(move->topic), move->partition,
              move->replicas[i]);
-    bool json = command->tool.json;
-    if (!broker_log_dirs_ask(command->client, move->replicas[i], &command->arena, &response,
-                             &failure)) {
-        if (!json)
-            printf("Partition %.*s-%d is not found in any live log dir on broker %d. There is "
-                   "likely an offline log directory on the broker.\n",
-                   STR_FMT(move->topic), move->partition, move->replicas[i]);
-        return false;
-    }
-    struct str now = dir_of(&response, move, false), next = dir_of(&response, move, true);
+    bool asked = broker_log_dirs_ask(command->client, move->replicas[i], &command->arena, &response,
+                                     &failure);
+    if (!asked)
+        message_init(&describe_log_dirs_response_desc, &response);
+    struct str now = reassign_dir_of(&response, move, false);
+    struct str next = reassign_dir_of(&response, move, true);
     bool goes_on = !str_is_null(next);
-    if (json)
+    if (command->tool.json)
         return goes_on;
-    if (goes_on && str_eq(next, move->dirs[i]))
+    if (str_is_null(now))
+        printf("Partition %.*s-%d is not found in any live log dir on broker %d. There is likely "
+               "an offline log directory on the broker.\n",
+               STR_FMT(move->topic), move->partition, move->replicas[i]);
+    else if (goes_on && str_eq(next, move->dirs[i]))
         printf("Reassignment of replica %s is still in progress.\n", name);
     else if (goes_on)
         printf("Partition %.*s-%d on broker %d is being moved to log dir %.*s instead of %.*s.\n",
@@ -173,22 +174,27 @@ static bool say_dir(struct reassign_command *command, const struct reassign_move
         printf("Reassignment of replica %s completed successfully.\n", name);
     else
         printf("Partition %.*s-%d on broker %d is not being moved from log dir %.*s to %.*s.\n",
-               STR_FMT(move->topic), move->partition, move->replicas[i],
-               str_is_null(now) ? 0 : now.len, str_is_null(now) ? "" : now.data,
+               STR_FMT(move->topic), move->partition, move->replicas[i], STR_FMT(now),
                STR_FMT(move->dirs[i]));
     return goes_on;
 }
 
+/* Without any of them there is an empty line, as in Kafka. */
 static bool say_dirs(struct reassign_command *command, const struct reassign_moves *moves)
 {
-    bool goes_on = false;
+    bool goes_on = false, none = true;
     for (size_t m = 0; m < moves->count; m++) {
         const struct reassign_move *move = &moves->items[m];
         for (int32_t i = 0; move->dirs != NULL && i < move->count; i++) {
-            if (!str_is_null(move->dirs[i]) && say_dir(command, move, i))
+            if (str_is_null(move->dirs[i]))
+                continue;
+            none = false;
+            if (say_dir(command, move, i))
                 goes_on = true;
         }
     }
+    if (none && !command->tool.json)
+        putchar('\n');
     return goes_on;
 }
 
@@ -214,8 +220,6 @@ int reassign_verify(struct reassign_command *command, const char *path)
         json_array_append_new(list, json_of(move, &verdict));
     }
     bool goes_on = say_dirs(command, &moves) || ongoing.topics_count > 0;
-    if (!command->tool.json)
-        putchar('\n');
     fflush(stdout);
     bool ok = goes_on || command->preserve_throttles ||
               reassign_clear_throttles(command, &moves, &failure);

@@ -20,6 +20,7 @@ const struct api_handler api_handlers[] = {
     {API_OFFSET_FOR_LEADER_EPOCH, 2, 4, handle_offset_for_leader_epoch},
     {API_DESCRIBE_CONFIGS, 1, 4, handle_describe_configs},
     {API_ALTER_CONFIGS, 0, 2, handle_alter_configs},
+    {API_ALTER_REPLICA_LOG_DIRS, 1, 2, handle_alter_replica_log_dirs},
     {API_DESCRIBE_LOG_DIRS, 1, 5, handle_describe_log_dirs},
     {API_CREATE_PARTITIONS, 0, 3, handle_create_partitions},
     {API_ELECT_LEADERS, 0, 2, handle_elect_leaders},

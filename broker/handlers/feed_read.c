@@ -103,7 +103,8 @@ static void collect(struct feed_part *part, struct replica_feed *feed)
     part->collected = true;
 }
 
-/* False: a worker brings the bytes of one into the page cache, and the call comes again. */
+/* False: a worker brings the bytes of one into the page cache, or has its log for a moment, and the
+ * call comes again. */
 static bool is_warm(struct feed_part *part)
 {
     for (; part->warm_count < part->count; part->warm_count++) {
@@ -111,6 +112,8 @@ static bool is_warm(struct feed_part *part)
         struct partition *p = partition_of(part, &entry->at);
         if (p == NULL)
             continue;
+        if (partition_get_state(p) == PARTITION_AWAY && !partition_wait_open(p, &part->call))
+            return false;
         if (!partition_warm(p, entry->at.fetch_offset, entry->at.max_bytes, &part->call)) {
             part->warm_count++;
             return false;

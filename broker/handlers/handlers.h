@@ -23,6 +23,7 @@ void handle_allocate_producer_ids(struct request *request);
 void handle_alter_configs(struct request *request);
 void handle_alter_partition(struct request *request);
 void handle_alter_partition_reassignments(struct request *request);
+void handle_alter_replica_log_dirs(struct request *request);
 void handle_api_versions(struct request *request);
 void handle_assign_replicas_to_dirs(struct request *request);
 void handle_broker_heartbeat(struct request *request);

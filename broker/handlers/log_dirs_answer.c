@@ -38,16 +38,19 @@ static int compare_logs(const void *a, const void *b)
     int order = str_cmp(x->topic, y->topic);
     if (order == 0)
         order = (x->partition > y->partition) - (x->partition < y->partition);
-    return order;
+    return order != 0 ? order : x->is_future - y->is_future;
 }
 
 static void choose_partition(struct found_logs *logs, struct str topic, int32_t partition)
 {
-    struct found_log key = {.entry = {.topic = topic, .partition = partition}};
-    struct found_log *log =
-        bsearch(&key, logs->items, logs->count, sizeof(struct found_log), compare_logs);
-    if (log != NULL)
-        log->wanted = true;
+    for (int future = 0; future < 2; future++) {
+        struct found_log key = {
+            .entry = {.topic = topic, .partition = partition, .is_future = future != 0}};
+        struct found_log *log =
+            bsearch(&key, logs->items, logs->count, sizeof(struct found_log), compare_logs);
+        if (log != NULL)
+            log->wanted = true;
+    }
 }
 
 static void choose(const struct describe_log_dirs_request *body, struct found_logs *logs)
@@ -63,8 +66,20 @@ static void choose(const struct describe_log_dirs_request *body, struct found_lo
             choose_partition(logs, body->topics[t].topic, body->topics[t].partitions[i]);
 }
 
-/* The wanted logs of a directory, by topic. No log is moved between directories, and none lags
- * behind what its leader has committed: the defaults of the answer. */
+/* How far the copy in another directory is behind its log, which stands before it; -1 where there
+ * is none. A log itself is never behind what is committed. */
+static int64_t lag_of(const struct found_logs *logs, size_t at)
+{
+    const struct log_manager_entry *entry = &logs->items[at].entry;
+    if (!entry->is_future)
+        return 0;
+    const struct log_manager_entry *log = at > 0 ? &logs->items[at - 1].entry : NULL;
+    bool found =
+        log != NULL && str_eq(log->topic, entry->topic) && log->partition == entry->partition;
+    return found ? log->end_offset - entry->end_offset : -1;
+}
+
+/* The wanted logs of a directory, by topic. */
 static void list_topics(const struct found_logs *logs, size_t dir, struct arena *arena,
                         dir_result *out)
 {
@@ -95,6 +110,8 @@ static void list_topics(const struct found_logs *logs, size_t dir, struct arena 
         topic->partitions_count++;
         at->partition_index = entry->partition;
         at->partition_size = entry->size_bytes;
+        at->offset_lag = lag_of(logs, i);
+        at->is_future_key = entry->is_future;
         at++;
     }
 }

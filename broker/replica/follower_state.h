@@ -30,6 +30,15 @@ enum follower_reset {
 enum follower_reset follower_out_of_range(const struct follower_log *log, int64_t leader_start,
                                           int64_t leader_end, int64_t *ret_offset);
 
+/*
+ * The same for a copy of a log in another directory, whose last record is of last_epoch (-1: it
+ * has none). `end`: the log's answer about that epoch, with its end where there is none; `own`: the
+ * copy's about the epoch that `end` names.
+ */
+enum follower_reset follower_copy_cut(const struct follower_log *copy, int32_t last_epoch,
+                                      int64_t log_start, struct log_epoch_end end,
+                                      struct log_epoch_end own, int64_t *ret_offset);
+
 /* The follower's high watermark after an answer whose records were appended. */
 int64_t follower_high_watermark(const struct follower_log *log, int64_t leader_high_watermark);
 

@@ -1,6 +1,7 @@
 #include "broker/replica/partition.h"
 
 #include "broker/replica/partition_internal.h"
+#include "broker/replica/partition_move.h"
 #include "common/base/check.h"
 #include "common/base/mem.h"
 #include "common/base/metrics.h"
@@ -14,8 +15,8 @@
 /* Allowed moves between states; a move that is not listed is a bug. */
 static const uint8_t moves[] = {
     [PARTITION_OPENING] = 1 << PARTITION_ONLINE | 1 << PARTITION_OFFLINE | 1 << PARTITION_CLOSING,
-    [PARTITION_ONLINE] = 1 << PARTITION_CUTTING | 1 << PARTITION_OFFLINE | 1 << PARTITION_CLOSING,
-    [PARTITION_CUTTING] = 1 << PARTITION_ONLINE | 1 << PARTITION_OFFLINE | 1 << PARTITION_CLOSING,
+    [PARTITION_ONLINE] = 1 << PARTITION_AWAY | 1 << PARTITION_OFFLINE | 1 << PARTITION_CLOSING,
+    [PARTITION_AWAY] = 1 << PARTITION_ONLINE | 1 << PARTITION_OFFLINE | 1 << PARTITION_CLOSING,
     [PARTITION_OFFLINE] = 1 << PARTITION_CLOSING,
     [PARTITION_CLOSING] = 0,
 };
@@ -29,7 +30,7 @@ void partition_check_invariants(const struct partition *p)
           log_high_watermark(p->log) <= MAX(p->synced_from, log_durable_end_offset(p->log)));
 }
 
-void partition_move(struct partition *p, enum partition_state to)
+void partition_enter(struct partition *p, enum partition_state to)
 {
     CHECK(moves[p->state] & (1 << to));
     p->state = to;
@@ -120,14 +121,19 @@ void partition_fail(struct partition *p, int status)
 {
     if (p->state == PARTITION_OFFLINE || p->state == PARTITION_CLOSING)
         return;
-    partition_move(p, PARTITION_OFFLINE);
+    partition_enter(p, PARTITION_OFFLINE);
     replica_feeds_drop(&p->feed_members);
     partition_answer_acks(p, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
     partition_end_low_waits(p, KAFKA_ERROR_KAFKA_STORAGE_ERROR);
     partition_wake_readers(p);
     partition_run_calls(p, &p->opening_calls);
     p->host->follow(p->host, p);
-    p->host->log_failed(p->host->owner, p, status);
+    p->host->log_failed(p->host->owner, p->log, status);
+    /* The metadata may have it in the other directory already: it is in this one that was lost. */
+    struct uuid wanted = partition_wanted_directory(p);
+    if (p->move != NULL && !uuid_eq(wanted, p->log_directory))
+        p->host->tell_directory(p->host, p, p->log_directory);
+    partition_end_move(p, false, false);
 }
 
 static void flush_work_run(struct work *work)
@@ -162,7 +168,7 @@ static void flush_work_done(struct work *work)
         return;
     }
     if (p->state != PARTITION_ONLINE) {
-        partition_cut_step(p);
+        partition_away_step(p);
         return;
     }
     if (partition_leads(p)) {
@@ -206,9 +212,9 @@ void partition_set_config(struct partition *p, const struct log_config *config, 
 }
 
 /* Where the log lies is known here only; the controller elects by it when a disk fails. */
-static void tell_directory(struct partition *p)
+void partition_tell_directory(struct partition *p)
 {
-    struct uuid here = p->log_directory;
+    struct uuid here = partition_wanted_directory(p);
     if (uuid_is_zero(here) || uuid_eq(here, p->role.directory))
         p->told_directory = UUID_ZERO;
     else if (!uuid_eq(here, p->told_directory)) {
@@ -220,7 +226,8 @@ static void tell_directory(struct partition *p)
 /* What the role asks of a log that is there. */
 void partition_settle(struct partition *p)
 {
-    tell_directory(p);
+    partition_tell_directory(p);
+    partition_kick_move(p);
     bool leads = p->role.leader_id == p->host->node_id;
     if (p->led_epoch >= 0 && (!leads || p->led_epoch != p->role.leader_epoch)) {
         p->led_epoch = -1;
@@ -262,7 +269,7 @@ void partition_apply(struct partition *p, const struct partition_role *role)
 void partition_opened(struct partition *p, int status)
 {
     if (status != 0) {
-        partition_move(p, PARTITION_OFFLINE);
+        partition_enter(p, PARTITION_OFFLINE);
         partition_run_calls(p, &p->opening_calls);
         p->host->opened(p->host->owner, p, status);
         return;
@@ -270,7 +277,7 @@ void partition_opened(struct partition *p, int status)
     log_set_config(p->log, &p->config);
     /* Who made it durable before is not known: the promise starts with what is there now. */
     p->synced_from = log_end_offset(p->log);
-    partition_move(p, PARTITION_ONLINE);
+    partition_enter(p, PARTITION_ONLINE);
     partition_settle(p);
     partition_run_calls(p, &p->opening_calls);
     p->host->opened(p->host->owner, p, 0);
@@ -278,7 +285,7 @@ void partition_opened(struct partition *p, int status)
 
 bool partition_wait_open(struct partition *p, struct shard_call *call)
 {
-    if (p->state != PARTITION_OPENING && p->state != PARTITION_CUTTING)
+    if (p->state != PARTITION_OPENING && p->state != PARTITION_AWAY)
         return true;
     shard_call_again(call);
     /* In order of arrival: a producer's batches keep theirs. */
@@ -307,7 +314,7 @@ int64_t partition_read_bound(const struct partition *p, bool read_committed)
 /* Waiters are told before the partition goes: nothing may point to it afterwards. */
 void partition_dismiss_waiters(struct partition *p)
 {
-    partition_move(p, PARTITION_CLOSING);
+    partition_enter(p, PARTITION_CLOSING);
     replica_feeds_drop(&p->feed_members);
     partition_answer_acks(p, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
     partition_end_low_waits(p, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);

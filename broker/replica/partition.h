@@ -7,12 +7,12 @@
  * own state.
  *
  * States: OPENING -> ONLINE -> CLOSING -> freed; any -> OFFLINE when its log directory failed;
- * ONLINE -> CUTTING -> ONLINE while a worker cuts the log of a follower that parted from its
- * leader. While OPENING or CUTTING, calls are kept (partition_wait_open) and run again when the log
- * is there or lost.
+ * ONLINE -> AWAY -> ONLINE while a worker has the log: to cut that of a follower that parted from
+ * its leader, or to replace it by the one in another directory. While OPENING or AWAY, calls are
+ * kept (partition_wait_open) and run again when the log is there or lost.
  *
  * Leading is partition_lead.h's, following partition_follow.h's, DeleteRecords
- * partition_delete.h's.
+ * partition_delete.h's, moves between directories partition_move.h's.
  *
  * Invariants: high watermark <= end offset; where records are synced before they are acknowledged
  * (flush.messages=1) high watermark <= durable end; an ack is given only at or below the high
@@ -34,7 +34,7 @@ struct replica_host;
 enum partition_state {
     PARTITION_OPENING,
     PARTITION_ONLINE,
-    PARTITION_CUTTING,
+    PARTITION_AWAY,
     PARTITION_OFFLINE,
     PARTITION_CLOSING,
 };
@@ -95,7 +95,7 @@ struct log *partition_log(const struct partition *p);
 /* The log in any state; NULL when it was never opened. */
 struct log *partition_any_log(const struct partition *p);
 
-/* False while OPENING or CUTTING: the call was queued and its run() is called again later. run()
+/* False while OPENING or AWAY: the call was queued and its run() is called again later. run()
  * must not have done anything yet. */
 bool partition_wait_open(struct partition *p, struct shard_call *call);
 

@@ -18,7 +18,7 @@ struct followed **partition_followed(struct partition *p)
 static bool follows(const struct partition *p)
 {
     return p->role.leader_id >= 0 && p->role.leader_id != p->host->node_id &&
-           (p->state == PARTITION_ONLINE || p->state == PARTITION_CUTTING);
+           (p->state == PARTITION_ONLINE || p->state == PARTITION_AWAY);
 }
 
 /* Where records are synced before they count, those that are not do not count for the leader. */
@@ -82,45 +82,19 @@ static void cut_run(struct work *work)
     p->log_work_status = p->host->cut_log(p->host->owner, p->log, p->cut.restart, p->cut.end);
 }
 
-static void cut_done(struct work *work)
+static void cut_done(struct partition *p)
 {
-    struct partition *p = CONTAINER_OF(work, struct partition, log_work);
-    p->log_work_running = false;
-    if (p->state == PARTITION_CLOSING) {
+    if (p->state == PARTITION_CLOSING)
         partition_close_step(p);
-        return;
-    }
-    log_attach(p->log, p->host->files);
-    p->cut.wanted = false;
-    if (p->log_work_status != 0) {
-        partition_fail(p, p->log_work_status);
-        return;
-    }
-    p->synced_from = MIN(p->synced_from, log_end_offset(p->log));
-    log_set_config(p->log, &p->config);
-    partition_move(p, PARTITION_ONLINE);
-    partition_settle(p);
-    partition_run_calls(p, &p->opening_calls);
-}
-
-void partition_cut_step(struct partition *p)
-{
-    if (p->state != PARTITION_CUTTING || p->log_work_running || p->flush != NULL ||
-        p->deletion != NULL || p->warm != NULL || p->snapshot != NULL)
-        return;
-    p->log_work_running = true;
-    log_detach(p->log);
-    p->log_work = (struct work){.run = cut_run, .done = cut_done, .loop = p->host->loop};
-    work_submit(&p->log_work, WORK_DISK);
+    else
+        partition_back(p, p->log_work_status);
 }
 
 static void cut(struct partition *p, bool restart, int64_t end)
 {
-    p->cut.wanted = true;
     p->cut.restart = restart;
     p->cut.end = end;
-    partition_move(p, PARTITION_CUTTING);
-    partition_cut_step(p);
+    partition_send_away(p, cut_run, cut_done);
 }
 
 static void diverged(struct partition *p, struct log_epoch_end leader)

@@ -1,7 +1,7 @@
 /*
  * Inside of a partition, shared by partition.c (states, roles, waiters), partition_lead.c (appends,
  * high watermark, followers), partition_follow.c (appending what was fetched, cutting),
- * partition_delete.c (DeleteRecords) and
+ * partition_delete.c (DeleteRecords), partition_move.c (to another directory) and
  * partition_jobs.c (work that runs beside the loop: opening, retention, closing).
  */
 #ifndef KRAFTD_BROKER_REPLICA_PARTITION_INTERNAL_H
@@ -17,6 +17,7 @@
 #include "common/base/mutation.h"
 
 struct followed;
+struct partition_move;
 struct log_deletion;
 struct log_flush;
 struct log_warm;
@@ -54,13 +55,18 @@ struct partition {
     int log_work_status;
     int64_t no_room_until_ms; /* an append found none a moment ago */
     struct {
-        bool wanted, restart;
+        bool restart;
         int64_t end;
     } cut;
-    struct log_wanted wanted;   /* the worker's, while it opens */
-    struct log *opened_log;     /* what it opened, */
-    struct uuid log_directory;  /* and where that lies; zero: unknown */
-    struct uuid told_directory; /* what the controller was told; zero: nothing */
+    void (*away_run)(struct work *);       /* while AWAY: what the worker does with log_work, */
+    void (*away_done)(struct partition *); /* and what comes then */
+    int failed_dir, failed_status;         /* a directory that failed meanwhile; -1 */
+    struct partition_move *move;           /* to another directory; NULL */
+    struct log_wanted wanted;              /* the worker's, while it opens */
+    struct log_opened opened, opened_copy; /* what it opened */
+    size_t dir;                            /* where that lies, */
+    struct uuid log_directory;             /* and the id of it; zero: unknown */
+    struct uuid told_directory;            /* what the controller was told; zero: nothing */
     bool log_work_running;
 
     bool close_clean, close_remove;
@@ -75,7 +81,7 @@ void partition_fail(struct partition *p, int status);
 void partition_start_flush(struct partition *p, bool checkpoint);
 void partition_opened(struct partition *p, int status);
 void partition_dismiss_waiters(struct partition *p);
-void partition_move(struct partition *p, enum partition_state to);
+void partition_enter(struct partition *p, enum partition_state to);
 void partition_check_invariants(const struct partition *p);
 /* The role and the state of the log say that it leads. */
 bool partition_leads(const struct partition *p);
@@ -97,8 +103,20 @@ void partition_end_low_waits(struct partition *p, enum kafka_error error);
 void partition_settle(struct partition *p);
 /* What KIP-101 did away with; for MUTATED. */
 void partition_mutated_cut(struct partition *p);
-/* Cuts once no job is in flight. */
-void partition_cut_step(struct partition *p);
+/* Gives the log to a worker once no job is in flight; `done` begins what comes then, and ends with
+ * partition_back unless it is CLOSING. */
+void partition_send_away(struct partition *p, void (*run)(struct work *),
+                         void (*done)(struct partition *));
+void partition_away_step(struct partition *p);
+/* status: of the work, when the log is not usable after it. */
+void partition_back(struct partition *p, int status);
+/* partition_move.c: what a start found of a move goes on; it ends (remove: without a trace); what
+ * it waits for may be there. */
+void partition_resume_move(struct partition *p, const struct log_opened *copy);
+void partition_end_move(struct partition *p, bool clean, bool remove);
+void partition_kick_move(struct partition *p);
+/* The controller is told where the replica lies, where it knows otherwise. */
+void partition_tell_directory(struct partition *p);
 /* Goes on with closing once no job is in flight. */
 void partition_close_step(struct partition *p);
 

@@ -25,8 +25,9 @@ static void partition_free(struct partition *p)
 static void open_run(struct work *work)
 {
     struct partition *p = CONTAINER_OF(work, struct partition, log_work);
-    p->log_work_status = p->host->open_log(p->host->owner, p->host->files, &p->wanted,
-                                           &p->opened_log, &p->log_directory);
+    p->opened = p->opened_copy = (struct log_opened){0};
+    p->log_work_status =
+        p->host->open_log(p->host->owner, p->host->files, &p->wanted, &p->opened, &p->opened_copy);
 }
 
 static void open_done(struct work *work);
@@ -50,7 +51,11 @@ static void open_done(struct work *work)
 {
     struct partition *p = CONTAINER_OF(work, struct partition, log_work);
     p->log_work_running = false;
-    p->log = p->opened_log;
+    p->log = p->opened.log;
+    p->dir = p->opened.dir;
+    p->log_directory = p->opened.directory;
+    if (p->opened_copy.log != NULL)
+        partition_resume_move(p, &p->opened_copy);
     if (p->state == PARTITION_CLOSING)
         partition_close_step(p);
     else if (p->log_work_status == -EBUSY)
@@ -97,7 +102,7 @@ static void warm_done(struct work *work)
     if (p->state == PARTITION_CLOSING)
         partition_close_step(p);
     else
-        partition_cut_step(p);
+        partition_away_step(p);
 }
 
 bool partition_warm(struct partition *p, int64_t offset, int32_t max_bytes, struct shard_call *call)
@@ -129,7 +134,7 @@ static void snapshot_done(struct work *work)
     else if (rv != 0)
         partition_fail(p, rv);
     else
-        partition_cut_step(p);
+        partition_away_step(p);
 }
 
 static void start_snapshot(struct partition *p)
@@ -160,7 +165,7 @@ static void deletion_done(struct work *work)
     else if (rv != 0)
         partition_fail(p, rv);
     else
-        partition_cut_step(p);
+        partition_away_step(p);
 }
 
 static void start_deletion(struct partition *p, struct log_deletion *deletion)
@@ -207,6 +212,51 @@ void partition_start_retention(struct partition *p)
         start_deletion(p, log_retention_begin(p->log, env_wall_ms(p->host->env)));
 }
 
+void partition_send_away(struct partition *p, void (*run)(struct work *),
+                         void (*done)(struct partition *))
+{
+    p->away_run = run;
+    p->away_done = done;
+    p->failed_dir = -1;
+    partition_enter(p, PARTITION_AWAY);
+    partition_away_step(p);
+}
+
+static void away_done(struct work *work)
+{
+    struct partition *p = CONTAINER_OF(work, struct partition, log_work);
+    p->log_work_running = false;
+    p->away_done(p);
+}
+
+void partition_away_step(struct partition *p)
+{
+    if (p->state != PARTITION_AWAY || p->log_work_running || p->flush != NULL ||
+        p->deletion != NULL || p->warm != NULL || p->snapshot != NULL)
+        return;
+    p->log_work_running = true;
+    p->log_work_status = 0;
+    log_detach(p->log);
+    p->log_work = (struct work){.run = p->away_run, .done = away_done, .loop = p->host->loop};
+    work_submit(&p->log_work, WORK_DISK);
+}
+
+void partition_back(struct partition *p, int status)
+{
+    log_attach(p->log, p->host->files);
+    p->synced_from = MIN(p->synced_from, log_end_offset(p->log));
+    log_set_config(p->log, &p->config);
+    if (status == 0 && p->failed_dir == (int)p->dir)
+        status = p->failed_status;
+    if (status != 0) {
+        partition_fail(p, status);
+        return;
+    }
+    partition_enter(p, PARTITION_ONLINE);
+    partition_settle(p);
+    partition_run_calls(p, &p->opening_calls);
+}
+
 static void close_run(struct work *work)
 {
     struct partition *p = CONTAINER_OF(work, struct partition, log_work);
@@ -228,6 +278,10 @@ void partition_close_step(struct partition *p)
     if (p->log_work_running || p->flush != NULL || p->deletion != NULL || p->warm != NULL ||
         p->snapshot != NULL)
         return;
+    if (p->move != NULL) {
+        partition_end_move(p, p->close_clean, p->close_remove);
+        return;
+    }
     p->log_work_running = true;
     p->log_work_status = 0;
     if (p->log == NULL) { /* it never opened: nothing on the disk to end */

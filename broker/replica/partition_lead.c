@@ -239,8 +239,10 @@ static void take_isr(struct partition *p, const struct isr_answer *answer)
 void partition_isr_answered(struct partition *p, int32_t leader_epoch, int32_t partition_epoch,
                             const struct isr_answer *answer)
 {
-    if (!partition_leads(p) || !p->leader.proposing ||
-        p->leader.proposal.leader_epoch != leader_epoch ||
+    /* The log may be away for a moment. */
+    bool leads = p->led_epoch >= 0 && p->led_epoch == p->role.leader_epoch &&
+                 (p->state == PARTITION_ONLINE || p->state == PARTITION_AWAY);
+    if (!leads || !p->leader.proposing || p->leader.proposal.leader_epoch != leader_epoch ||
         p->leader.proposal.partition_epoch != partition_epoch)
         return;
     if (answer->error != KAFKA_ERROR_NONE) {

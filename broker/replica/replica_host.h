@@ -16,6 +16,7 @@ struct log;
 struct log_recovery;
 struct metric;
 struct partition;
+struct partition_moves;
 
 /* The log that a partition needs. */
 struct log_wanted {
@@ -27,6 +28,13 @@ struct log_wanted {
     struct uuid directory; /* as partition_role.directory */
 };
 
+/* A log that was opened, and where. */
+struct log_opened {
+    struct log *log;       /* NULL: none */
+    size_t dir;            /* number of the log manager */
+    struct uuid directory; /* its id; zero: it has none */
+};
+
 struct replica_host {
     struct env *env;
     struct loop *loop;
@@ -34,14 +42,24 @@ struct replica_host {
     struct file_cache *files;
     struct metric *flush_times; /* NULL: not measured */
     void *owner;
-    /* On a worker: opens or creates the log of a partition, in `directory` where it is new.
-     * ret_directory: where it lies. 0, or an errno: the partition is offline. */
+    /* On a worker: opens or creates the log of a partition, in `directory` where it is new. 0, or
+     * an errno: the partition is offline. ret_copy: one in another directory, of a move that did
+     * not come to its end; else it stays as it is. */
     int (*open_log)(void *owner, struct file_cache *files, const struct log_wanted *wanted,
-                    struct log **ret_log, struct uuid *ret_directory);
+                    struct log_opened *ret_opened, struct log_opened *ret_copy);
+    /* On a worker: makes a future log in that directory. */
+    int (*open_future)(void *owner, struct file_cache *files, const struct log_wanted *wanted,
+                       size_t dir, struct log_opened *ret_opened);
+    /* On a worker: the future log becomes the log, which is closed and goes; both are detached.
+     * After an error nothing has changed. */
+    int (*replace_log)(void *owner, struct log *log, struct log *future);
+    /* A move that does not get on, for this reason. */
+    void (*move_stuck)(void *owner, const struct log *log, int status);
+    struct partition_moves *moves;
     /* On a worker: closes the log; with `remove` renames its directory away for deletion. */
     int (*close_log)(void *owner, struct log *log, bool clean, bool remove);
-    /* On the loop: the partition's log failed with this errno; its directory goes offline. */
-    void (*log_failed)(void *owner, struct partition *p, int status);
+    /* On the loop: a log failed with this errno; its directory goes offline. */
+    void (*log_failed)(void *owner, struct log *log, int status);
     /* On the loop: it is open (0), offline (errno), or closed before it was open (0). */
     void (*opened)(void *owner, struct partition *p, int status);
     /* On a worker: cuts the log to end at `end`, or, with restart, to be empty and start there;
@@ -64,6 +82,8 @@ struct replica_host {
     /* The controller is to be asked; the answer goes to partition_isr_answered. */
     void (*propose_isr)(struct replica_host *host, struct partition *p,
                         const struct isr_proposal *proposal);
+    /* The metadata has a place for directories of replicas. */
+    bool (*names_directories)(struct replica_host *host);
     /* The controller is to be told that its replica lies there. */
     void (*tell_directory)(struct replica_host *host, struct partition *p, struct uuid directory);
 };

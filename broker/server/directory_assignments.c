@@ -8,6 +8,7 @@
 #include "broker/server/shard.h"
 #include "common/base/check.h"
 #include "common/base/logger.h"
+#include "common/base/map.h"
 #include "common/base/mem.h"
 
 #include <stdlib.h>
@@ -31,6 +32,7 @@ struct assignment {
 struct directory_assignments {
     struct node *node;
     struct list waiting, asked;
+    struct map latest; /* topic id and index -> the assignment of `waiting` */
     struct timer timer;
     bool asking, stopped;
     int64_t retry_ms;
@@ -49,11 +51,23 @@ static void free_all(struct list *list)
         free(LIST_ITEM(node, struct assignment, link));
 }
 
+static struct map_key key_of(const struct assignment *one)
+{
+    return map_key_uuid_int(one->topic_id, one->index);
+}
+
+/* Unless the replica has moved on meanwhile. */
 static void keep_asked(struct directory_assignments *a)
 {
     while (!list_empty(&a->asked)) {
         struct list *last = a->asked.prev;
+        struct assignment *one = LIST_ITEM(last, struct assignment, link);
         list_remove(last);
+        if (map_get(&a->latest, key_of(one)) != NULL) {
+            free(one);
+            continue;
+        }
+        map_put(&a->latest, key_of(one), one);
         list_push_front(&a->waiting, last);
     }
 }
@@ -96,17 +110,13 @@ static int32_t choose(struct directory_assignments *a)
 {
     struct assignment **chosen = mem_alloc(BATCH_MAX * sizeof(struct assignment *));
     int32_t count = 0;
-    while (!list_empty(&a->waiting) && count < BATCH_MAX)
-        chosen[count++] = LIST_ITEM(list_pop_front(&a->waiting), struct assignment, link);
-    qsort(chosen, (size_t)count, sizeof(struct assignment *), compare);
-    for (int32_t i = 0; i < count; i++) {
-        if (i > 0 && compare(&chosen[i - 1], &chosen[i]) == 0)
-            free(chosen[i - 1]);
-        else if (i > 0)
-            list_push_back(&a->asked, &chosen[i - 1]->link);
+    while (!list_empty(&a->waiting) && count < BATCH_MAX) {
+        chosen[count] = LIST_ITEM(list_pop_front(&a->waiting), struct assignment, link);
+        map_remove(&a->latest, key_of(chosen[count++]));
     }
-    if (count > 0)
-        list_push_back(&a->asked, &chosen[count - 1]->link);
+    qsort(chosen, (size_t)count, sizeof(struct assignment *), compare);
+    for (int32_t i = 0; i < count; i++)
+        list_push_back(&a->asked, &chosen[i]->link);
     free(chosen);
     return count;
 }
@@ -180,6 +190,12 @@ static void receive(struct task *task)
 {
     struct assignment *one = CONTAINER_OF(task, struct assignment, task);
     struct directory_assignments *a = one->assignments;
+    /* A replica that is moved says one directory after the other: the last one counts. */
+    struct assignment *before = map_put(&a->latest, key_of(one), one);
+    if (before != NULL) {
+        list_remove(&before->link);
+        free(before);
+    }
     list_push_back(&a->waiting, &one->link);
     /* Replicas that are opened now go along. */
     if (!a->asking && !a->stopped && !timer_running(&a->timer))
@@ -205,6 +221,7 @@ struct directory_assignments *directory_assignments_new(struct node *node)
     a->node = node;
     list_init(&a->waiting);
     list_init(&a->asked);
+    map_init(&a->latest, MAP_UUID);
     arena_init(&a->arena, 0);
     timer_init(&a->timer, node_env(node)->loops[0], time_to_ask);
     return a;
@@ -217,6 +234,7 @@ void directory_assignments_free(struct directory_assignments *a)
     CHECK(!a->asking);
     free_all(&a->asked);
     free_all(&a->waiting);
+    map_release(&a->latest);
     arena_release(&a->arena);
     free(a);
 }

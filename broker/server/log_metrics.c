@@ -31,7 +31,10 @@ static void write_log(struct metrics_writer *w, const struct log_manager_entry *
     char index[INDEX_ROOM];
     int len = snprintf(index, sizeof(index), "%d", entry->partition);
     struct metric_label labels[] = {{"topic", entry->topic},
-                                    {"partition", str_from(index, (size_t)len)}};
+                                    {"partition", str_from(index, (size_t)len)},
+                                    {"is_future", STR("true")}};
+    /* As in Kafka only the copy of a log that moves says what it is. */
+    int label_count = ARRAY_LEN(labels) - !entry->is_future;
     const struct {
         const char *mbean;
         int64_t value;
@@ -42,7 +45,7 @@ static void write_log(struct metrics_writer *w, const struct log_manager_entry *
         {"kafka.log:type=Log,name=NumLogSegments", entry->segment_count},
     };
     for (size_t i = 0; i < ARRAY_LEN(values); i++)
-        metrics_write(w, METRIC_GAUGE, values[i].mbean, labels, ARRAY_LEN(labels),
+        metrics_write(w, METRIC_GAUGE, values[i].mbean, labels, label_count,
                       (double)values[i].value);
 }
 

@@ -65,6 +65,7 @@ void node_free(struct node *node)
     }
     isr_changes_free(node->isr_changes);
     directory_assignments_free(node->directory_assignments);
+    free(node->dirs_told);
     free(node->shards);
     free(node->shard_stops);
     controller_channel_free(node->channel);
@@ -111,6 +112,7 @@ static void make_shards(struct node *node)
     node->isr_changes = isr_changes_new(node);
     throttles_init(&node->throttles, node->config);
     node->watch = broker_watch_new(node);
+    node_note_dirs(node);
     node->directory_assignments = directory_assignments_new(node);
     node->shards = mem_calloc((size_t)node->env->loop_count, sizeof(struct shard));
     for (int i = 0; i < node->env->loop_count; i++) {

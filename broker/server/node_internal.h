@@ -40,13 +40,10 @@ struct node_shard_stop {
     int index;
 };
 
-/* An event of a partition on its way from its loop to loop 0. */
-struct node_partition_event {
+/* On its way to loop 0. */
+struct node_event {
     struct task task;
     struct node *node;
-    bool opened; /* else: its disk failed */
-    size_t dir;  /* that failed */
-    int status;
 };
 
 struct node {
@@ -78,6 +75,7 @@ struct node {
     void *quorum_stopped_ctx;
     struct controller_lifecycle *controller_lifecycle; /* NULL: no controller here */
 
+    bool *dirs_told; /* those that are known to be offline, by the number of the directory */
     bool metadata_loaded, unfenced;
     _Atomic bool ready;                 /* /readyz */
     _Atomic int64_t opening_partitions; /* on workers now */
@@ -104,6 +102,8 @@ struct node {
 
 void node_check_ready(struct node *node);
 void node_stop_continue(struct node *node);
+/* Before anything is opened: those that are offline already are told by the registration. */
+void node_note_dirs(struct node *node);
 void node_fill_host(struct node *node, struct shard *shard, struct loop *loop);
 /* Begins to write the checkpoints of the log directories from time to time. */
 void node_checkpoint_init(struct node *node);

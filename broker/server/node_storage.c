@@ -5,6 +5,7 @@
 #include "common/base/check.h"
 #include "common/base/logger.h"
 #include "common/base/mem.h"
+#include "common/storage/log_manager_moves.h"
 #include "common/storage/log_truncate.h"
 #include "metadata/config/server_config.h"
 
@@ -14,91 +15,214 @@
 /* Open files of cold segments and indexes that one loop keeps. */
 #define OPEN_FILES_PER_LOOP 4096
 
-static int open_log(void *owner, struct file_cache *files, const struct log_wanted *wanted,
-                    struct log **ret_log, struct uuid *ret_directory)
+static struct log_manager_log_args args_of(struct node *node, struct file_cache *files,
+                                           const struct log_wanted *wanted)
 {
-    struct node *node = owner;
-    struct str topic = wanted->topic;
-    int32_t index = wanted->index;
     struct uuid unique = env_random_uuid(node->env);
     uint64_t seed;
     memcpy(&seed, unique.b + 8, sizeof(seed));
-    struct log_manager_log_args args = {.files = files,
-                                        .topic = topic,
-                                        .partition = index,
-                                        .topic_id = wanted->topic_id,
-                                        .directory_id = wanted->directory,
-                                        .config = &wanted->config,
-                                        .leads = wanted->leader_epoch >= 0,
-                                        .leader_epoch = wanted->leader_epoch,
-                                        .unique = unique,
-                                        .seed = seed,
-                                        .now_ms = env_wall_ms(node->env)};
-    struct log_recovery recovery = {0};
-    int rv = log_manager_open_log(node->disk.logs, &args, ret_log, &recovery);
-    if (rv == -EUCLEAN)
+    return (struct log_manager_log_args){.files = files,
+                                         .topic = wanted->topic,
+                                         .partition = wanted->index,
+                                         .topic_id = wanted->topic_id,
+                                         .directory_id = wanted->directory,
+                                         .config = &wanted->config,
+                                         .leads = wanted->leader_epoch >= 0,
+                                         .leader_epoch = wanted->leader_epoch,
+                                         .unique = unique,
+                                         .seed = seed,
+                                         .now_ms = env_wall_ms(node->env)};
+}
+
+static struct log_opened opened_of(const struct node *node, struct log *log)
+{
+    size_t at = log_manager_dir_of(node->disk.logs, log);
+    const struct log_dir *dir = log_manager_dir(node->disk.logs, at);
+    return (struct log_opened){
+        .log = log, .dir = at, .directory = dir->has_meta ? dir->meta.directory_id : UUID_ZERO};
+}
+
+static void say_opened(const struct node *node, const struct log_wanted *wanted, int rv,
+                       const struct log_recovery *recovery)
+{
+    struct str topic = wanted->topic;
+    if (rv == -EEXIST)
+        log_error(node->env->logger,
+                  "%.*s-%d is in several log directories, and the metadata names none of them; "
+                  "move all but one of them away and start again",
+                  STR_FMT(topic), wanted->index);
+    else if (rv == -EUCLEAN)
         log_error(node->env->logger,
                   "partition.metadata of %.*s-%d cannot be read, so whose records these are is not "
                   "known: the partition stays offline here. Put the file back; or, where other "
                   "replicas are in sync, stop this broker, move the directory of the partition "
                   "away and start it: it is fetched anew",
-                  STR_FMT(topic), index);
+                  STR_FMT(topic), wanted->index);
     else if (rv != 0 && rv != -EBUSY)
         log_error(node->env->logger, "The log of %.*s-%d cannot be opened: %s", STR_FMT(topic),
-                  index, strerror(-rv));
-    else if (rv == 0 && recovery.cut_bytes > 0)
+                  wanted->index, strerror(-rv));
+    else if (rv == 0 && recovery->cut_bytes > 0)
         log_warn(
             node->env->logger,
             "Recovery cut %lld bytes off the end of %.*s-%d, which ends at offset=%lld now (%s)",
-            (long long)recovery.cut_bytes, STR_FMT(topic), index, (long long)recovery.cut_offset,
-            recovery.damage ? recovery.damage : "torn tail");
-    if (rv == 0 && recovery.set_aside)
+            (long long)recovery->cut_bytes, STR_FMT(topic), wanted->index,
+            (long long)recovery->cut_offset, recovery->damage ? recovery->damage : "torn tail");
+    if (rv == 0 && recovery->set_aside)
         log_warn(node->env->logger,
                  "What lay in %.*s-%d belongs to a topic with another id, an earlier one of that "
                  "name or one of another cluster: it is kept beside as a directory that ends in "
                  "-stray, and the partition begins anew",
-                 STR_FMT(topic), index);
+                 STR_FMT(topic), wanted->index);
+}
+
+static void look_at_dirs(struct node *node);
+
+static int open_future(void *owner, struct file_cache *files, const struct log_wanted *wanted,
+                       size_t dir, struct log_opened *ret_opened)
+{
+    struct node *node = owner;
+    struct log_manager_log_args args = args_of(node, files, wanted);
+    struct log *log;
+    args.leads = false;
+    int rv = log_manager_open_future(node->disk.logs, &args, dir, &log);
+    const char *path = log_manager_dir(node->disk.logs, dir)->path;
     if (rv == 0) {
-        const struct log_dir *dir =
-            log_manager_dir(node->disk.logs, log_manager_dir_of(node->disk.logs, *ret_log));
-        *ret_directory = dir->has_meta ? dir->meta.directory_id : UUID_ZERO;
+        *ret_opened = opened_of(node, log);
+        log_info(node->env->logger, "%.*s-%d is being moved to %s from offset=%lld on",
+                 STR_FMT(wanted->topic), wanted->index, path, (long long)log_end_offset(log));
+    } else if (rv != -EBUSY) {
+        log_error(node->env->logger, "%.*s-%d cannot be moved to %s: %s", STR_FMT(wanted->topic),
+                  wanted->index, path, strerror(-rv));
+        look_at_dirs(node);
     }
     return rv;
 }
 
-static void event_on_loop_0(struct task *task)
+static int open_log(void *owner, struct file_cache *files, const struct log_wanted *wanted,
+                    struct log_opened *ret_opened, struct log_opened *ret_copy)
 {
-    struct node_partition_event *event = CONTAINER_OF(task, struct node_partition_event, task);
+    struct node *node = owner;
+    struct log_manager_log_args args = args_of(node, files, wanted);
+    struct log_recovery recovery = {0};
+    struct log *log;
+    int rv = log_manager_open_log(node->disk.logs, &args, &log, &recovery);
+    say_opened(node, wanted, rv, &recovery);
+    if (rv != 0) {
+        if (rv != -EBUSY)
+            look_at_dirs(node);
+        return rv;
+    }
+    *ret_opened = opened_of(node, log);
+    /* Without its copy a replica serves all the same. */
+    int dir = log_manager_future(node->disk.logs, wanted->topic, wanted->index);
+    if (dir >= 0)
+        (void)open_future(owner, files, wanted, (size_t)dir, ret_copy);
+    return 0;
+}
+
+static int replace_log(void *owner, struct log *log, struct log *future)
+{
+    struct node *node = owner;
+    char *from = mem_strdup(log_path(log));
+    int rv = log_manager_replace(node->disk.logs, log, future, env_random_uuid(node->env),
+                                 env_wall_ms(node->env));
+    log_info(node->env->logger, "%s was %sreplaced by %s%s%s", from, rv == 0 ? "" : "not ",
+             log_path(future), rv == 0 ? "" : ": ", rv == 0 ? "" : strerror(-rv));
+    free(from);
+    look_at_dirs(node);
+    return rv;
+}
+
+static void move_stuck(void *owner, const struct log *log, int status)
+{
+    const struct node *node = owner;
+    log_warn(node->env->logger, "Copying %s to another log directory does not get on: %s",
+             log_path(log), status == -EBADMSG ? "it has a damaged batch" : strerror(-status));
+}
+
+static void all_opened(struct task *task)
+{
+    struct node_event *event = CONTAINER_OF(task, struct node_event, task);
+    node_check_ready(event->node);
+    free(event);
+}
+
+static bool others_serve(const struct node *node, const struct log_dir *failed)
+{
+    if (str_eq_z(node->config->metadata_log_dir, failed->path))
+        return false;
+    for (size_t i = 0; i < log_manager_dir_count(node->disk.logs); i++)
+        if (log_manager_dir_status(node->disk.logs, i) == 0)
+            return true;
+    return false;
+}
+
+/* Without the metadata log, or any disk at all, a node is no use, and in the way of those that
+ * could serve instead: Kafka's ends, too. */
+static void tell_of_dir(struct node *node, size_t at, int status)
+{
+    const struct log_dir *dir = log_manager_dir(node->disk.logs, at);
+    bool go_on = others_serve(node, dir);
+    node->dirs_told[at] = true;
+    log_at(node->env->logger, go_on ? LOG_ERROR : LOG_FATAL,
+           "The log directory %s failed (%s) and goes offline; %s", dir->path, strerror(-status),
+           go_on ? "the others serve on" : "this node cannot go on without it and stops");
+    if (node->state != NODE_RUNNING && node->state != NODE_STARTING)
+        return;
+    if (!go_on && node->state == NODE_RUNNING)
+        node_fatal(node);
+    if (node->lifecycle != NULL && dir->has_meta)
+        broker_lifecycle_dir_failed(node->lifecycle, dir->meta.directory_id);
+    for (int i = 0; i < node->env->loop_count; i++)
+        shard_dir_failed(&node->shards[i], at, status);
+}
+
+/* Those that were offline when this process began are told by its registration. */
+static void find_failed_dirs(struct task *task)
+{
+    struct node_event *event = CONTAINER_OF(task, struct node_event, task);
     struct node *node = event->node;
-    if (event->opened) {
-        node_check_ready(node);
-    } else if (node->lifecycle != NULL) {
-        const struct log_dir *dir = log_manager_dir(node->disk.logs, event->dir);
-        if (dir->has_meta)
-            broker_lifecycle_dir_failed(node->lifecycle, dir->meta.directory_id);
+    for (size_t i = 0; i < log_manager_dir_count(node->disk.logs); i++) {
+        int status = log_manager_dir_status(node->disk.logs, i);
+        if (status != 0 && !node->dirs_told[i])
+            tell_of_dir(node, i, status);
     }
     free(event);
 }
 
-static void send_event(struct node *node, struct node_partition_event event)
+static void send_event(struct node *node, void (*run)(struct task *))
 {
-    struct node_partition_event *copy = mem_alloc(sizeof(*copy));
-    *copy = event;
-    copy->task.run = event_on_loop_0;
-    copy->node = node;
-    loop_post(node->env->loops[0], &copy->task);
+    struct node_event *event = mem_alloc(sizeof(*event));
+    *event = (struct node_event){.task.run = run, .node = node};
+    loop_post(node->env->loops[0], &event->task);
+}
+
+/* Any thread: some directory may have gone offline. */
+static void look_at_dirs(struct node *node)
+{
+    for (size_t i = 0; i < log_manager_dir_count(node->disk.logs); i++)
+        if (log_manager_dir_status(node->disk.logs, i) != 0) {
+            send_event(node, find_failed_dirs);
+            return;
+        }
+}
+
+void node_note_dirs(struct node *node)
+{
+    size_t count = log_manager_dir_count(node->disk.logs);
+    node->dirs_told = mem_calloc(count, sizeof(*node->dirs_told));
+    for (size_t i = 0; i < count; i++)
+        node->dirs_told[i] = log_manager_dir_status(node->disk.logs, i) != 0;
 }
 
 static int close_log(void *owner, struct log *log, bool clean, bool remove)
 {
     struct node *node = owner;
-    size_t dir = log_manager_dir_of(node->disk.logs, log);
     int rv = remove ? log_manager_delete_log(node->disk.logs, log, env_random_uuid(node->env),
                                              env_wall_ms(node->env))
                     : log_manager_close_log(node->disk.logs, log, clean);
-    /* The manager has taken the directory offline; the log is gone. */
     if (rv != 0)
-        send_event(node, (struct node_partition_event){.dir = dir, .status = rv});
+        look_at_dirs(node);
     return rv;
 }
 
@@ -116,27 +240,18 @@ static int cut_log(void *owner, struct log *log, bool restart, int64_t end)
     return rv;
 }
 
-static void log_dir_failed(void *owner, struct partition *p, int status)
+static void log_dir_failed(void *owner, struct log *log, int status)
 {
     struct node *node = owner;
-    struct log *log = partition_any_log(p);
-    if (log == NULL)
-        return;
-    size_t dir = log_manager_dir_of(node->disk.logs, log);
-    if (log_manager_dir_status(node->disk.logs, dir) != 0)
-        return;
-    log_error(node->env->logger,
-              "The log directory %s failed (%s) and goes offline; the others serve on",
-              log_manager_dir(node->disk.logs, dir)->path, strerror(-status));
-    log_manager_fail_dir(node->disk.logs, dir, status);
-    send_event(node, (struct node_partition_event){.dir = dir, .status = status});
+    log_manager_fail_dir(node->disk.logs, log_manager_dir_of(node->disk.logs, log), status);
+    look_at_dirs(node);
 }
 
 static void partition_was_opened(void *owner, struct partition *p, int status)
 {
     struct node *node = owner;
     if (atomic_fetch_sub(&node->opening_partitions, 1) == 1)
-        send_event(node, (struct node_partition_event){.opened = true, .status = status});
+        send_event(node, all_opened);
 }
 
 void node_partition_opening(struct node *node)
@@ -161,6 +276,10 @@ void node_fill_host(struct node *node, struct shard *shard, struct loop *loop)
         .files = files,
         .owner = node,
         .open_log = open_log,
+        .open_future = open_future,
+        .replace_log = replace_log,
+        .move_stuck = move_stuck,
+        .moves = &shard->moves,
         .close_log = close_log,
         .log_failed = log_dir_failed,
         .opened = partition_was_opened,
@@ -173,6 +292,7 @@ static void checkpoint_run(struct work *work)
     struct node *node = CONTAINER_OF(work, struct node, checkpoint_work);
     node->work_status = log_manager_checkpoint(node->disk.logs);
     log_manager_purge(node->disk.logs, env_wall_ms(node->env));
+    look_at_dirs(node);
 }
 
 static void checkpoint_done(struct work *work)

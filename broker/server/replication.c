@@ -8,6 +8,7 @@
 #include "common/base/mem.h"
 #include "metadata/config_image_layers.h"
 #include "metadata/delta.h"
+#include "metadata/feature.h"
 #include "metadata/image.h"
 
 #include <stdlib.h>
@@ -191,6 +192,12 @@ static void propose_isr(struct replica_host *host, struct partition *p,
     isr_changes_propose(node_isr_changes(shard->node), shard, p, proposal);
 }
 
+static bool names_directories(struct replica_host *host)
+{
+    const struct image *image = shard_of_host(host)->image;
+    return features_image_metadata_version(&image->features) >= METADATA_VERSION_DIRECTORIES;
+}
+
 static void tell_directory(struct replica_host *host, struct partition *p, struct uuid directory)
 {
     struct shard *shard = shard_of_host(host);
@@ -208,6 +215,7 @@ void replication_fill_host(struct shard *shard)
     host->follow = follow;
     host->unfollow = unfollow;
     host->propose_isr = propose_isr;
+    host->names_directories = names_directories;
     host->tell_directory = tell_directory;
 }
 

@@ -263,6 +263,29 @@ void shard_send_image(struct shard *shard, const struct image *image,
         loop_post(shard->loop, &message->task);
 }
 
+struct shard_dir {
+    struct task task;
+    struct shard *shard;
+    size_t dir;
+    int status;
+};
+
+static void fail_dir(struct task *task)
+{
+    struct shard_dir *message = CONTAINER_OF(task, struct shard_dir, task);
+    MAP_FOR_EACH (entry, &message->shard->partitions)
+        partition_dir_failed(entry->value, message->dir, message->status);
+    free(message);
+}
+
+void shard_dir_failed(struct shard *shard, size_t dir, int status)
+{
+    struct shard_dir *message = mem_alloc(sizeof(*message));
+    *message =
+        (struct shard_dir){.task.run = fail_dir, .shard = shard, .dir = dir, .status = status};
+    loop_post(shard->loop, &message->task);
+}
+
 static void tick(struct timer *timer)
 {
     struct shard *shard = CONTAINER_OF(timer, struct shard, tick);
@@ -322,6 +345,16 @@ static void session_ended(void *ctx, int32_t session_id, uint64_t owners)
     }
 }
 
+/* As many as there are directories, unless somebody says otherwise; each loop has one at least. */
+static int move_places(const struct server_config *config, int loops)
+{
+    const struct config_value *value =
+        &config->values[CONFIG_BROKER_NUM_REPLICA_ALTER_LOG_DIRS_THREADS];
+    int64_t threads =
+        value->type == CONFIG_TYPE_INT ? value->integer : (int64_t)config->log_dirs_count;
+    return (int)MAX((threads + loops - 1) / loops, 1);
+}
+
 void shard_init(struct shard *shard, struct node *node, struct loop *loop,
                 const struct image *image)
 {
@@ -348,6 +381,8 @@ void shard_init(struct shard *shard, struct node *node, struct loop *loop,
     fetch_session_cache_on_end(shard->sessions, session_ended, shard);
     shard->replication = replication_new(shard);
     replication_fill_host(shard);
+    partition_moves_init(&shard->moves, move_places(config, loop->env->loop_count),
+                         &node_throttles(node)->moves);
     if (shard->index == 0)
         throttles_update(node_throttles(node), config, image);
     record_validator_init(&shard->validator);

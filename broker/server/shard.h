@@ -10,6 +10,7 @@
 #define KRAFTD_BROKER_SERVER_SHARD_H
 
 #include "broker/replica/partition.h"
+#include "broker/replica/partition_move.h"
 #include "broker/replica/replica_host.h"
 #include "broker/server/partition_census.h"
 #include "broker/server/producer_ids.h"
@@ -31,6 +32,7 @@ struct shard {
     struct loop *loop;
     int index;
     struct replica_host host;
+    struct partition_moves moves;
     struct map partitions;     /* topic id and index -> struct partition */
     struct map topic_settings; /* topic id -> struct topic_settings, made when first asked for */
     struct map auto_creating;  /* names of topics that are on their way */
@@ -88,6 +90,9 @@ struct shard_hurry {
 /* Loop 0, when the node stops: whoever waits for data is answered with what there is, from now on.
  */
 void shard_hurry_fetches(struct shard *shard);
+
+/* Loop 0: a log directory is offline. */
+void shard_dir_failed(struct shard *shard, size_t dir, int status);
 
 /* Begins to close all partitions; calls stopped on the shard's loop when none is left. */
 void shard_stop(struct shard *shard, bool clean, void (*stopped)(struct shard *));

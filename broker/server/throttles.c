@@ -7,6 +7,15 @@
 
 #include <stdio.h>
 
+static void init_moves(struct replication_quota *quota, const struct server_config *config)
+{
+    replication_quota_init(
+        quota,
+        server_config_integer(config, CONFIG_BROKER_ALTER_LOG_DIRS_REPLICATION_QUOTA_WINDOW_NUM),
+        1000 * server_config_integer(
+                   config, CONFIG_BROKER_ALTER_LOG_DIRS_REPLICATION_QUOTA_WINDOW_SIZE_SECONDS));
+}
+
 void throttles_init(struct throttles *throttles, const struct server_config *config)
 {
     int64_t samples = server_config_integer(config, CONFIG_BROKER_REPLICATION_QUOTA_WINDOW_NUM);
@@ -14,6 +23,7 @@ void throttles_init(struct throttles *throttles, const struct server_config *con
         1000 * server_config_integer(config, CONFIG_BROKER_REPLICATION_QUOTA_WINDOW_SIZE_SECONDS);
     replication_quota_init(&throttles->leader, samples, sample_ms);
     replication_quota_init(&throttles->follower, samples, sample_ms);
+    init_moves(&throttles->moves, config);
 }
 
 void throttles_update(struct throttles *throttles, const struct server_config *config,
@@ -29,6 +39,10 @@ void throttles_update(struct throttles *throttles, const struct server_config *c
     replication_quota_set(
         &throttles->follower,
         config_layers_integer(&layers, CONFIG_BROKER_FOLLOWER_REPLICATION_THROTTLED_RATE));
+    replication_quota_set(
+        &throttles->moves,
+        config_layers_integer(&layers,
+                              CONFIG_BROKER_REPLICA_ALTER_LOG_DIRS_IO_MAX_BYTES_PER_SECOND));
 }
 
 static bool names(const struct config_image *config, enum config_id key, int32_t partition,

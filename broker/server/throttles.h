@@ -16,6 +16,7 @@ struct shard;
 /* Of a node, for all loops. */
 struct throttles {
     struct replication_quota leader, follower;
+    struct replication_quota moves; /* between log directories (KIP-113) */
 };
 
 void throttles_init(struct throttles *throttles, const struct server_config *config);

@@ -75,8 +75,7 @@ struct log {
     struct log_published published;
 };
 
-/* After any change of what is published. */
-void log_publish(struct log *log);
+void log_publish(struct log *log); /* after any change of it */
 
 static inline struct segment *log_active(const struct log *log)
 {
@@ -117,6 +116,9 @@ int64_t log_snapshot_newest(const struct log *log); /* -1: none */
 void log_snapshot_replaced(struct log *log, int64_t old, int64_t offset);
 /* Writes one for the end offset, if it is not there. */
 int log_snapshot_take(struct log *log);
+int log_snapshot_retake(struct log *log); /* even where there is one */
+/* Two logs with one end exchange what they know of producers. */
+void log_exchange_producers(struct log *log, struct log *other);
 /* Loads the newest readable snapshot at or below `limit`, or an empty state for the start of the
  * first segment. Unreadable ones are removed. */
 int log_producers_load(struct log *log, int64_t limit, int64_t now_ms);

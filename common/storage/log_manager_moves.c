@@ -167,7 +167,12 @@ static int make_live(struct log_manager *m, struct managed_log *managed, struct 
                      int64_t now_ms)
 {
     char *path;
-    int rv = log_flush_now(future, true, now_ms);
+    int rv = log_snapshot_retake(future);
+    /* A recovery begins with a segment, and believes the snapshot of there. */
+    if (rv == 0 && log_start_offset(future) > 0)
+        rv = log_roll(future, now_ms);
+    if (rv == 0)
+        rv = log_flush_now(future, true, now_ms);
     if (rv != 0)
         log_dir_distrust(m->disk, m->dirs[managed->dir]->path);
     if (rv == 0)
@@ -207,9 +212,13 @@ int log_manager_replace(struct log_manager *m, struct log *log, struct log *futu
     struct managed_log *managed = map_get(&m->by_log, map_key_u64((uint64_t)(uintptr_t)future));
     CHECK(managed != NULL && managed->is_future);
     pthread_mutex_unlock(&m->mutex);
+    /* Of batches that were deleted the copy knows nothing; their producers may send them again. */
+    log_exchange_producers(future, log);
     int rv = make_live(m, managed, future, now_ms);
-    if (rv != 0)
+    if (rv != 0) {
+        log_exchange_producers(future, log);
         return rv;
+    }
     struct managed_log *old = log_manager_give_back(m, log, false);
     pthread_mutex_lock(&m->mutex);
     map_remove(&m->logs, map_key_str_int(old->topic, old->partition));

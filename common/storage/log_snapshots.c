@@ -69,6 +69,22 @@ int log_snapshot_take(struct log *log)
     return 0;
 }
 
+void log_exchange_producers(struct log *log, struct log *other)
+{
+    struct producer_state own = log->producers;
+    CHECK(log->end_offset == other->end_offset && own.end_offset == other->producers.end_offset);
+    log->producers = other->producers;
+    other->producers = own;
+}
+
+int log_snapshot_retake(struct log *log)
+{
+    if (log->end_offset == 0)
+        return 0;
+    int rv = log_snapshots_drop(log, log->end_offset - 1, 0);
+    return rv == 0 ? log_snapshot_take(log) : rv;
+}
+
 static int remove_snapshot(struct log *log, size_t at)
 {
     char path[PATH_MAX];

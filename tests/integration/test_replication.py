@@ -6,8 +6,9 @@ usage: test_replication.py KRAFTD
 One cluster lives through it all: records are written with acks=all and read back while a leader is
 killed; its replica catches up when it is back; a frozen follower leaves the in-sync replicas and
 joins them again; records are deleted; a leader that took records nobody else has cuts them off when
-it comes back as a follower; a disk is missing at a start; a consumer reads from the replica in its
-rack. At the end of each part the replicas of every partition are equal byte for byte.
+it comes back as a follower; a disk is missing at a start; replicas change their directory; a
+consumer reads from the replica in its rack. At the end of each part the replicas of every partition
+are equal byte for byte.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 import urllib.request
 
@@ -355,6 +357,61 @@ def test_lost_directory(cluster):
     cluster.check_equal("copied")
 
 
+def ask_to_move(cluster, node, topic, partition):
+    """To the directory where it does not lie."""
+    (now,) = [path for path in (node.data, f"{node.data}2")
+              if os.path.isdir(f"{path}/{topic}-{partition}")]
+    path = f"{node.data}2" if now == node.data else node.data
+    body = {"Dirs": [{"Path": path, "Topics": [{"Name": topic, "Partitions": [partition]}]}]}
+    connection = Connection(cluster.spec, node.port)
+    answer = connection.ask("AlterReplicaLogDirs", 2, body)
+    connection.close()
+    check(answer["Results"][0]["Partitions"][0]["ErrorCode"] == 0, f"{answer}")
+    return f"{path}/{topic}-{partition}"
+
+
+def wait_moved(paths, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not all(os.path.isdir(path) for path in paths):
+        check(time.monotonic() < deadline,
+              f"not moved: {[path for path in paths if not os.path.isdir(path)]}")
+        time.sleep(0.05)
+
+
+def test_moved_directories(cluster):
+    """All replicas, those that lead and those that follow, change their directory under load."""
+    cluster.create("moved", **{"min.insync.replicas": "2"})
+    cluster.produce("moved", 2000)
+    cluster.wait_isr("moved", 3)
+    stop = threading.Event()
+
+    def write():
+        while not stop.is_set():
+            cluster.produce("moved", 200)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(2):
+            wait_moved([ask_to_move(cluster, node, "moved", i)
+                        for i in range(PARTITIONS) for node in cluster.nodes])
+    finally:
+        stop.set()
+        writer.join()
+    cluster.wait_isr("moved", 3)
+    # A leader dies on the way: another one leads, and its replicas move on when it is back.
+    victim = leader_of(cluster, "moved", 0)
+    wanted = [ask_to_move(cluster, victim, "moved", i) for i in range(PARTITIONS)]
+    victim.kill()
+    cluster.produce("moved", 400)
+    victim.start()
+    wait_moved(wanted)
+    cluster.wait_isr("moved", 3)
+    cluster.read_all("moved")
+    cluster.check_equal("moved")
+    print(f"  {len(cluster.written['moved'])} records acknowledged")
+
+
 def test_closest_replica(cluster):
     """A consumer that says its rack reads from there, whoever leads."""
     cluster.create("near", **{"min.insync.replicas": "2"})
@@ -408,6 +465,7 @@ PARTS = (
     test_deleted_records,
     test_diverged,
     test_lost_directory,
+    test_moved_directories,
     test_closest_replica,
     test_damaged_leader,
 )

@@ -6,6 +6,7 @@
 #include "common/base/check.h"
 #include "common/base/mem.h"
 #include "common/protocol/kafka_error.h"
+#include "common/protocol/messages/alter_replica_log_dirs.h"
 #include "common/protocol/messages/create_partitions.h"
 #include "common/protocol/messages/create_topics.h"
 #include "common/protocol/messages/delete_records.h"
@@ -24,7 +25,7 @@
 #define TOPIC_RESOURCE 2
 #define SETTLE_US      (10 * SIM_SECOND) /* a node may lag behind its own answers so long */
 
-enum op { CREATE, DELETE, GROW, CONFIGURE, DELETE_RECORDS, CHECK_TOPICS, CHECK_CONFIGS };
+enum op { CREATE, DELETE, GROW, CONFIGURE, DELETE_RECORDS, MOVE, CHECK_TOPICS, CHECK_CONFIGS };
 
 struct admin {
     struct env *env;
@@ -243,6 +244,50 @@ static void delete_records(struct admin *a)
         session_call(a->session, API_DELETE_RECORDS, 2, &request, 8000, records_deleted, a) == 0;
 }
 
+/* Whether it gets there, or is back after a fault, is not told: no record may be lost by it. */
+static void moved(void *ctx, int status, const void *response)
+{
+    struct admin *a = ctx;
+    const struct alter_replica_log_dirs_response *r = response;
+    int16_t error = 0;
+    if (status == 0 && r->results_count == 1 && r->results[0].partitions_count == 1)
+        error = r->results[0].partitions[0].error_code;
+    a->waiting = false;
+    sim_log(a->workload->sim, "admin", "AlterReplicaLogDirs %s: status %d, error %d",
+            a->topic->name, status, error);
+    if (status == -EPROTO)
+        sim_fail(a->workload->sim, "an answer to AlterReplicaLogDirs cannot be decoded");
+    if (error != 0 && error != KAFKA_ERROR_KAFKA_STORAGE_ERROR &&
+        error != KAFKA_ERROR_REPLICA_NOT_AVAILABLE &&
+        error != KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION)
+        sim_fail(a->workload->sim, "AlterReplicaLogDirs of %s is answered with error %d",
+                 a->topic->name, error);
+    finish(a);
+}
+
+static void move(struct admin *a)
+{
+    static const char *const dirs[] = {"/data/a", "/data/b"};
+    struct alter_replica_log_dirs_request request;
+    struct alter_replica_log_dirs_request_alter_replica_log_dir dir;
+    struct alter_replica_log_dirs_request_alter_replica_log_dir_topic topic;
+    int32_t partition = (int32_t)workload_random(a->env, (uint32_t)a->topic->partitions);
+    message_init(&alter_replica_log_dirs_request_desc, &request);
+    message_struct_init(&alter_replica_log_dirs_request_alter_replica_log_dir_struct, &dir, 1);
+    message_struct_init(&alter_replica_log_dirs_request_alter_replica_log_dir_topic_struct, &topic,
+                        1);
+    topic.name = str_of(a->topic->name);
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    dir.path = str_of(dirs[workload_random(a->env, ARRAY_LEN(dirs))]);
+    dir.topics = &topic;
+    dir.topics_count = 1;
+    request.dirs = &dir;
+    request.dirs_count = 1;
+    a->waiting =
+        session_call(a->session, API_ALTER_REPLICA_LOG_DIRS, 2, &request, 8000, moved, a) == 0;
+}
+
 /* --- Comparing --- */
 
 static const struct metadata_response_topic *find_topic(const struct metadata_response *r,
@@ -408,6 +453,11 @@ static void choose(struct admin *a)
         a->op = DELETE_RECORDS;
         a->offset = a->topic->parts[0].log[a->topic->parts[0].count / 4]->offset;
         break;
+    case 8:
+    case 9:
+        a->topic = draw_topic(a, workload_random(a->env, 4) == 0);
+        a->op = MOVE;
+        break;
     default:
         break;
     }
@@ -421,6 +471,7 @@ static void act(struct admin *a)
         [GROW] = grow,
         [CONFIGURE] = configure,
         [DELETE_RECORDS] = delete_records,
+        [MOVE] = move,
         [CHECK_TOPICS] = check_topics,
         [CHECK_CONFIGS] = check_configs,
     };

@@ -55,6 +55,54 @@ static void the_watermark_follows_what_is_here(void **state)
     assert_int_equal(follower_high_watermark(&synced, 80), 70);
 }
 
+static int copy_cut(const struct follower_log *copy, int32_t last_epoch, int64_t log_start,
+                    struct log_epoch_end end, int64_t own_end, int64_t *ret_offset)
+{
+    struct log_epoch_end ours = {end.epoch, own_end};
+    return (int)follower_copy_cut(copy, last_epoch, log_start, end, ours, ret_offset);
+}
+
+static void a_copy_is_cut_where_its_log_was(void **state)
+{
+    int64_t at = -1;
+    struct follower_log empty = {.start_offset = 20, .end_offset = 20};
+    /* What it has the log has, too, and more. */
+    assert_int_equal(copy_cut(&own, 3, 10, (struct log_epoch_end){3, 100}, 100, &at),
+                     FOLLOWER_FETCH_ON);
+    assert_int_equal(copy_cut(&own, 3, 100, (struct log_epoch_end){3, 150}, 100, &at),
+                     FOLLOWER_FETCH_ON);
+    /* The log was cut below its end, in the same epoch or to an earlier one. */
+    assert_int_equal(copy_cut(&own, 3, 10, (struct log_epoch_end){3, 80}, 100, &at),
+                     FOLLOWER_TRUNCATE);
+    assert_int_equal(at, 80);
+    assert_int_equal(copy_cut(&own, 3, 10, (struct log_epoch_end){2, 90}, 70, &at),
+                     FOLLOWER_TRUNCATE);
+    assert_int_equal(at, 70);
+    /* Its records were deleted meanwhile, or there is nothing in common. */
+    assert_int_equal(copy_cut(&own, 3, 101, (struct log_epoch_end){3, 150}, 100, &at),
+                     FOLLOWER_START_AT);
+    assert_int_equal(at, 101);
+    assert_int_equal(copy_cut(&own, 3, 40, (struct log_epoch_end){-1, -1}, -1, &at),
+                     FOLLOWER_START_AT);
+    assert_int_equal(at, 40);
+    assert_int_equal(copy_cut(&own, 3, 10, (struct log_epoch_end){2, 5}, 60, &at),
+                     FOLLOWER_START_AT);
+    assert_int_equal(at, 10);
+    /* It lost its first segments with the power. */
+    assert_int_equal(copy_cut(&own, 3, 9, (struct log_epoch_end){3, 150}, 100, &at),
+                     FOLLOWER_START_AT);
+    assert_int_equal(at, 9);
+    /* Without epochs the ends alone count. */
+    assert_int_equal(copy_cut(&own, -1, 10, (struct log_epoch_end){-1, 99}, -1, &at),
+                     FOLLOWER_TRUNCATE);
+    assert_int_equal(at, 99);
+    assert_int_equal(copy_cut(&empty, -1, 20, (struct log_epoch_end){-1, 30}, -1, &at),
+                     FOLLOWER_FETCH_ON);
+    assert_int_equal(copy_cut(&empty, -1, 10, (struct log_epoch_end){-1, 15}, -1, &at),
+                     FOLLOWER_START_AT);
+    assert_int_equal(at, 10);
+}
+
 static void pauses_grow(void **state)
 {
     assert_int_equal(follower_backoff_ms(0, 1000), 10);
@@ -70,6 +118,7 @@ int main(void)
         cmocka_unit_test(cuts_where_the_common_epoch_ends),
         cmocka_unit_test(out_of_range),
         cmocka_unit_test(the_watermark_follows_what_is_here),
+        cmocka_unit_test(a_copy_is_cut_where_its_log_was),
         cmocka_unit_test(pauses_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

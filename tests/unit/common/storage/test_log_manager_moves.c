@@ -314,6 +314,52 @@ static void a_copy_begins_within_a_batch(void **state)
     close_log(f, log, false);
 }
 
+static struct log_append_info append_of_producer(struct log *log)
+{
+    struct record_batch_options o = RECORD_BATCH_OPTIONS_INIT;
+    struct record_batch_builder b;
+    struct bytebuf bytes;
+    struct log_append_info info;
+    o.producer_id = 8001;
+    o.producer_epoch = 0;
+    o.base_sequence = 0;
+    record_batch_builder_init(&b);
+    bytebuf_init(&bytes);
+    record_batch_builder_start(&b, &o);
+    record_batch_builder_append(&b, NOW_MS, BYTES_NULL, BYTES_NULL, NULL, 0);
+    record_batch_builder_close(&b, &bytes);
+    struct log_append_args args = {{bytes.data, (int32_t)bytes.len}, LOG_APPEND_CLIENT, 1, NOW_MS};
+    assert_int_equal(log_append(log, &args, &info), 0);
+    log_set_high_watermark(log, log_end_offset(log));
+    record_batch_builder_release(&b);
+    bytebuf_release(&bytes);
+    return info;
+}
+
+/* A batch that was deleted, and comes again after the move. */
+static void producers_move_along(void **state)
+{
+    struct fixture *f = *state;
+    struct log *log, *future;
+    start(f);
+    assert_int_equal(open_in(f, 0, &log), 0);
+    append(log, 10);
+    assert_int_equal(append_of_producer(log).first_offset, 10);
+    append(log, 5);
+    assert_int_equal(log_increment_start_offset(log, 11), KAFKA_ERROR_NONE);
+    assert_int_equal(open_future(f, 1, &future), 0);
+    assert_int_equal(log_truncate_fully(future, 11, -1, NOW_MS), 0);
+    assert_int_equal(copy_all(log, future), 0);
+    assert_int_equal(replace(f, log, future), 0);
+    assert_true(append_of_producer(future).duplicate);
+    assert_int_equal(close_log(f, future, false), 0);
+    crash(f, true);
+    start(f);
+    assert_int_equal(open_in(f, 1, &log), 0);
+    assert_true(append_of_producer(log).duplicate);
+    close_log(f, log, false);
+}
+
 struct told {
     int64_t durable_end;
     int directory; /* what the metadata says */
@@ -443,6 +489,7 @@ int main(void)
         T(a_disk_that_fails_at_the_end_leaves_the_old_log),
         T(a_log_is_made_where_it_was_asked_for),
         T(a_copy_begins_within_a_batch),
+        T(producers_move_along),
         cmocka_unit_test(crash_at_any_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
