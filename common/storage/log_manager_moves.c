@@ -168,9 +168,6 @@ static int make_live(struct log_manager *m, struct managed_log *managed, struct 
 {
     char *path;
     int rv = log_snapshot_retake(future);
-    /* A recovery begins with a segment, and believes the snapshot of there. */
-    if (rv == 0 && log_start_offset(future) > 0)
-        rv = log_roll(future, now_ms);
     if (rv == 0)
         rv = log_flush_now(future, true, now_ms);
     if (rv != 0)

@@ -42,14 +42,14 @@ static struct scene scene;
 /* --- what a partition needs --- */
 
 static int open_log(void *owner, struct file_cache *files, const struct log_wanted *wanted,
-                    struct log **ret_log, struct uuid *ret_directory)
+                    struct log_opened *ret_opened, struct log_opened *ret_copy)
 {
     struct log_open_args args = {.disk = scene.host.env->disk,
                                  .files = files,
                                  .path = "/topic-0",
                                  .config = &wanted->config,
                                  .create = true};
-    return log_open(&args, ret_log, NULL);
+    return log_open(&args, &ret_opened->log, NULL);
 }
 
 static int close_log(void *owner, struct log *log, bool clean, bool remove)
@@ -62,7 +62,7 @@ static int cut_log(void *owner, struct log *log, bool restart, int64_t end)
     return restart ? log_truncate_fully(log, end, -1, 0) : log_truncate_to(log, end, 0);
 }
 
-static void log_has_failed(void *owner, struct partition *p, int status)
+static void log_has_failed(void *owner, struct log *log, int status)
 {
     sim_fail(scene.sim, "the log fails with %d", status);
 }

@@ -352,7 +352,8 @@ static void producers_move_along(void **state)
     assert_int_equal(copy_all(log, future), 0);
     assert_int_equal(replace(f, log, future), 0);
     assert_true(append_of_producer(future).duplicate);
-    assert_int_equal(close_log(f, future, false), 0);
+    assert_int_equal(close_log(f, future, true), 0);
+    assert_int_equal(log_manager_stop(f->m, 5), 0);
     crash(f, true);
     start(f);
     assert_int_equal(open_in(f, 1, &log), 0);
