@@ -17,6 +17,8 @@
 #define REFUSAL_DELAY_MAX_MS 1000
 /* What a request says is out of date after this: it is made anew. */
 #define CALL_TIMEOUT_MS 2000
+/* How often a registration of a former life may come late before it is taken for another node's. */
+#define FORMER_LIVES_MAX 3
 
 CONTROLLER_DECIDE(broker_registration)
 CONTROLLER_DECIDE(broker_heartbeat)
@@ -29,6 +31,9 @@ struct broker_lifecycle {
     bool asking, ask_again;
     int64_t asked_ms;
     _Atomic int64_t touched_ms; /* when the last heartbeat was sent that was answered well */
+    int former_lives;           /* that registered behind this process, */
+    int64_t former_epoch;       /* the epoch that the last of them got, */
+    struct uuid former_id;      /* and its incarnation */
     int16_t refusal;            /* the last one of a registration; 0: none */
     int64_t refusal_delay_ms;
     struct arena arena; /* of the request under way */
@@ -306,6 +311,51 @@ void broker_lifecycle_controller_found(struct broker_lifecycle *l)
         ask(l);
 }
 
+/* It registered with our directory, of which there is one lock, and our end points. */
+static bool is_former_life(const struct broker_lifecycle *l, const struct broker_image *other)
+{
+    const struct server_config *config = config_of(l);
+    struct uuid *ids = mem_calloc((size_t)config->log_dirs_count, sizeof(*ids));
+    int32_t count = node_directory_ids(l->node, ids);
+    bool same_disk = false, same_place = other->endpoint_count > 0;
+    for (int32_t i = 0; i < count; i++)
+        for (int32_t j = 0; j < other->directory_count; j++)
+            same_disk |= uuid_eq(ids[i], other->directories[j]);
+    free(ids);
+    for (int i = 0; i < config->listeners_count; i++) {
+        const struct server_listener *listener = &config->listeners[i];
+        if (listener->is_controller || !listener->is_advertised)
+            continue;
+        const struct endpoint_image *place = broker_image_endpoint(other, listener->name);
+        uint16_t port = listener->advertised.port ? listener->advertised.port
+                                                  : node_listener_port(l->node, listener->name);
+        same_place &=
+            place && place->port == port && str_eq(place->host, str_of(listener->advertised.host));
+    }
+    return same_disk && same_place;
+}
+
+/* What a process of ours sent before it died may arrive behind our own registration. Whatever
+ * follows from it is as after any unclean restart; our place is ours again with a new epoch. But
+ * who registers once more is alive. */
+static bool register_again(struct broker_lifecycle *l, const struct broker_image *other)
+{
+    if (other->epoch == l->former_epoch)
+        return true;
+    if (l->former_lives >= FORMER_LIVES_MAX || uuid_eq(other->incarnation_id, l->former_id) ||
+        !is_former_life(l, other))
+        return false;
+    l->former_lives++;
+    l->former_id = other->incarnation_id;
+    l->former_epoch = other->epoch;
+    log_warn(node_env(l->node)->logger,
+             "A registration of an earlier process of broker %d came late, epoch %lld: registering",
+             node_id(l->node), (long long)other->epoch);
+    l->state = BROKER_STARTING;
+    ask(l);
+    return true;
+}
+
 void broker_lifecycle_image(struct broker_lifecycle *l)
 {
     const struct image *image = node_shard(l->node, 0)->image;
@@ -314,7 +364,7 @@ void broker_lifecycle_image(struct broker_lifecycle *l)
     bool active =
         l->state == BROKER_STARTING || l->state == BROKER_RECOVERY || l->state == BROKER_RUNNING;
     if (!active || l->epoch < 0 || self == NULL || self->epoch <= l->epoch ||
-        uuid_eq(self->incarnation_id, node_incarnation_id(l->node)))
+        uuid_eq(self->incarnation_id, node_incarnation_id(l->node)) || register_again(l, self))
         return;
     l->state = BROKER_SHUTTING_DOWN; /* there is nothing to be let go of */
     timer_stop(&l->timer);
