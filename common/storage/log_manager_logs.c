@@ -273,7 +273,7 @@ int log_manager_close_log(struct log_manager *m, struct log *log, bool clean)
     int rv = clean ? log_finish_unsynced(log) : 0;
     struct managed_log *managed = log_manager_give_back(m, log, clean && rv == 0);
     (void)log_close(log, false);
-    if (rv != 0)
+    if (rv != 0 && log_manager_disk_failed(rv))
         log_manager_fail_dir(m, managed->dir, rv);
     pthread_mutex_lock(&m->mutex);
     managed->busy = false;
@@ -460,7 +460,9 @@ int log_manager_checkpoint(struct log_manager *m)
             continue;
         int rv = checkpoint_dir(m, i);
         if (rv != 0) {
-            log_manager_fail_dir(m, i, rv);
+            /* Without room the older ones serve. */
+            if (log_manager_disk_failed(rv))
+                log_manager_fail_dir(m, i, rv);
             failed = rv;
         }
     }

@@ -442,6 +442,27 @@ static void an_unreadable_topic_id_costs_one_partition(void **state)
     close_log(f, log, true);
 }
 
+/* The older checkpoints serve, and the logs take records again once there is room. */
+static void a_full_disk_is_no_failed_one(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct log *log = open_log(f, "t", 0, 1);
+    append(log, 10);
+    log_set_high_watermark(log, 10);
+    sim_disk_fail_at(f->sim, SIM_PWRITE, "replication-offset-checkpoint", 1, -ENOSPC);
+    assert_int_equal(log_manager_checkpoint(f->m), -ENOSPC);
+    assert_int_equal(log_manager_dir_status(f->m, 0), 0);
+    assert_int_equal(log_manager_checkpoint(f->m), 0);
+    append(log, 10);
+    log_set_high_watermark(log, 20);
+    sim_disk_fail_at(f->sim, SIM_PWRITE, "replication-offset-checkpoint", 1, -EIO);
+    assert_int_equal(log_manager_checkpoint(f->m), -EIO);
+    assert_int_equal(log_manager_dir_status(f->m, 0), -EIO);
+    log_close(log, false);
+    crash(f, false);
+}
+
 static void checkpoints_are_written_when_they_change(void **state)
 {
     struct fixture *f = *state;
@@ -485,6 +506,7 @@ int main(void)
         T(another_topic_of_the_same_name_is_set_aside),
         T(an_unreadable_topic_id_costs_one_partition),
         T(checkpoints_are_written_when_they_change),
+        T(a_full_disk_is_no_failed_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
