@@ -7,6 +7,7 @@ foreach(target kraftd kraftd-tools)
 endforeach()
 install(CODE "
   file(GLOB tools \"${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/kafka-*\"
+       \"${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/kraftd-status*\"
     \"${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/zookeeper-*\")
   file(INSTALL \${tools} DESTINATION \"\${CMAKE_INSTALL_PREFIX}/bin\" USE_SOURCE_PERMISSIONS)
 ")

@@ -41,6 +41,7 @@ OTHERWISE = {
     "follower.replication.throttled.rate": "the same",
     "leader.replication.throttled.replicas": "the same",
     "follower.replication.throttled.replicas": "the same",
+    "replica.alter.log.dirs.io.max.bytes.per.second": "needs two log directories: test_log_dirs.py",
     "min.insync.replicas": "needs several nodes: test_status.py",
     "num.replica.fetchers": "needs several nodes: test_status.py",
     "unclean.leader.election.enable": "needs several nodes: controller/test_elections.c",
