@@ -155,6 +155,7 @@ static void send_fetch(struct replica_fetcher *f, bool only_news)
     arena_init(&arena, 0);
     struct fetch_request *request = replica_fetcher_build(f, only_news, &arena);
     slot->request.done = fetch_done;
+    slot->number = f->last_number;
     if (request != NULL && send_request(f, slot, API_FETCH, REPLICA_FETCH_VERSION, request)) {
         f->fetching++;
         if (f->session_epoch > 0)

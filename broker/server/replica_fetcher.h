@@ -36,6 +36,7 @@ struct followed {
     struct list pending; /* of replication->pending: to be placed */
     bool in_session;     /* the leader knows it, at `sent` */
     struct follow_at sent;
+    uint64_t named_in;      /* the fetch that told the leader so */
     bool again;             /* to be named again, wherever it is: the leader said an error */
     bool said_out_of_range; /* since it last took something */
     bool out_of_range;      /* the leader is asked what its log spans */
@@ -58,6 +59,7 @@ struct fetcher_request {
     struct replica_fetcher *fetcher;
     bool used;
     uint32_t generation;
+    uint64_t number; /* of a fetch: 1, 2, ... */
 };
 
 struct replica_fetcher {
@@ -74,6 +76,7 @@ struct replica_fetcher {
     int32_t session_id, session_epoch; /* of the next request; epoch 0: a full one */
     uint32_t generation;               /* of the session */
     struct fetcher_request fetches[FETCHER_IN_FLIGHT_MAX];
+    uint64_t last_number; /* of the fetches that were made */
     int fetching;
     struct fetcher_request listing; /* ListOffsets */
     bool listing_start;             /* its second half */

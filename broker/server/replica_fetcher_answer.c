@@ -86,11 +86,13 @@ static void take_records(struct replica_fetcher *f, struct followed *followed,
     followed->said_out_of_range = false;
 }
 
-static void take_partition(struct replica_fetcher *f, struct uuid topic_id,
+static void take_partition(struct replica_fetcher *f, uint64_t number, struct uuid topic_id,
                            const struct fetch_response_partition_data *in)
 {
     struct followed *followed = find(f, shard_partition(f->shard, topic_id, in->partition_index));
-    if (followed == NULL || !followed->in_session)
+    /* A fetch that went before is answered from another place: of this replica before a cut, or of
+     * one that was here before it. The answer to the one that named this place comes behind. */
+    if (followed == NULL || !followed->in_session || number < followed->named_in)
         return;
     switch (in->error_code) {
     case KAFKA_ERROR_NONE:
@@ -151,7 +153,7 @@ void replica_fetcher_answered(struct replica_fetcher *f, struct fetcher_request 
         take_session(f, request, &response);
         for (int32_t t = 0; t < response.responses_count; t++)
             for (int32_t i = 0; i < response.responses[t].partitions_count; i++)
-                take_partition(f, response.responses[t].topic_id,
+                take_partition(f, request->number, response.responses[t].topic_id,
                                &response.responses[t].partitions[i]);
     } else {
         replica_fetcher_reset_session(f);

@@ -52,6 +52,7 @@ static bool select_one(struct replica_fetcher *f, struct followed *followed)
         followed->in_session = true;
         followed->again = false;
         followed->sent = at;
+        followed->named_in = f->last_number + 1;
         return true;
     }
     if (followed->in_session) {
@@ -162,6 +163,7 @@ struct fetch_request *replica_fetcher_build(struct replica_fetcher *f, bool only
     if (f->session_epoch > 0)
         add_forgotten(f, request, arena);
     f->forgotten_count = 0;
+    f->last_number++;
     return request;
 }
 
