@@ -60,28 +60,22 @@ static void close_partition(struct shard *shard, struct partition *p, bool clean
     partition_close(p, clean, remove, partition_gone, shard);
 }
 
-/* Whether the image knows this process. Until then it speaks of one that ran before, maybe with
- * another disk: what that one led, this one must not. */
+/*
+ * Whether the image knows this process. Until then it is one of the past, which runs by as the log
+ * is read again: a replica that left this broker in it and came back must not go once more, nor a
+ * log for one that had its name; and what a process before this one led, this one must not.
+ */
 static bool is_registered(const struct shard *shard, const struct image *image)
 {
     const struct broker_image *self = cluster_image_broker(&image->cluster, shard->host.node_id);
     return self != NULL && uuid_eq(self->incarnation_id, node_incarnation_id(shard->node));
 }
 
-static struct partition_role role_here(const struct shard *shard,
-                                       const struct partition_image *image)
-{
-    struct partition_role role = partition_role_of(image, shard->host.node_id);
-    if (role.leader_id == shard->host.node_id && !shard->registered)
-        role.leader_id = -1;
-    return role;
-}
-
 static void add_partition(struct shard *shard, const struct partition_delta *change,
                           const struct image *image)
 {
     struct topic_ref topic = {.name = topic_name(change->topic), .id = change->topic->id};
-    struct partition_role role = role_here(shard, change->after);
+    struct partition_role role = partition_role_of(change->after, shard->host.node_id);
     struct topic_settings settings;
     topic_settings_resolve(node_config(shard->node), image, topic.name, &settings);
     struct partition_new_args args = {.host = &shard->host,
@@ -112,24 +106,20 @@ static void apply_partition(struct shard *shard, const struct partition_delta *c
     } else if (p != NULL && !hosts) {
         close_partition(shard, p, false, true);
     } else if (p != NULL) {
-        struct partition_role role = role_here(shard, change->after);
+        struct partition_role role = partition_role_of(change->after, shard->host.node_id);
         partition_apply(p, &role);
     }
 }
 
-/* What was left to this broker when it registered. */
-static void lead_what_is_left(struct shard *shard, const struct image *image)
+/* All that is on this broker when it registers. */
+static void take_up(struct shard *shard, const struct image *image)
 {
-    MAP_FOR_EACH (entry, &shard->partitions) {
-        struct partition *p = entry->value;
-        const struct topic_image *topic =
-            topics_image_find_id(&image->topics, partition_topic_id(p));
-        const struct partition_image *known =
-            topic ? topic_image_partition(topic, partition_index(p)) : NULL;
-        if (known == NULL || known->leader != shard->host.node_id)
-            continue;
-        struct partition_role role = role_here(shard, known);
-        partition_apply(p, &role);
+    struct pmap_iter topics, partitions;
+    pmap_iter_first(&topics, image->topics.by_id);
+    for (const struct topic_image *topic; (topic = pmap_iter_next(&topics)) != NULL;) {
+        pmap_iter_first(&partitions, topic->partitions);
+        for (const struct partition_image *at; (at = pmap_iter_next(&partitions)) != NULL;)
+            apply_partition(shard, &(struct partition_delta){.topic = topic, .after = at}, image);
     }
 }
 
@@ -231,10 +221,10 @@ static void receive_image(struct task *task)
     bool first = !shard->registered && is_registered(shard, message->image);
     shard->registered = shard->registered || first;
     if (!shard->stopping) {
-        for (size_t i = 0; i < message->delta->partitions.count; i++)
-            apply_partition(shard, &message->delta->partitions.items[i], message->image);
         if (first)
-            lead_what_is_left(shard, message->image);
+            take_up(shard, message->image);
+        for (size_t i = 0; shard->registered && !first && i < message->delta->partitions.count; i++)
+            apply_partition(shard, &message->delta->partitions.items[i], message->image);
         if (first && shard->index == 0)
             node_is_registered(shard->node);
         apply_configs(shard, message->image, message->delta);
