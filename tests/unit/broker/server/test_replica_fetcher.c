@@ -1,0 +1,276 @@
+/*
+ * A fetcher with one partition, in a simulated process. There is no connection: what it would send
+ * is looked at, and what the leader answers is told by the test.
+ */
+#include "broker/server/replica_fetcher.h"
+
+#include "broker/replica/replica_host.h"
+#include "broker/server/broker_metrics.h"
+#include "broker/server/node_internal.h"
+#include "common/base/check.h"
+#include "common/protocol/frame.h"
+#include "common/protocol/messages/fetch.h"
+#include "common/protocol/record_batch_builder.h"
+#include "metadata/config/server_config.h"
+#include "tests/sim/sim_internal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#define SELF    1
+#define LEADER  2
+#define EPOCH   4
+#define SESSION 9
+
+struct scene {
+    struct sim *sim;
+    struct sim_node *process;
+    struct sim_heap *outer; /* while the test is inside the process */
+    /* In the process: */
+    struct server_config config;
+    struct node node;
+    struct shard shard;
+    struct file_cache files;
+    struct log_config log_config;
+    struct replica_fetcher *fetcher;
+    struct uuid topic_id;
+    struct partition *partition;
+    struct followed followed;
+    int lives; /* of the replica here */
+};
+
+static struct scene scene;
+
+/* --- what a partition needs --- */
+
+static int open_log(void *owner, struct file_cache *files, const struct log_wanted *wanted,
+                    struct log_opened *ret_opened, struct log_opened *ret_copy)
+{
+    char path[32];
+    snprintf(path, sizeof(path), "/topic-0.%d", scene.lives);
+    struct log_open_args args = {.disk = scene.node.env->disk,
+                                 .files = files,
+                                 .path = path,
+                                 .config = &wanted->config,
+                                 .create = true};
+    return log_open(&args, &ret_opened->log, NULL);
+}
+
+static int close_log(void *owner, struct log *log, bool clean, bool remove)
+{
+    return log_close(log, clean);
+}
+
+static void opened(void *owner, struct partition *p, int status)
+{
+    if (status != 0)
+        sim_fail(scene.sim, "the log is not opened: %d", status);
+}
+
+static void nothing(struct replica_host *host, struct partition *p)
+{
+}
+
+static void tell_directory(struct replica_host *host, struct partition *p, struct uuid directory)
+{
+}
+
+static void closed(void *ctx)
+{
+    scene.partition = NULL;
+}
+
+static void *boot(struct env *env, void *ctx)
+{
+    const struct server_config_options options = {
+        .text = STR("node.id=1\n"), .source = STR("test"), .hostname = STR("n")};
+    server_config_init(&scene.config);
+    int rv = server_config_load(&scene.config, &options);
+    CHECK(rv == 0 && scene.config.node_id == SELF);
+    file_cache_init(&scene.files, 16);
+    scene.log_config = LOG_CONFIG_DEFAULT;
+    scene.topic_id = env_random_uuid(env);
+    scene.node.env = env;
+    scene.node.config = &scene.config;
+    scene.node.metrics = broker_metrics_new(1);
+    scene.shard.node = &scene.node;
+    scene.shard.loop = env->loops[0];
+    scene.shard.metrics = broker_metrics_shard(scene.node.metrics, 0);
+    map_init(&scene.shard.partitions, MAP_UUID);
+    scene.shard.host = (struct replica_host){.env = env,
+                                             .loop = env->loops[0],
+                                             .node_id = SELF,
+                                             .files = &scene.files,
+                                             .open_log = open_log,
+                                             .close_log = close_log,
+                                             .opened = opened,
+                                             .follow = nothing,
+                                             .unfollow = nothing,
+                                             .tell_directory = tell_directory};
+    scene.fetcher = replica_fetcher_new(NULL, &scene.shard, LEADER, 0);
+    return &scene;
+}
+
+/* --- the test's side --- */
+
+/* Out of the process, until nothing is left to do, and in again. */
+static void run(void)
+{
+    sim_node_leave(scene.process, scene.outer);
+    sim_run_until(scene.sim, sim_now_us(scene.sim) + 100 * SIM_MS);
+    assert_null(sim_failure(scene.sim));
+    scene.outer = sim_node_enter(scene.process);
+}
+
+static void begin(void)
+{
+    scene = (struct scene){.sim = sim_new(1, false)};
+    struct sim_node_config config = {.name = "n", .loops = 1, .boot = boot};
+    scene.process = sim_node_new(scene.sim, &config);
+    sim_node_start(scene.process);
+    scene.outer = sim_node_enter(scene.process);
+    run();
+}
+
+static void end(void)
+{
+    sim_node_leave(scene.process, scene.outer);
+    sim_kill_all(scene.sim);
+    sim_free(scene.sim);
+}
+
+/* A replica with an empty log. */
+static void move_here(void)
+{
+    static const int32_t both[] = {SELF, LEADER};
+    struct node_list list = {both, ARRAY_LEN(both)};
+    struct partition_role role = {
+        .leader_id = LEADER, .leader_epoch = EPOCH, .replicas = list, .isr = list};
+    struct partition_new_args args = {.host = &scene.shard.host,
+                                      .topic = STR("topic"),
+                                      .topic_id = scene.topic_id,
+                                      .role = &role,
+                                      .config = &scene.log_config,
+                                      .min_isr = 1};
+    scene.lives++;
+    scene.partition = partition_new(&args);
+    map_put(&scene.shard.partitions, map_key_uuid_int(scene.topic_id, 0), scene.partition);
+    run();
+    assert_int_equal(partition_get_state(scene.partition), PARTITION_ONLINE);
+    scene.followed = (struct followed){.partition = scene.partition};
+    list_init(&scene.followed.member);
+    list_init(&scene.followed.changed);
+    list_init(&scene.followed.pending);
+    *partition_followed(scene.partition) = &scene.followed;
+    replica_fetcher_add(scene.fetcher, &scene.followed);
+}
+
+static void move_away(void)
+{
+    replica_fetcher_remove(scene.fetcher, &scene.followed);
+    *partition_followed(scene.partition) = NULL;
+    map_remove(&scene.shard.partitions, map_key_uuid_int(scene.topic_id, 0));
+    partition_close(scene.partition, true, true, closed, NULL);
+    run();
+    assert_null(scene.partition);
+}
+
+/* The next fetch goes out, and names the partition at that offset. */
+static struct fetcher_request fetch_from(int64_t offset)
+{
+    struct replica_fetcher *f = scene.fetcher;
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct fetch_request *request = replica_fetcher_build(f, f->session_epoch > 0, &arena);
+    assert_non_null(request);
+    assert_int_equal(request->topics_count, 1);
+    assert_int_equal(request->topics[0].partitions_count, 1);
+    assert_int_equal(request->topics[0].partitions[0].fetch_offset, offset);
+    arena_release(&arena);
+    f->session_epoch += f->session_epoch > 0;
+    return (struct fetcher_request){
+        .fetcher = f, .generation = f->generation, .number = f->last_number};
+}
+
+static struct bytes batch(struct bytebuf *out, int64_t offset, int count)
+{
+    struct record_batch_options options = RECORD_BATCH_OPTIONS_INIT;
+    struct record_batch_builder builder;
+    struct record_batch_header header;
+    record_batch_builder_init(&builder);
+    record_batch_builder_start(&builder, &options);
+    for (int i = 0; i < count; i++)
+        CHECK(record_batch_builder_append(&builder, 1000 + i, BYTES_NULL,
+                                          (struct bytes){(const uint8_t *)"value", 5}, NULL,
+                                          0) == 0);
+    bytebuf_init(out);
+    record_batch_builder_close(&builder, out);
+    record_batch_builder_release(&builder);
+    record_batch_header_decode(out->data, &header);
+    header.base_offset = offset;
+    header.partition_leader_epoch = EPOCH;
+    record_batch_header_encode(&header, out->data);
+    return (struct bytes){out->data, (int32_t)out->len};
+}
+
+/* The leader answers it with `count` records. */
+static void answer(struct fetcher_request *request, int64_t offset, int count)
+{
+    struct arena arena;
+    struct bytebuf records, out;
+    struct fetch_response response;
+    arena_init(&arena, 0);
+    message_init(&fetch_response_desc, &response);
+    response.session_id = SESSION;
+    response.responses_count = 1;
+    response.responses = MESSAGE_ARRAY(&arena, fetch_response_fetchable_topic_response, 1);
+    response.responses->topic_id = scene.topic_id;
+    response.responses->partitions_count = 1;
+    response.responses->partitions = MESSAGE_ARRAY(&arena, fetch_response_partition_data, 1);
+    response.responses->partitions->high_watermark = offset;
+    response.responses->partitions->records = batch(&records, offset, count);
+    bytebuf_init(&out);
+    int rv =
+        frame_encode_response(api_find(API_FETCH), REPLICA_FETCH_VERSION, 1, &response, &out, NULL);
+    assert_int_equal(rv, 0);
+    struct buf *frame = buf_copy(out.data + 4, out.len - 4);
+    bytebuf_release(&out);
+    bytebuf_release(&records);
+    arena_release(&arena);
+    replica_fetcher_answered(scene.fetcher, request, frame);
+    buf_unref(frame);
+    run();
+}
+
+static int64_t log_end(void)
+{
+    return log_end_offset(partition_any_log(scene.partition));
+}
+
+/* What was asked for the replica that was here before begins behind the new one's end. */
+static void an_answer_from_before_the_place_was_named_is_not_taken(void **state)
+{
+    begin();
+    move_here();
+    struct fetcher_request first = fetch_from(0);
+    answer(&first, 0, 3);
+    assert_int_equal(log_end(), 3);
+    struct fetcher_request before = fetch_from(3);
+    move_away();
+    move_here();
+    struct fetcher_request after = fetch_from(0);
+    answer(&before, 3, 2);
+    assert_int_equal(log_end(), 0);
+    answer(&after, 0, 5);
+    assert_int_equal(log_end(), 5);
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_answer_from_before_the_place_was_named_is_not_taken),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
