@@ -65,7 +65,7 @@ SIMULATED = [
     ("formation-majority", "cluster", "1-20"),
     ("keep-raft-id", "cluster", "1-60"),
     ("retry-failed-fsync", "node", "1-60"),
-    ("w15", "cluster", "1-100"),
+    ("w15", "cluster", "101-160"),
     ("ack-before-isr", "cluster", "1-20"),
     ("ignore-durable-end", "cluster", "1-20"),
     ("cut-to-watermark", "cluster", "1-60"),
