@@ -129,11 +129,13 @@ static void check_order(struct watched_partition *p, int at)
     }
 }
 
-/* It does not follow the leader that decided what is left; or it has just opened its log, with the
- * high watermark that was written down before that one made it cut. */
+/* It does not follow the leader that decided what is left; or it has just opened its log to follow,
+ * with the high watermark that was written down before that one made it cut. Who leads as it opens
+ * its log decides. */
 static bool may_have_lost(const struct watched_partition *p, const struct watched_replica *r)
 {
-    return p->losses > 0 && (r->epoch <= p->broken_epoch || r->high_watermark < 0);
+    return p->losses > 0 &&
+           (r->epoch <= p->broken_epoch || (r->high_watermark < 0 && r->commits_in < 0));
 }
 
 static void check_has_all(struct watched_partition *p, int at, int32_t epoch)
