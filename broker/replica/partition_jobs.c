@@ -118,6 +118,17 @@ bool partition_warm(struct partition *p, int64_t offset, int32_t max_bytes, stru
     return false;
 }
 
+/* A worker is through with the log: who waits for that goes on. */
+static void job_ended(struct partition *p, int rv)
+{
+    if (p->state == PARTITION_CLOSING)
+        partition_close_step(p);
+    else if (rv != 0)
+        partition_fail(p, rv);
+    else
+        partition_away_step(p);
+}
+
 static void snapshot_run(struct work *work)
 {
     log_snapshot_run(CONTAINER_OF(work, struct partition, snapshot_work)->snapshot);
@@ -128,13 +139,7 @@ static void snapshot_done(struct work *work)
     struct partition *p = CONTAINER_OF(work, struct partition, snapshot_work);
     struct log_snapshot *snapshot = p->snapshot;
     p->snapshot = NULL;
-    int rv = log_snapshot_end(p->log, snapshot);
-    if (p->state == PARTITION_CLOSING)
-        partition_close_step(p);
-    else if (rv != 0)
-        partition_fail(p, rv);
-    else
-        partition_away_step(p);
+    job_ended(p, log_snapshot_end(p->log, snapshot));
 }
 
 static void start_snapshot(struct partition *p)
@@ -159,13 +164,7 @@ static void deletion_done(struct work *work)
     struct partition *p = CONTAINER_OF(work, struct partition, deletion_work);
     struct log_deletion *deletion = p->deletion;
     p->deletion = NULL;
-    int rv = log_deletion_end(p->log, deletion);
-    if (p->state == PARTITION_CLOSING)
-        partition_close_step(p);
-    else if (rv != 0)
-        partition_fail(p, rv);
-    else
-        partition_away_step(p);
+    job_ended(p, log_deletion_end(p->log, deletion));
 }
 
 static void start_deletion(struct partition *p, struct log_deletion *deletion)
