@@ -114,6 +114,7 @@ static void make_shards(struct node *node)
     node->watch = broker_watch_new(node);
     node_note_dirs(node);
     node->directory_assignments = directory_assignments_new(node);
+    node->opening_partitions = node->env->loop_count;
     node->shards = mem_calloc((size_t)node->env->loop_count, sizeof(struct shard));
     for (int i = 0; i < node->env->loop_count; i++) {
         struct shard *shard = &node->shards[i];

@@ -51,6 +51,8 @@ struct log_manager *node_log_manager(const struct node *node);
 /* A shard begins to open a partition, or is rid of one. */
 void node_partition_opening(struct node *node);
 void node_partition_gone(struct node *node);
+/* A shard, once: it knows which partitions of the start are its own. */
+void node_shard_took_up(struct node *node);
 int32_t node_id(const struct node *node);
 const struct server_config *node_config(const struct node *node);
 struct env *node_env(const struct node *node);

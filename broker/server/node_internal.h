@@ -77,8 +77,10 @@ struct node {
 
     bool *dirs_told; /* those that are known to be offline, by the number of the directory */
     bool metadata_loaded, unfenced;
-    _Atomic bool ready;                 /* /readyz */
-    _Atomic int64_t opening_partitions; /* on workers now */
+    _Atomic bool ready; /* /readyz */
+    /* On workers now; at the start also one for each shard that has not seen which ones are its
+     * own. */
+    _Atomic int64_t opening_partitions;
     _Atomic int64_t partition_count;
     struct timer checkpoint_timer;
     struct work checkpoint_work;

@@ -247,11 +247,20 @@ static void log_dir_failed(void *owner, struct log *log, int status)
     look_at_dirs(node);
 }
 
-static void partition_was_opened(void *owner, struct partition *p, int status)
+static void opened_one(struct node *node)
 {
-    struct node *node = owner;
     if (atomic_fetch_sub(&node->opening_partitions, 1) == 1)
         send_event(node, all_opened);
+}
+
+static void partition_was_opened(void *owner, struct partition *p, int status)
+{
+    opened_one(owner);
+}
+
+void node_shard_took_up(struct node *node)
+{
+    opened_one(node);
 }
 
 void node_partition_opening(struct node *node)

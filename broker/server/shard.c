@@ -221,8 +221,10 @@ static void receive_image(struct task *task)
     bool first = !shard->registered && is_registered(shard, message->image);
     shard->registered = shard->registered || first;
     if (!shard->stopping) {
-        if (first)
+        if (first) {
             take_up(shard, message->image);
+            node_shard_took_up(shard->node);
+        }
         for (size_t i = 0; shard->registered && !first && i < message->delta->partitions.count; i++)
             apply_partition(shard, &message->delta->partitions.items[i], message->image);
         if (first && shard->index == 0)
