@@ -24,6 +24,10 @@
 /* More than a configuration file can sensibly be. */
 #define PROPERTIES_MAX_BYTES ((size_t)16 << 20)
 
+/* At least, however few threads are configured for recovery: whoever opens a log that is in no
+ * cache waits for the disk half a dozen times, and does next to nothing else. */
+enum { DISK_THREADS_PER_DIR = 16 };
+
 /* What jemalloc starts with: memory that was given up goes back to the kernel within a second. The
  * environment's MALLOC_CONF comes after it. */
 extern const char *const malloc_conf;
@@ -177,10 +181,10 @@ static int run(struct process *process)
         .disk = process->disk,
         .logger = &process->logger,
     };
+    int threads = (int)server_config_integer(&process->config,
+                                             CONFIG_BROKER_NUM_RECOVERY_THREADS_PER_DATA_DIR);
     options.worker_counts[WORK_DISK] =
-        process->config.log_dirs_count *
-        (int)server_config_integer(&process->config,
-                                   CONFIG_BROKER_NUM_RECOVERY_THREADS_PER_DATA_DIR);
+        process->config.log_dirs_count * MAX(threads, DISK_THREADS_PER_DIR);
     int rv = uv_env_new(&options, &process->env);
     if (rv != 0) {
         log_at(&process->logger, LOG_FATAL, "Cannot make the event loops: %s", strerror(-rv));
