@@ -106,6 +106,18 @@ static int start_from_index(struct log *log, struct segment *s, int64_t limit, b
     return rv == 0 ? index_file_truncate(&s->time_index, &log->place, time_at + 1) : rv;
 }
 
+/* What the file says of this place may be older than the batch: it is not synced with each of its
+ * changes, and a power cut may take such a change and leave the batch. */
+static void note_epoch(struct epoch_cache *epochs, const struct record_batch_header *header)
+{
+    int32_t epoch = header->partition_leader_epoch;
+    if (epoch < 0 || epoch_cache_of(epochs, header->base_offset) == epoch)
+        return;
+    epoch_cache_truncate_end(epochs, header->base_offset);
+    if (epoch > epoch_cache_latest(epochs))
+        epoch_cache_assign(epochs, epoch, header->base_offset);
+}
+
 static int note(struct recover *r, struct segment *s, struct batch_view *view)
 {
     struct log *log = r->log;
@@ -114,9 +126,7 @@ static int note(struct recover *r, struct segment *s, struct batch_view *view)
     int rv = segment_note(s, &log->place, record_batch_last_offset(&view->header),
                           view->header.max_timestamp, view->position, view->size_bytes,
                           log->config.index_interval_bytes);
-    if (view->header.partition_leader_epoch > epoch_cache_latest(&log->epochs))
-        epoch_cache_assign(&log->epochs, view->header.partition_leader_epoch,
-                           view->header.base_offset);
+    note_epoch(&log->epochs, &view->header);
     if (rv != 0 || view->header.base_offset < log->producers.end_offset ||
         !producer_state_apply(&log->producers, &batch, &change))
         return rv;

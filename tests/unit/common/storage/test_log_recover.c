@@ -84,6 +84,32 @@ static void an_epoch_is_saved_before_its_batches(void **state)
         assert_int_equal(log_epoch_of(f->log, offset), 2);
 }
 
+/* A leader of epoch 5 that wrote nothing came and went, then a follower got batches of epoch 1; the
+ * power cut left them, and took the file that knows of no epoch 5. */
+static void epochs_are_what_the_batches_say(void **state)
+{
+    static const char of_before[] = "0\n2\n1 0\n5 3\n";
+    struct simulated *s = *state;
+    struct fixture *f = &s->f;
+    fixture_open(f, LOG_TRUST_CLEAN, 0);
+    for (int i = 0; i < 4; i++)
+        fixture_append(f, 1, NOW_MS + i, 100);
+    f->leader_epoch = 6;
+    fixture_append(f, 1, NOW_MS + 4, 100);
+    assert_int_equal(log_flush_now(f->log, true, NOW_MS), 0);
+    die(s, true);
+    struct disk_file *file = fixture_open_file(f, "leader-epoch-checkpoint");
+    assert_int_equal(disk_pwrite(file, of_before, strlen(of_before), 0), 0);
+    disk_file_unref(file);
+    fixture_open(f, LOG_TRUST_NONE, 3);
+    for (int64_t offset = 0; offset < 4; offset++)
+        assert_int_equal(log_epoch_of(f->log, offset), 1);
+    assert_int_equal(log_epoch_of(f->log, 4), 6);
+    struct log_epoch_end end = log_end_offset_for_epoch(f->log, 5);
+    assert_int_equal(end.epoch, 1);
+    assert_int_equal(end.end_offset, 4);
+}
+
 static void write_producer(struct fixture *f, int32_t sequence)
 {
     struct record_batch_options options = RECORD_BATCH_OPTIONS_INIT;
@@ -474,6 +500,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_epoch_is_saved_before_its_batches, setup, teardown),
+        cmocka_unit_test_setup_teardown(epochs_are_what_the_batches_say, setup, teardown),
         cmocka_unit_test_setup_teardown(retention_keeps_what_producers_wrote, setup, teardown),
         cmocka_unit_test_setup_teardown(indexes_are_made_again_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(index_entries_of_large_batches_are_written, setup,
