@@ -43,6 +43,7 @@ struct followed {
     int64_t leader_end;
     struct timer pause; /* running: leave it alone */
     unsigned errors;    /* in a row */
+    int32_t taken_in;   /* the leader's epoch that records were taken in last; -1 */
     int64_t lag;        /* behind the leader's high watermark at the last answer */
 };
 

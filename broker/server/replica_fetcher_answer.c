@@ -49,6 +49,18 @@ static void say_corrupt(const struct replica_fetcher *f, const struct partition 
         (long long)log_end_offset(partition_any_log(p)));
 }
 
+static void say_contradiction(const struct replica_fetcher *f, const struct partition *p,
+                              const struct log_epoch_end *end)
+{
+    log_error(
+        node_env(f->shard->node)->logger,
+        "Broker %d disowns records of %.*s-%d that it gave in the same epoch: those of epoch=%d "
+        "end at offset=%lld, it says now. They are fetched again, more slowly; if this goes "
+        "on, move the leadership to another replica",
+        f->source, STR_FMT(partition_topic(p)), partition_index(p), end->epoch,
+        (long long)end->end_offset);
+}
+
 static void take_records(struct replica_fetcher *f, struct followed *followed,
                          const struct fetch_response_partition_data *in)
 {
@@ -77,11 +89,17 @@ static void take_records(struct replica_fetcher *f, struct followed *followed,
     bool stuck = result == FOLLOW_TAKEN && partition_follow_at(p, &after) == FOLLOW_READY &&
                  (diverged || in->records.len > 0) && after.offset == before.offset &&
                  after.last_epoch == before.last_epoch;
+    /* What it gave in this epoch it cannot disown in the same one: its log contradicts itself. */
+    bool contradicts = diverged && followed->taken_in == before.leader_epoch;
+    if (contradicts)
+        say_contradiction(f, p, &answer.diverging);
     /* The leader gives nothing more until it is told a place again. */
-    if (result != FOLLOW_TAKEN || stuck) {
+    if (result != FOLLOW_TAKEN || stuck || contradicts) {
         replica_fetcher_pause(followed);
         return;
     }
+    if (bytes > 0)
+        followed->taken_in = before.leader_epoch;
     followed->errors = 0;
     followed->said_out_of_range = false;
 }

@@ -151,6 +151,7 @@ static void follow(struct replica_host *host, struct partition *p)
     if (*place == NULL) {
         *place = mem_calloc(1, sizeof(**place));
         (*place)->partition = p;
+        (*place)->taken_in = -1;
         list_init(&(*place)->member);
         list_init(&(*place)->changed);
         list_init(&(*place)->pending);

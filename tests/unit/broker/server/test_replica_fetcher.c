@@ -11,6 +11,7 @@
 #include "common/protocol/frame.h"
 #include "common/protocol/messages/fetch.h"
 #include "common/protocol/record_batch_builder.h"
+#include "common/storage/log_truncate.h"
 #include "metadata/config/server_config.h"
 #include "tests/sim/sim_internal.h"
 
@@ -62,6 +63,11 @@ static int close_log(void *owner, struct log *log, bool clean, bool remove)
     return log_close(log, clean);
 }
 
+static int cut_log(void *owner, struct log *log, bool restart, int64_t end)
+{
+    return log_truncate_to(log, end, env_wall_ms(scene.node.env));
+}
+
 static void opened(void *owner, struct partition *p, int status)
 {
     if (status != 0)
@@ -104,6 +110,7 @@ static void *boot(struct env *env, void *ctx)
                                              .files = &scene.files,
                                              .open_log = open_log,
                                              .close_log = close_log,
+                                             .cut_log = cut_log,
                                              .opened = opened,
                                              .follow = nothing,
                                              .unfollow = nothing,
@@ -158,7 +165,7 @@ static void move_here(void)
     map_put(&scene.shard.partitions, map_key_uuid_int(scene.topic_id, 0), scene.partition);
     run();
     assert_int_equal(partition_get_state(scene.partition), PARTITION_ONLINE);
-    scene.followed = (struct followed){.partition = scene.partition};
+    scene.followed = (struct followed){.partition = scene.partition, .taken_in = -1};
     list_init(&scene.followed.member);
     list_init(&scene.followed.changed);
     list_init(&scene.followed.pending);
@@ -214,8 +221,9 @@ static struct bytes batch(struct bytebuf *out, int64_t offset, int count)
     return (struct bytes){out->data, (int32_t)out->len};
 }
 
-/* The leader answers it with `count` records. */
-static void answer(struct fetcher_request *request, int64_t offset, int count)
+/* The leader answers it with `count` records, or none and where its own part from these. */
+static void answer_with(struct fetcher_request *request, int64_t offset, int count,
+                        struct log_epoch_end diverging)
 {
     struct arena arena;
     struct bytebuf records, out;
@@ -229,7 +237,11 @@ static void answer(struct fetcher_request *request, int64_t offset, int count)
     response.responses->partitions_count = 1;
     response.responses->partitions = MESSAGE_ARRAY(&arena, fetch_response_partition_data, 1);
     response.responses->partitions->high_watermark = offset;
-    response.responses->partitions->records = batch(&records, offset, count);
+    bytebuf_init(&records);
+    if (count > 0)
+        response.responses->partitions->records = batch(&records, offset, count);
+    response.responses->partitions->diverging_epoch.epoch = diverging.epoch;
+    response.responses->partitions->diverging_epoch.end_offset = diverging.end_offset;
     bytebuf_init(&out);
     int rv =
         frame_encode_response(api_find(API_FETCH), REPLICA_FETCH_VERSION, 1, &response, &out, NULL);
@@ -240,6 +252,11 @@ static void answer(struct fetcher_request *request, int64_t offset, int count)
     arena_release(&arena);
     replica_fetcher_answered(scene.fetcher, request, frame);
     buf_unref(frame);
+}
+
+static void answer(struct fetcher_request *request, int64_t offset, int count)
+{
+    answer_with(request, offset, count, (struct log_epoch_end){-1, -1});
     run();
 }
 
@@ -267,10 +284,31 @@ static void an_answer_from_before_the_place_was_named_is_not_taken(void **state)
     end();
 }
 
+/* Without a pause both would be busy with nothing else. */
+static void a_leader_that_disowns_what_it_gave_is_asked_slowly(void **state)
+{
+    const struct log_epoch_end none = {-1, -1}, at_3 = {EPOCH, 3};
+    begin();
+    move_here();
+    struct fetcher_request request = fetch_from(0);
+    answer_with(&request, 0, 5, none);
+    assert_false(timer_running(&scene.followed.pause));
+    run();
+    assert_int_equal(log_end(), 5);
+    request = fetch_from(5);
+    answer_with(&request, 5, 0, at_3);
+    assert_true(timer_running(&scene.followed.pause));
+    timer_stop(&scene.followed.pause);
+    run();
+    assert_int_equal(log_end(), 0); /* batches stay whole */
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_from_before_the_place_was_named_is_not_taken),
+        cmocka_unit_test(a_leader_that_disowns_what_it_gave_is_asked_slowly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
