@@ -312,7 +312,8 @@ static void look_at_replica(struct watched_partition *p, int at, const struct no
 {
     struct watched_replica *r = &p->of[at];
     const struct log *log = open_log(part);
-    if (log && log != r->log)
+    bool opened = log && log != r->log;
+    if (opened)
         open_replica(r, log);
     r->log = log;
     if (!log) {
@@ -325,6 +326,7 @@ static void look_at_replica(struct watched_partition *p, int at, const struct no
     p->isr_changed |= end < r->end || registered != r->registered;
     r->durable_end = log_durable_end_offset(log);
     r->registered = registered;
+    int32_t epoch_before = r->epoch;
     r->epoch = part->role.leader_epoch;
     if (led_epoch >= 0)
         p->leader_isr = mask_of(part->role.isr);
@@ -333,8 +335,9 @@ static void look_at_replica(struct watched_partition *p, int at, const struct no
     r->end = end;
     r->synced_from = MIN(r->synced_from, end);
     bool begins = led_epoch >= 0 && led_epoch != r->led_epoch;
-    /* It may have committed something and ceased to lead in one event. */
-    r->commits_in = led_epoch >= 0 ? led_epoch : r->led_epoch;
+    /* It may have committed something and ceased to lead in one event, or all of its epoch. */
+    bool passed = !opened && r->elected_epoch > epoch_before && r->elected_epoch < r->epoch;
+    r->commits_in = led_epoch >= 0 ? led_epoch : passed ? r->elected_epoch : r->led_epoch;
     r->led_epoch = led_epoch;
     if (begins)
         begins_to_lead(p, r);
@@ -356,6 +359,8 @@ static void take_partition(struct watched_partition *p, const struct image *imag
     bool elected = part->leader >= 0 && part->leader_epoch > p->leader_epoch;
     p->topic_id = topic->id;
     p->leader = part->leader >= 0 ? part->leader - 1 : -1;
+    if (p->leader >= 0)
+        p->of[p->leader].elected_epoch = part->leader_epoch;
     p->leader_epoch = part->leader_epoch;
     p->replicas = mask_of(partition_replicas(part));
     for (int i = 0; i < REPLICA_WATCH_NODES; i++)
@@ -513,8 +518,10 @@ struct watched_partition *replica_watch_add(struct replica_watch *w, const char 
     map_init(&p->seen, MAP_U64);
     map_init(&p->sent, MAP_U64);
     for (int at = 0; at < w->node_count; at++)
-        p->of[at] = (struct watched_replica){
-            .partition = p, .led_epoch = -1, .there = {.sim = w->sim, .node = w->nodes[at]}};
+        p->of[at] = (struct watched_replica){.partition = p,
+                                             .led_epoch = -1,
+                                             .elected_epoch = -1,
+                                             .there = {.sim = w->sim, .node = w->nodes[at]}};
     return p;
 }
 

@@ -45,7 +45,8 @@ struct watched_replica {
     int32_t epoch;           /* of its role */
     int32_t watermark_epoch; /* that its high watermark moved in last */
     int32_t led_epoch;       /* that it leads in; -1 */
-    int32_t commits_in;      /* likewise, or that it led in until this event */
+    int32_t commits_in;      /* likewise, or that it led in until, or only within, this event */
+    int32_t elected_epoch;   /* the newest that an image gave it to lead; -1 */
     bool registered;         /* in the life that the metadata knows */
 };
 
