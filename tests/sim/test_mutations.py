@@ -60,16 +60,16 @@ UNIT = [
 # switch, subject, seeds of which one has to fail
 SIMULATED = [
     ("persisted-before-fsync", "cluster", "1-600"),
-    ("vote-not-durable", "cluster", "1-60"),
-    ("fetch-past-commit", "cluster", "1-60"),
-    ("formation-majority", "cluster", "1-20"),
-    ("keep-raft-id", "cluster", "1-60"),
-    ("retry-failed-fsync", "node", "1-60"),
-    ("w15", "cluster", "101-160"),
-    ("ack-before-isr", "cluster", "1-20"),
-    ("ignore-durable-end", "cluster", "1-20"),
-    ("cut-to-watermark", "cluster", "1-60"),
-    ("unflushed-leads", "cluster", "1-60"),
+    ("vote-not-durable", "cluster", "1-600"),
+    ("fetch-past-commit", "cluster", "1-600"),
+    ("formation-majority", "cluster", "1-600"),
+    ("keep-raft-id", "cluster", "1-600"),
+    ("retry-failed-fsync", "node", "1-600"),
+    ("w15", "cluster", "1-600"),
+    ("ack-before-isr", "cluster", "1-600"),
+    ("ignore-durable-end", "cluster", "1-600"),
+    ("cut-to-watermark", "cluster", "1-600"),
+    ("unflushed-leads", "cluster", "1-600"),
 ]
 
 
