@@ -48,11 +48,11 @@ class Observed(Partitions):
                         "--delete", "--topic", topic], check=True, timeout=60)
         self.wait("it is gone", lambda: f"{topic}-0" not in self.partitions()[1], 10)
 
-    def produce(self, topic, count, acks, value=b"aaaa"):
+    def produce(self, topic, count, acks, value=b"aaaa", partitions=1):
         alive = [node.bootstrap for node in self.nodes[:2]]
         producer = Producer({"bootstrap.servers": ",".join(alive), "acks": acks})
-        for _ in range(count):
-            producer.produce(topic, value, partition=0)
+        for i in range(count):
+            producer.produce(topic, value, partition=i % partitions)
         check(producer.flush(20) == 0, "records were not acknowledged")
 
 
@@ -83,19 +83,21 @@ def connections(node):
 def more_fetchers(cluster):
     """num.replica.fetchers: others connect to the leaders, and replication goes on; then back."""
     cluster.create("many", [[1, 2, 3]] * 24)
+    # Each follower of each partition has fetched then: all that fetch now are connected.
+    cluster.produce("many", 24, "all", partitions=24)
     before = connections(cluster.nodes[0])
     for count in (2, 4, 8, 16):  # at most twice as many at a time, as in Kafka
         alter(cluster, "--entity-type", "brokers", "--entity-default", "--add-config",
               f"num.replica.fetchers={count}")
         time.sleep(0.2)
     cluster.wait("more fetchers come", lambda: connections(cluster.nodes[0]) >= before + 4, 10)
-    cluster.produce("many", 100, "all")
+    cluster.produce("many", 96, "all", partitions=24)
     for count in (8, 4, 2, 1):
         alter(cluster, "--entity-type", "brokers", "--entity-default", "--add-config",
               f"num.replica.fetchers={count}")
         time.sleep(0.2)
     cluster.wait("they go", lambda: connections(cluster.nodes[0]) <= before, 10)
-    cluster.produce("many", 100, "all")
+    cluster.produce("many", 96, "all", partitions=24)
     cluster.wait("nothing lags", lambda: cluster.partitions()[0]["maxLag"] == 0, 10)
     check(cluster.partitions()[0]["under-replicated"] == 0, "followers left the in-sync replicas")
     alter(cluster, "--entity-type", "brokers", "--entity-default", "--delete-config",
