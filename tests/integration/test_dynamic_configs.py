@@ -141,6 +141,12 @@ class Subject:
     def segments(self):
         return len(self.files("*.log"))
 
+    def rolls(self, produce):
+        """Whether there is a new segment; older ones may go meanwhile."""
+        before = set(self.files("*.log"))
+        produce()
+        return bool(set(self.files("*.log")) - before)
+
     def last_batch(self):
         """Attributes and length of the last batch."""
         with open(self.files("*.log")[-1], "rb") as f:
@@ -188,16 +194,16 @@ class Subject:
         return self.segments() > before
 
     def rolls_by_time(self):
-        before = self.segments()
-        self.produce(timestamp=int(time.time() * 1000) - 5000)
-        self.produce()
-        return self.segments() > before
+        def produce():
+            self.produce(timestamp=int(time.time() * 1000) - 5000)
+            self.produce()
+        return self.rolls(produce)
 
     def rolls_by_index(self):
-        before = self.segments()
-        for _ in range(6):
-            self.produce(b"x" * 5000)
-        return self.segments() > before
+        def produce():
+            for _ in range(6):
+                self.produce(b"x" * 5000)
+        return self.rolls(produce)
 
     def indexes(self):
         """Each batch behind the first of a new segment has an entry."""
