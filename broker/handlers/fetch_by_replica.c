@@ -317,6 +317,7 @@ static enum kafka_error op_plan(struct replica_op *op, struct replica_op **ret_e
         .now_ms = env_now_ms(request->shard->host.env),
         .op = op,
         .peer = peer_of(request),
+        .peer_epoch = op->body->replica_state.replica_epoch,
     };
     struct fetch_partition *named = named_of(op->body, &request->arena, &asked.partition_count);
     struct fetch_partition *forgotten =

@@ -13,6 +13,7 @@ struct fetch_session {
     int64_t created_ms, used_ms;
     void *op; /* of its last request; NULL when that has ended */
     uint64_t owners, peer;
+    int64_t peer_epoch;
     struct list bucket, lru;
     struct list order;          /* of session_partition.order */
     struct list *table;         /* of session_partition.bucket */
@@ -222,6 +223,7 @@ static struct fetch_session *session_new(struct fetch_session_cache *cache,
     session->uses_topic_ids = request->uses_topic_ids;
     session->privileged = request->privileged;
     session->peer = request->peer;
+    session->peer_epoch = request->peer_epoch;
     session->created_ms = session->used_ms = request->now_ms;
     list_init(&session->order);
     session->table_size = 8;
@@ -281,7 +283,7 @@ enum kafka_error fetch_session_begin(struct fetch_session_cache *cache,
     struct fetch_session *session = cache_find(cache, request->session_id);
     /* What one replica has is never taken for what another one has. */
     if (session == NULL || session->privileged != request->privileged ||
-        session->peer != request->peer)
+        session->peer != request->peer || session->peer_epoch != request->peer_epoch)
         return KAFKA_ERROR_FETCH_SESSION_ID_NOT_FOUND;
     if (session->epoch != request->epoch)
         return KAFKA_ERROR_INVALID_FETCH_SESSION_EPOCH;

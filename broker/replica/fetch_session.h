@@ -64,6 +64,9 @@ struct fetch_session_request {
     /* Whose it is: nobody else goes on with it. Not 0: has one privileged session at a time, a new
      * one ends the one before. */
     uint64_t peer;
+    /* The peer's registration, -1: none. What it said in one it has to say again in the next, as a
+     * partition that is not named may stand for a replica that the controller has put out. */
+    int64_t peer_epoch;
 };
 
 /* What to fetch and how to answer. */

@@ -182,6 +182,23 @@ static void nobody_goes_on_with_anothers(void **state)
     fetch_session_cache_free(cache);
 }
 
+/* A broker that registers again, in the same process or another, names all its partitions anew. */
+static void a_session_ends_with_the_registration_of_its_peer(void **state)
+{
+    struct fetch_session_cache *cache = fetch_session_cache_new(10, 1000, 0, 1);
+    struct fetch_session_plan plan = begin_as(cache, 11, 1000);
+    struct fetch_session_request next = {.session_id = plan.answer_session_id,
+                                         .epoch = 1,
+                                         .privileged = true,
+                                         .peer = 11,
+                                         .peer_epoch = 1};
+    assert_int_equal(fetch_session_begin(cache, &next, &plan),
+                     KAFKA_ERROR_FETCH_SESSION_ID_NOT_FOUND);
+    next.peer_epoch = 0;
+    assert_int_equal(fetch_session_begin(cache, &next, &plan), KAFKA_ERROR_NONE);
+    fetch_session_cache_free(cache);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +209,7 @@ int main(void)
         cmocka_unit_test(a_full_cache_evicts_only_the_stale),
         cmocka_unit_test(a_replica_that_connects_again_has_one_session),
         cmocka_unit_test(nobody_goes_on_with_anothers),
+        cmocka_unit_test(a_session_ends_with_the_registration_of_its_peer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
