@@ -1,14 +1,9 @@
 /*
  * A node's directories under a crash at every disk call: logs that come, go, are set aside, and an
  * orderly stop. Whatever happens, the next start finds directories it can use, and what it was told
- * to be durable. A sample each time; all calls with KRAFTD_ALL_FAULTS=1 in the environment.
+ * to be durable.
  */
-#include "tests/unit/common/storage/log_manager_fixture.h"
-
-struct told {
-    int64_t durable_end; /* of t-0 of topic 1 */
-    bool stopped;
-};
+#include "tests/unit/common/storage/log_manager_crash.h"
 
 static bool knows_all(void *ctx, struct str topic, int32_t partition)
 {
@@ -54,16 +49,10 @@ static int live(struct fixture *f, struct told *told)
         whole = false;
     if (dropped != NULL && close_log(f, dropped, whole) != 0)
         whole = false;
-    if (whole && (rv = log_manager_stop(f->m, 5)) == 0) {
-        told->durable_end = end;
-        told->stopped = true;
-    }
-    log_manager_free(f->m);
-    f->m = NULL;
-    return rv;
+    return end_life(f, rv, whole, end, told);
 }
 
-static void check_next_start(struct fixture *f, const struct told *told)
+static void check_next_start(struct fixture *f, struct told *told)
 {
     struct log *log;
     start(f);
@@ -78,36 +67,12 @@ static void check_next_start(struct fixture *f, const struct told *told)
     assert_int_equal(try_open(f, "u", 0, 8, &log), 0);
     assert_int_equal(log_end_offset(log), 0);
     assert_int_equal(close_log(f, log, true), 0);
-    assert_int_equal(log_manager_purge(f->m, NOW_MS), 0);
-    assert_int_equal(log_manager_stop(f->m, 6), 0);
-    log_manager_free(f->m);
-    f->m = NULL;
+    end_in_order(f, NOW_MS);
 }
 
 static void crash_at_any_call(void **state)
 {
-    int stride = getenv("KRAFTD_ALL_FAULTS") != NULL ? 1 : 5;
-    bool crashed = true;
-    for (int64_t n = 1; crashed; n += stride) {
-        for (int power = 0; power < 3; power++) {
-            struct told told = {0};
-            struct fixture *f;
-            setup((void **)&f);
-            /* The first life ends in order; the second meets what it left. */
-            assert_int_equal(live(f, &told), 0);
-            told.stopped = false;
-            sim_disk_crash_at(f->sim, n);
-            int rv = live(f, &told);
-            crashed = sim_disk_crashed(f->sim);
-            assert_true(crashed || (rv == 0 && told.stopped));
-            if (power < 2)
-                sim_disk_power_cut(f->sim, power ? SIM_CUT_DROP_ALL : SIM_CUT_RANDOM);
-            else
-                sim_disk_kill(f->sim);
-            check_next_start(f, &told);
-            teardown((void **)&f);
-        }
-    }
+    crash_at_calls(&(struct crash_test){setup, live, check_next_start, 5});
 }
 
 int main(void)

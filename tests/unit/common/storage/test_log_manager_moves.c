@@ -9,7 +9,7 @@
 #include "common/storage/log_retention.h"
 #include "common/storage/log_truncate.h"
 #include "common/storage/meta_properties.h"
-#include "tests/unit/common/storage/log_manager_fixture.h"
+#include "tests/unit/common/storage/log_manager_crash.h"
 
 #include <stdio.h>
 
@@ -361,12 +361,6 @@ static void producers_move_along(void **state)
     close_log(f, log, false);
 }
 
-struct told {
-    int64_t durable_end;
-    int directory; /* what the metadata says */
-    bool stopped;
-};
-
 /* One life of a node: goes on with a move to the other directory, until its end or an error. */
 static int live(struct fixture *f, struct told *told)
 {
@@ -417,13 +411,7 @@ static int live(struct fixture *f, struct told *told)
         whole = false;
     if (future != NULL)
         (void)close_log(f, future, false);
-    if (whole && (rv = log_manager_stop(f->m, 5)) == 0) {
-        told->durable_end = end;
-        told->stopped = true;
-    }
-    log_manager_free(f->m);
-    f->m = NULL;
-    return rv;
+    return end_life(f, rv, whole, end, told);
 }
 
 static void check_next_start(struct fixture *f, struct told *told)
@@ -445,36 +433,12 @@ static void check_next_start(struct fixture *f, struct told *told)
     }
     append(log, 2);
     assert_int_equal(close_log(f, log, true), 0);
-    assert_int_equal(log_manager_purge(f->m, NOW_MS + 60001), 0);
-    assert_int_equal(log_manager_stop(f->m, 6), 0);
-    log_manager_free(f->m);
-    f->m = NULL;
+    end_in_order(f, NOW_MS + 60001);
 }
 
 static void crash_at_any_call(void **state)
 {
-    int stride = getenv("KRAFTD_ALL_FAULTS") != NULL ? 1 : 3;
-    bool crashed = true;
-    for (int64_t n = 1; crashed; n += stride) {
-        for (int power = 0; power < 3; power++) {
-            struct told told = {0};
-            struct fixture *f;
-            setup_moves((void **)&f);
-            /* The first life ends in order; the second moves back what it left. */
-            assert_int_equal(live(f, &told), 0);
-            told.stopped = false;
-            sim_disk_crash_at(f->sim, n);
-            int rv = live(f, &told);
-            crashed = sim_disk_crashed(f->sim);
-            assert_true(crashed || (rv == 0 && told.stopped));
-            if (power < 2)
-                sim_disk_power_cut(f->sim, power ? SIM_CUT_DROP_ALL : SIM_CUT_RANDOM);
-            else
-                sim_disk_kill(f->sim);
-            check_next_start(f, &told);
-            teardown((void **)&f);
-        }
-    }
+    crash_at_calls(&(struct crash_test){setup_moves, live, check_next_start, 3});
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup_moves, teardown)
