@@ -5,33 +5,18 @@
 #include "broker/server/replica_fetcher.h"
 
 #include "broker/replica/replica_host.h"
-#include "broker/server/broker_metrics.h"
-#include "broker/server/node_internal.h"
-#include "common/base/check.h"
 #include "common/protocol/frame.h"
 #include "common/protocol/messages/fetch.h"
 #include "common/protocol/record_batch_builder.h"
 #include "common/storage/log_truncate.h"
-#include "metadata/config/server_config.h"
-#include "tests/sim/sim_internal.h"
+#include "tests/unit/broker/server/one_process.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
-
-#define SELF    1
 #define LEADER  2
 #define EPOCH   4
 #define SESSION 9
 
 struct scene {
-    struct sim *sim;
-    struct sim_node *process;
-    struct sim_heap *outer; /* while the test is inside the process */
-    /* In the process: */
-    struct server_config config;
-    struct node node;
-    struct shard shard;
+    struct one_process own;
     struct file_cache files;
     struct log_config log_config;
     struct replica_fetcher *fetcher;
@@ -50,7 +35,7 @@ static int open_log(void *owner, struct file_cache *files, const struct log_want
 {
     char path[32];
     snprintf(path, sizeof(path), "/topic-0.%d", scene.lives);
-    struct log_open_args args = {.disk = scene.node.env->disk,
+    struct log_open_args args = {.disk = scene.own.node.env->disk,
                                  .files = files,
                                  .path = path,
                                  .config = &wanted->config,
@@ -65,13 +50,13 @@ static int close_log(void *owner, struct log *log, bool clean, bool remove)
 
 static int cut_log(void *owner, struct log *log, bool restart, int64_t end)
 {
-    return log_truncate_to(log, end, env_wall_ms(scene.node.env));
+    return log_truncate_to(log, end, env_wall_ms(scene.own.node.env));
 }
 
 static void opened(void *owner, struct partition *p, int status)
 {
     if (status != 0)
-        sim_fail(scene.sim, "the log is not opened: %d", status);
+        sim_fail(scene.own.sim, "the log is not opened: %d", status);
 }
 
 static void nothing(struct replica_host *host, struct partition *p)
@@ -89,62 +74,45 @@ static void closed(void *ctx)
 
 static void *boot(struct env *env, void *ctx)
 {
-    const struct server_config_options options = {
-        .text = STR("node.id=1\n"), .source = STR("test"), .hostname = STR("n")};
-    server_config_init(&scene.config);
-    int rv = server_config_load(&scene.config, &options);
-    CHECK(rv == 0 && scene.config.node_id == SELF);
+    one_process_configure(&scene.own, env);
     file_cache_init(&scene.files, 16);
     scene.log_config = LOG_CONFIG_DEFAULT;
     scene.topic_id = env_random_uuid(env);
-    scene.node.env = env;
-    scene.node.config = &scene.config;
-    scene.node.metrics = broker_metrics_new(1);
-    scene.shard.node = &scene.node;
-    scene.shard.loop = env->loops[0];
-    scene.shard.metrics = broker_metrics_shard(scene.node.metrics, 0);
-    map_init(&scene.shard.partitions, MAP_UUID);
-    scene.shard.host = (struct replica_host){.env = env,
-                                             .loop = env->loops[0],
-                                             .node_id = SELF,
-                                             .files = &scene.files,
-                                             .open_log = open_log,
-                                             .close_log = close_log,
-                                             .cut_log = cut_log,
-                                             .opened = opened,
-                                             .follow = nothing,
-                                             .unfollow = nothing,
-                                             .tell_directory = tell_directory};
-    scene.fetcher = replica_fetcher_new(NULL, &scene.shard, LEADER, 0);
+    scene.own.shard.node = &scene.own.node;
+    scene.own.shard.loop = env->loops[0];
+    scene.own.shard.metrics = broker_metrics_shard(scene.own.node.metrics, 0);
+    map_init(&scene.own.shard.partitions, MAP_UUID);
+    scene.own.shard.host = (struct replica_host){.env = env,
+                                                 .loop = env->loops[0],
+                                                 .node_id = SELF,
+                                                 .files = &scene.files,
+                                                 .open_log = open_log,
+                                                 .close_log = close_log,
+                                                 .cut_log = cut_log,
+                                                 .opened = opened,
+                                                 .follow = nothing,
+                                                 .unfollow = nothing,
+                                                 .tell_directory = tell_directory};
+    scene.fetcher = replica_fetcher_new(NULL, &scene.own.shard, LEADER, 0);
     return &scene;
 }
 
 /* --- the test's side --- */
 
-/* Out of the process, until nothing is left to do, and in again. */
 static void run(void)
 {
-    sim_node_leave(scene.process, scene.outer);
-    sim_run_until(scene.sim, sim_now_us(scene.sim) + 100 * SIM_MS);
-    assert_null(sim_failure(scene.sim));
-    scene.outer = sim_node_enter(scene.process);
+    one_process_run(&scene.own);
 }
 
 static void begin(void)
 {
-    scene = (struct scene){.sim = sim_new(1, false)};
-    struct sim_node_config config = {.name = "n", .loops = 1, .boot = boot};
-    scene.process = sim_node_new(scene.sim, &config);
-    sim_node_start(scene.process);
-    scene.outer = sim_node_enter(scene.process);
-    run();
+    scene = (struct scene){0};
+    one_process_begin(&scene.own, boot);
 }
 
 static void end(void)
 {
-    sim_node_leave(scene.process, scene.outer);
-    sim_kill_all(scene.sim);
-    sim_free(scene.sim);
+    one_process_end(&scene.own);
 }
 
 /* A replica with an empty log. */
@@ -154,7 +122,7 @@ static void move_here(void)
     struct node_list list = {both, ARRAY_LEN(both)};
     struct partition_role role = {
         .leader_id = LEADER, .leader_epoch = EPOCH, .replicas = list, .isr = list};
-    struct partition_new_args args = {.host = &scene.shard.host,
+    struct partition_new_args args = {.host = &scene.own.shard.host,
                                       .topic = STR("topic"),
                                       .topic_id = scene.topic_id,
                                       .role = &role,
@@ -162,7 +130,7 @@ static void move_here(void)
                                       .min_isr = 1};
     scene.lives++;
     scene.partition = partition_new(&args);
-    map_put(&scene.shard.partitions, map_key_uuid_int(scene.topic_id, 0), scene.partition);
+    map_put(&scene.own.shard.partitions, map_key_uuid_int(scene.topic_id, 0), scene.partition);
     run();
     assert_int_equal(partition_get_state(scene.partition), PARTITION_ONLINE);
     scene.followed = (struct followed){.partition = scene.partition, .taken_in = -1};
@@ -177,7 +145,7 @@ static void move_away(void)
 {
     replica_fetcher_remove(scene.fetcher, &scene.followed);
     *partition_followed(scene.partition) = NULL;
-    map_remove(&scene.shard.partitions, map_key_uuid_int(scene.topic_id, 0));
+    map_remove(&scene.own.shard.partitions, map_key_uuid_int(scene.topic_id, 0));
     partition_close(scene.partition, true, true, closed, NULL);
     run();
     assert_null(scene.partition);

@@ -4,16 +4,11 @@
  */
 #include "broker/server/shard.h"
 
-#include "broker/server/broker_metrics.h"
 #include "broker/server/listeners.h"
-#include "broker/server/node_internal.h"
-#include "common/base/check.h"
 #include "common/protocol/record_batch_builder.h"
-#include "metadata/config/server_config.h"
-#include "tests/sim/sim_internal.h"
+#include "tests/unit/broker/server/one_process.h"
 #include "tests/unit/metadata/image_builder.h"
 
-#define SELF        1
 #define OTHER       2
 #define EPOCH       4
 #define KEPT        10 /* topic t */
@@ -24,13 +19,7 @@
 #define THIS_LIFE   99
 
 struct scene {
-    struct sim *sim;
-    struct sim_node *process;
-    struct sim_heap *outer; /* while the test is inside the process */
-    /* In the process: */
-    struct server_config config;
-    struct node node;
-    struct shard shard;
+    struct one_process own;
     struct image_chain *chain;
     int64_t offset; /* of the metadata */
 };
@@ -43,8 +32,8 @@ static const char *const data[] = {"/data"};
 
 static void open_disk(void)
 {
-    struct node_disk *disk = &scene.node.disk;
-    int rv = log_manager_open(scene.node.env->disk, data, 1, &disk->logs, disk->error);
+    struct node_disk *disk = &scene.own.node.disk;
+    int rv = log_manager_open(scene.own.node.env->disk, data, 1, &disk->logs, disk->error);
     CHECK(rv == 0);
     rv = log_manager_begin(disk->logs);
     CHECK(rv == 0);
@@ -64,8 +53,10 @@ static void append(struct log *log, int count)
         rv = record_batch_builder_append(&builder, 1000 + i, BYTES_NULL, BYTES_NULL, NULL, 0);
     CHECK(rv == 0);
     record_batch_builder_close(&builder, &batch);
-    struct log_append_args args = {
-        {batch.data, (int32_t)batch.len}, LOG_APPEND_CLIENT, EPOCH, env_wall_ms(scene.node.env)};
+    struct log_append_args args = {{batch.data, (int32_t)batch.len},
+                                   LOG_APPEND_CLIENT,
+                                   EPOCH,
+                                   env_wall_ms(scene.own.node.env)};
     rv = log_append(log, &args, &info);
     CHECK(rv == 0 && info.error == KAFKA_ERROR_NONE);
     record_batch_builder_release(&builder);
@@ -83,18 +74,18 @@ static void leave_log(struct str topic, uint32_t id)
                                         .topic = topic,
                                         .topic_id = test_id(id),
                                         .config = &config,
-                                        .unique = env_random_uuid(scene.node.env),
-                                        .now_ms = env_wall_ms(scene.node.env)};
+                                        .unique = env_random_uuid(scene.own.node.env),
+                                        .now_ms = env_wall_ms(scene.own.node.env)};
     open_disk();
-    int rv = log_manager_open_log(scene.node.disk.logs, &args, &log, NULL);
+    int rv = log_manager_open_log(scene.own.node.disk.logs, &args, &log, NULL);
     CHECK(rv == 0);
     append(log, RECORDS);
     log_detach(log);
-    rv = log_manager_close_log(scene.node.disk.logs, log, true);
+    rv = log_manager_close_log(scene.own.node.disk.logs, log, true);
     CHECK(rv == 0);
-    rv = log_manager_stop(scene.node.disk.logs, 1);
+    rv = log_manager_stop(scene.own.node.disk.logs, 1);
     CHECK(rv == 0);
-    log_manager_free(scene.node.disk.logs);
+    log_manager_free(scene.own.node.disk.logs);
     file_cache_release(&files);
 }
 
@@ -102,16 +93,9 @@ static void leave_log(struct str topic, uint32_t id)
 
 static void *boot(struct env *env, void *ctx)
 {
-    const struct server_config_options options = {
-        .text = STR("node.id=1\n"), .source = STR("test"), .hostname = STR("n")};
-    struct node *node = &scene.node;
-    server_config_init(&scene.config);
-    int rv = server_config_load(&scene.config, &options);
-    CHECK(rv == 0 && scene.config.node_id == SELF);
-    node->env = env;
-    node->config = &scene.config;
-    node->metrics = broker_metrics_new(1);
-    node->shards = &scene.shard;
+    struct node *node = &scene.own.node;
+    one_process_configure(&scene.own, env);
+    node->shards = &scene.own.shard;
     node->incarnation_id = test_id(THIS_LIFE);
     leave_log(STR("t"), KEPT);
     leave_log(STR("u"), LATER);
@@ -119,39 +103,29 @@ static void *boot(struct env *env, void *ctx)
     node_note_dirs(node);
     throttles_init(&node->throttles, node->config);
     scene.chain = image_chain_new(false);
-    node_fill_host(node, &scene.shard, env->loops[0]);
-    shard_init(&scene.shard, node, env->loops[0],
-               image_reader_add(scene.chain, &scene.shard.reader));
+    node_fill_host(node, &scene.own.shard, env->loops[0]);
+    shard_init(&scene.own.shard, node, env->loops[0],
+               image_reader_add(scene.chain, &scene.own.shard.reader));
     node->listeners = listeners_new(node);
     return &scene;
 }
 
 /* --- the test's side --- */
 
-/* Out of the process, until nothing is left to do, and in again. */
 static void run(void)
 {
-    sim_node_leave(scene.process, scene.outer);
-    sim_run_until(scene.sim, sim_now_us(scene.sim) + 100 * SIM_MS);
-    assert_null(sim_failure(scene.sim));
-    scene.outer = sim_node_enter(scene.process);
+    one_process_run(&scene.own);
 }
 
 static void begin(void)
 {
-    scene = (struct scene){.sim = sim_new(1, false)};
-    struct sim_node_config config = {.name = "n", .loops = 1, .boot = boot};
-    scene.process = sim_node_new(scene.sim, &config);
-    sim_node_start(scene.process);
-    scene.outer = sim_node_enter(scene.process);
-    run();
+    scene = (struct scene){0};
+    one_process_begin(&scene.own, boot);
 }
 
 static void end(void)
 {
-    sim_node_leave(scene.process, scene.outer);
-    sim_kill_all(scene.sim);
-    sim_free(scene.sim);
+    one_process_end(&scene.own);
 }
 
 static void register_self(struct image_draft *draft, uint32_t incarnation)
@@ -179,15 +153,15 @@ static void publish(void)
     image_chain_seal(scene.chain, offset, 1, 0);
     const struct image_delta *delta = image_chain_publish(scene.chain, offset);
     assert_non_null(delta);
-    shard_send_image(&scene.shard, image_chain_published(scene.chain), delta);
+    shard_send_image(&scene.own.shard, image_chain_published(scene.chain), delta);
     /* Gauges tell of parts of the node that are not here. */
-    timer_stop(&scene.shard.tick);
+    timer_stop(&scene.own.shard.tick);
     run();
 }
 
 static void assert_kept(uint32_t topic, const char *path)
 {
-    struct partition *p = shard_partition(&scene.shard, test_id(topic), 0);
+    struct partition *p = shard_partition(&scene.own.shard, test_id(topic), 0);
     assert_non_null(p);
     assert_int_equal(partition_get_state(p), PARTITION_ONLINE);
     assert_string_equal(log_path(partition_any_log(p)), path);
@@ -227,7 +201,7 @@ static void a_log_is_not_set_aside_for_an_earlier_topic_of_its_name(void **state
     publish();
     register_self(image_chain_draft(scene.chain), THIS_LIFE);
     publish();
-    assert_null(shard_partition(&scene.shard, test_id(EARLIER), 0));
+    assert_null(shard_partition(&scene.own.shard, test_id(EARLIER), 0));
     assert_kept(LATER, "/data/u-0");
     end();
 }
