@@ -61,14 +61,9 @@ static bool ask_metadata(struct client_op *op, struct metadata_request *request,
                          struct admin_topics *ret_topics, struct failure *failure)
 {
     struct metadata_response response;
-    for (;;) {
-        if (!client_call(op, CLIENT_ANY_NODE, API_METADATA, request, &response, failure))
-            return false;
-        if (response.error_code == 0)
-            break;
-        if (!client_retry(op, response.error_code, STR_NULL, failure))
-            return false;
-    }
+    if (!client_ask(op, CLIENT_ANY_NODE, API_METADATA, request, &response, &response.error_code,
+                    NULL, failure))
+        return false;
     take_metadata(&response, op->arena, ret_topics);
     return true;
 }
@@ -290,13 +285,7 @@ bool admin_reassignments(struct client *client, struct arena *arena,
     client_op_begin(&op, client, "listPartitionReassignments", arena);
     message_init(&list_partition_reassignments_request_desc, &request);
     request.timeout_ms = client_time_left(&op, INT32_MAX);
-    for (;;) {
-        if (!client_call(&op, CLIENT_CONTROLLER, API_LIST_PARTITION_REASSIGNMENTS, &request,
-                         ret_response, failure))
-            return false;
-        if (ret_response->error_code == 0)
-            return true;
-        if (!client_retry(&op, ret_response->error_code, ret_response->error_message, failure))
-            return false;
-    }
+    return client_ask(&op, CLIENT_CONTROLLER, API_LIST_PARTITION_REASSIGNMENTS, &request,
+                      ret_response, &ret_response->error_code, &ret_response->error_message,
+                      failure);
 }

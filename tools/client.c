@@ -212,3 +212,16 @@ bool client_retry(struct client_op *op, int16_t error, struct str message, struc
     client_forget_nodes(op->client);
     return client_try_later(op, failure);
 }
+
+bool client_ask(struct client_op *op, int32_t node, enum api_key key, const void *request,
+                void *ret_response, const int16_t *error, const struct str *message,
+                struct failure *failure)
+{
+    do {
+        if (!client_call(op, node, key, request, ret_response, failure))
+            return false;
+        if (*error == KAFKA_ERROR_NONE)
+            return true;
+    } while (client_retry(op, *error, message != NULL ? *message : STR_NULL, failure));
+    return false;
+}

@@ -70,9 +70,15 @@ bool client_try(struct client_op *op, int32_t node, enum api_key key, const void
  * After an answer with an error: true when the error is one that passes and the operation has time
  * left; then this has waited and the caller asks again. False with the error as the failure.
  */
+bool client_retry(struct client_op *op, int16_t error, struct str message, struct failure *failure);
 /* As client_retry where nobody was reached. */
 bool client_try_later(struct client_op *op, struct failure *failure);
-bool client_retry(struct client_op *op, int16_t error, struct str message, struct failure *failure);
+
+/* client_call, again while the answer has an error that passes. Where the answer says it is told:
+ * `error` and `message` (NULL: it has none) are in *ret_response. */
+bool client_ask(struct client_op *op, int32_t node, enum api_key key, const void *request,
+                void *ret_response, const int16_t *error, const struct str *message,
+                struct failure *failure);
 
 /* The version that a call to this node would use, for requests that differ between versions. */
 bool client_version(struct client_op *op, int32_t node, enum api_key key, int16_t *ret_version,

@@ -60,14 +60,8 @@ static bool describe(const struct args *args, struct client_op *op,
     request.endpoint_type =
         args_has(args, "bootstrap-server") ? ENDPOINTS_OF_BROKERS : ENDPOINTS_OF_CONTROLLERS;
     request.include_fenced_brokers = args_has(args, "include-fenced-brokers");
-    do {
-        if (!client_call(op, CLIENT_ANY_NODE, API_DESCRIBE_CLUSTER, &request, ret_response,
-                         failure))
-            return false;
-        if (ret_response->error_code == 0)
-            return true;
-    } while (client_retry(op, ret_response->error_code, ret_response->error_message, failure));
-    return false;
+    return client_ask(op, CLIENT_ANY_NODE, API_DESCRIBE_CLUSTER, &request, ret_response,
+                      &ret_response->error_code, &ret_response->error_message, failure);
 }
 
 static bool cluster_id(const struct args *args, struct client_op *op, struct failure *failure)
@@ -142,25 +136,24 @@ static bool list_endpoints(const struct args *args, struct client_op *op, struct
     return true;
 }
 
+static void print_unregistered(const struct args *args, const char *what, int32_t id)
+{
+    if (args->json)
+        tool_print_json(json_pack("{s:i}", "unregistered", (int)id));
+    else
+        printf("%s %d is no longer registered.\n", what, id);
+}
+
 static bool unregister(const struct args *args, struct client_op *op, struct failure *failure)
 {
     struct unregister_broker_request request;
     struct unregister_broker_response response;
     message_init(&unregister_broker_request_desc, &request);
     request.broker_id = args_number(args, "id", -1);
-    do {
-        if (!client_call(op, CLIENT_CONTROLLER, API_UNREGISTER_BROKER, &request, &response,
-                         failure))
-            return false;
-        if (response.error_code == 0)
-            break;
-        if (!client_retry(op, response.error_code, response.error_message, failure))
-            return false;
-    } while (true);
-    if (args->json)
-        tool_print_json(json_pack("{s:i}", "unregistered", (int)request.broker_id));
-    else
-        printf("Broker %d is no longer registered.\n", request.broker_id);
+    if (!client_ask(op, CLIENT_CONTROLLER, API_UNREGISTER_BROKER, &request, &response,
+                    &response.error_code, &response.error_message, failure))
+        return false;
+    print_unregistered(args, "Broker", request.broker_id);
     return true;
 }
 
@@ -172,19 +165,10 @@ static bool unregister_controller(const struct args *args, struct client_op *op,
     struct unregister_controller_response response;
     message_init(&unregister_controller_request_desc, &request);
     request.controller_id = args_number(args, "id", -1);
-    do {
-        if (!client_call(op, CLIENT_CONTROLLER, API_UNREGISTER_CONTROLLER, &request, &response,
-                         failure))
-            return false;
-        if (response.error_code == 0)
-            break;
-        if (!client_retry(op, response.error_code, response.error_message, failure))
-            return false;
-    } while (true);
-    if (args->json)
-        tool_print_json(json_pack("{s:i}", "unregistered", (int)request.controller_id));
-    else
-        printf("Controller %d is no longer registered.\n", request.controller_id);
+    if (!client_ask(op, CLIENT_CONTROLLER, API_UNREGISTER_CONTROLLER, &request, &response,
+                    &response.error_code, &response.error_message, failure))
+        return false;
+    print_unregistered(args, "Controller", request.controller_id);
     return true;
 }
 

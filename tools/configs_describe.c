@@ -232,12 +232,8 @@ static bool list_resources(struct configs_command *command, enum configs_type ty
     message_init(&list_config_resources_request_desc, &request);
     request.resource_types = &resource_type;
     request.resource_types_count = 1;
-    do {
-        if (!client_call(&op, CLIENT_ANY_NODE, API_LIST_CONFIG_RESOURCES, &request, &response,
-                         failure))
-            return false;
-    } while (response.error_code != 0 && client_retry(&op, response.error_code, STR_NULL, failure));
-    if (response.error_code != 0)
+    if (!client_ask(&op, CLIENT_ANY_NODE, API_LIST_CONFIG_RESOURCES, &request, &response,
+                    &response.error_code, NULL, failure))
         return false;
     size_t count = (size_t)response.config_resources_count;
     ret_names->items = ARENA_ARRAY(&command->arena, struct str, count + 1);

@@ -44,14 +44,8 @@ static bool ask(struct configs_command *command, struct describe_client_quotas_r
     }
     client_op_begin(&op, command->client, "describeClientQuotas", &command->arena);
     int32_t node = command->kind == CLIENT_OF_BROKERS ? CLIENT_ANY_NODE : CLIENT_CONTROLLER;
-    for (;;) {
-        if (!client_call(&op, node, API_DESCRIBE_CLIENT_QUOTAS, &request, response, failure))
-            return false;
-        if (response->error_code == 0)
-            return true;
-        if (!client_retry(&op, response->error_code, response->error_message, failure))
-            return false;
-    }
+    return client_ask(&op, node, API_DESCRIBE_CLIENT_QUOTAS, &request, response,
+                      &response->error_code, &response->error_message, failure);
 }
 
 typedef const struct describe_client_quotas_response_entry_data quota_entry;

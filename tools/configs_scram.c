@@ -159,15 +159,9 @@ bool configs_describe_scram(struct configs_command *command, struct failure *fai
     for (size_t i = 0; i < command->names_count; i++)
         request.users[i].name = str_of(command->names[i]);
     client_op_begin(&op, command->client, "describeUserScramCredentials", &command->arena);
-    for (;;) {
-        if (!client_call(&op, CLIENT_CONTROLLER, API_DESCRIBE_USER_SCRAM_CREDENTIALS, &request,
-                         &response, failure))
-            return false;
-        if (response.error_code == 0)
-            break;
-        if (!client_retry(&op, response.error_code, response.error_message, failure))
-            return false;
-    }
+    if (!client_ask(&op, CLIENT_CONTROLLER, API_DESCRIBE_USER_SCRAM_CREDENTIALS, &request,
+                    &response, &response.error_code, &response.error_message, failure))
+        return false;
     for (int32_t i = 0; i < response.results_count; i++)
         if (response.results[i].error_code != KAFKA_ERROR_RESOURCE_NOT_FOUND)
             print_user(command, &response.results[i]);

@@ -93,15 +93,11 @@ static bool ask_cluster_id(const struct args *args, struct client_op *op, struct
     message_init(&describe_cluster_request_desc, &request);
     request.endpoint_type =
         args_has(args, "bootstrap-server") ? ENDPOINTS_OF_BROKERS : ENDPOINTS_OF_CONTROLLERS;
-    do {
-        if (!client_call(op, CLIENT_ANY_NODE, API_DESCRIBE_CLUSTER, &request, &response, failure))
-            return false;
-        if (response.error_code == 0) {
-            *ret_id = response.cluster_id;
-            return true;
-        }
-    } while (client_retry(op, response.error_code, response.error_message, failure));
-    return false;
+    if (!client_ask(op, CLIENT_ANY_NODE, API_DESCRIBE_CLUSTER, &request, &response,
+                    &response.error_code, &response.error_message, failure))
+        return false;
+    *ret_id = response.cluster_id;
+    return true;
 }
 
 /* --- describe --status ------------------------------------------------------------------------ */
@@ -343,15 +339,9 @@ static bool remove_controller(const struct args *args, struct client_op *op,
                            "Failed to parse --controller-directory-id: %s", problem.text);
     uuid_format(request.voter_directory_id, id);
     bool dry = args_has(args, "dry-run");
-    while (!dry) {
-        if (!client_call(op, CLIENT_CONTROLLER, API_REMOVE_RAFT_VOTER, &request, &response,
-                         failure))
-            return false;
-        if (response.error_code == 0)
-            break;
-        if (!client_retry(op, response.error_code, response.error_message, failure))
-            return false;
-    }
+    if (!dry && !client_ask(op, CLIENT_CONTROLLER, API_REMOVE_RAFT_VOTER, &request, &response,
+                            &response.error_code, &response.error_message, failure))
+        return false;
     if (args->json)
         tool_print_json(json_pack("{s:i,s:s,s:b}", "removed", (int)request.voter_id, "directoryId",
                                   id, "dryRun", dry));
