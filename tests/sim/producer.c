@@ -7,9 +7,8 @@
 #include "common/base/mem.h"
 #include "common/protocol/kafka_error.h"
 #include "common/protocol/messages/init_producer_id.h"
-#include "common/protocol/messages/produce.h"
 #include "common/protocol/record_batch_builder.h"
-#include "tests/sim/session.h"
+#include "tests/sim/produce_call.h"
 #include "tests/sim/workload.h"
 
 #include <errno.h>
@@ -164,7 +163,6 @@ static void produced(void *ctx, int status, const void *response)
 {
     struct pending *pending = ctx;
     struct producer *p = pending->producer;
-    const struct produce_response *r = response;
     pending->in_flight = false;
     p->in_flight--;
     if (status == -EPROTO)
@@ -173,13 +171,11 @@ static void produced(void *ctx, int status, const void *response)
         p->again = true;
         return;
     }
-    if (r->responses_count != 1 || r->responses[0].partition_responses_count != 1) {
+    const struct produce_response_partition_produce_response *part = produce_call_answer(response);
+    if (part == NULL)
         sim_fail(p->app->workload->sim, "an answer to Produce is not for what was asked");
-        return;
-    }
-    const struct produce_response_partition_produce_response *part =
-        &r->responses[0].partition_responses[0];
-    take_answer(pending, part->error_code, part->base_offset);
+    else
+        take_answer(pending, part->error_code, part->base_offset);
 }
 
 static void got_id(void *ctx, int status, const void *response)
@@ -206,26 +202,16 @@ static void send_batch(struct pending *pending)
 {
     struct producer *p = pending->producer;
     struct session *session = p->app->session;
-    struct produce_request request;
-    struct produce_request_topic_produce_data topic;
-    struct produce_request_partition_produce_data part;
-    int16_t version = (int16_t)(3 + workload_random(p->app->env, 11));
-    message_init(&produce_request_desc, &request);
-    message_struct_init(&produce_request_topic_produce_data_struct, &topic, 1);
-    message_struct_init(&produce_request_partition_produce_data_struct, &part, 1);
-    if (version >= 13)
-        topic.topic_id = p->topic->id;
-    else
-        topic.name = str_of(p->topic->name);
-    topic.partition_data = &part;
-    topic.partition_data_count = 1;
-    part.index = p->index;
-    part.records = (struct bytes){pending->bytes.data, (int32_t)pending->bytes.len};
-    request.acks = p->acks;
-    request.timeout_ms = 3000;
-    request.topic_data = &topic;
-    request.topic_data_count = 1;
-    if (session_call(session, API_PRODUCE, version, &request, 6000, produced, pending) != 0) {
+    const struct produce_call call = {
+        .topic = p->topic->name,
+        .topic_id = p->topic->id,
+        .partition = p->index,
+        .records = {pending->bytes.data, (int32_t)pending->bytes.len},
+        .acks = p->acks,
+        .timeout_ms = 3000,
+        .patience_ms = 6000,
+    };
+    if (produce_call_send(session, p->app->env, &call, produced, pending) != 0) {
         p->again = true;
         return;
     }
@@ -236,12 +222,7 @@ static void send_batch(struct pending *pending)
 
 static void ask_for_id(struct producer *p)
 {
-    struct init_producer_id_request request;
-    message_init(&init_producer_id_request_desc, &request);
-    request.transactional_id = STR_NULL;
-    request.transaction_timeout_ms = 60000;
-    p->asks_for_id =
-        session_call(p->app->session, API_INIT_PRODUCER_ID, 4, &request, 6000, got_id, p) == 0;
+    p->asks_for_id = produce_call_id(p->app->session, 6000, got_id, p);
 }
 
 static void act(struct producer *p)

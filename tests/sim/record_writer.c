@@ -10,8 +10,8 @@
 #include "common/protocol/kafka_error.h"
 #include "common/protocol/messages/create_topics.h"
 #include "common/protocol/messages/init_producer_id.h"
-#include "common/protocol/messages/produce.h"
 #include "common/protocol/record_batch_builder.h"
+#include "tests/sim/produce_call.h"
 #include "tests/sim/record_client.h"
 #include "tests/sim/workload.h"
 
@@ -217,7 +217,6 @@ static void produced(void *ctx, int status, const void *response)
 {
     struct pending *pending = ctx;
     struct writer *w = pending->writer;
-    const struct produce_response *r = response;
     pending->in_flight = false;
     w->in_flight--;
     if (status == -EPROTO)
@@ -225,12 +224,13 @@ static void produced(void *ctx, int status, const void *response)
     if (status != 0) {
         w->again = true;
         record_client_ask(&w->app->client);
-    } else if (r->responses_count != 1 || r->responses[0].partition_responses_count != 1) {
-        sim_fail(load_of(w)->sim, "an answer to Produce is not for what was asked");
-    } else {
-        take_answer(pending, r->responses[0].partition_responses[0].error_code,
-                    r->responses[0].partition_responses[0].base_offset);
+        return;
     }
+    const struct produce_response_partition_produce_response *part = produce_call_answer(response);
+    if (part == NULL)
+        sim_fail(load_of(w)->sim, "an answer to Produce is not for what was asked");
+    else
+        take_answer(pending, part->error_code, part->base_offset);
 }
 
 static void got_id(void *ctx, int status, const void *response)
@@ -254,24 +254,16 @@ static void send_batch(struct pending *pending, struct session *session)
 {
     struct writer *w = pending->writer;
     const struct record_partition *p = partition_of(w);
-    struct produce_request request;
-    struct produce_request_topic_produce_data topic;
-    struct produce_request_partition_produce_data part;
-    message_init(&produce_request_desc, &request);
-    message_struct_init(&produce_request_topic_produce_data_struct, &topic, 1);
-    message_struct_init(&produce_request_partition_produce_data_struct, &part, 1);
-    topic.name = str_of(p->topic->name);
-    topic.topic_id = p->watched->topic_id;
-    topic.partition_data = &part;
-    topic.partition_data_count = 1;
-    part.index = p->index;
-    part.records = (struct bytes){pending->bytes.data, (int32_t)pending->bytes.len};
-    request.acks = -1;
-    request.timeout_ms = 2000;
-    request.topic_data = &topic;
-    request.topic_data_count = 1;
-    int16_t version = (int16_t)(3 + workload_random(w->app->client.env, 11));
-    if (session_call(session, API_PRODUCE, version, &request, 3000, produced, pending) != 0) {
+    const struct produce_call call = {
+        .topic = p->topic->name,
+        .topic_id = p->watched->topic_id,
+        .partition = p->index,
+        .records = {pending->bytes.data, (int32_t)pending->bytes.len},
+        .acks = -1,
+        .timeout_ms = 2000,
+        .patience_ms = 3000,
+    };
+    if (produce_call_send(session, w->app->client.env, &call, produced, pending) != 0) {
         w->again = true;
         return;
     }
@@ -281,12 +273,7 @@ static void send_batch(struct pending *pending, struct session *session)
 
 static void ask_for_id(struct writer *w)
 {
-    struct init_producer_id_request request;
-    message_init(&init_producer_id_request_desc, &request);
-    request.transactional_id = STR_NULL;
-    request.transaction_timeout_ms = 60000;
-    w->asks_for_id = session_call(record_client_any(&w->app->client), API_INIT_PRODUCER_ID, 4,
-                                  &request, 3000, got_id, w) == 0;
+    w->asks_for_id = produce_call_id(record_client_any(&w->app->client), 3000, got_id, w);
 }
 
 static void act(struct writer *w)
