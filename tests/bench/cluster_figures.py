@@ -26,72 +26,40 @@ import shutil
 import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 
+from bench_process import ROOT, BenchProcess, free_ports, say
 from cluster_client import Client
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
-from harness import free_ports  # noqa: E402
-
-KRAFTD = os.path.join(ROOT, "build", "bin", "kraftd")
 CLIENT = os.path.join(ROOT, "build", "bench", "bench_client")
 RAW = os.path.join(ROOT, "build", "bench", "raw_limit")
-CLUSTER_ID = "5L6g3nShT-eMCtK--X86sw"
 NODES = 3
 SESSION_TIMEOUT_MS = 9000  # broker.session.timeout.ms as shipped
 
 
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-class Node:
+class Node(BenchProcess):
     """A process that is broker and controller."""
 
     def __init__(self, kind, folder, number, ports):
-        self.kind, self.id, self.port = kind, number + 1, ports[number]
-        self.folder = os.path.join(folder, str(self.id))
-        self.properties = os.path.join(self.folder, "server.properties")
-        self.log_path = os.path.join(self.folder, "log")
-        self.process, self.log_from = None, 0
-        os.makedirs(self.folder)
+        self.id, self.port = number + 1, ports[number]
+        folder = os.path.join(folder, str(self.id))
         voters = ",".join(f"{i + 1}@127.0.0.1:{ports[NODES + i]}" for i in range(NODES))
-        with open(self.properties, "w", encoding="utf-8") as f:
-            f.write(f"""process.roles=broker,controller
+        super().__init__(kind, folder, f"""process.roles=broker,controller
 node.id={self.id}
 listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{ports[NODES + number]}
 controller.listener.names=CONTROLLER
 controller.quorum.voters={voters}
-log.dirs={self.folder}/data
+log.dirs={folder}/data
 offsets.topic.replication.factor=3
 auto.create.topics.enable=false
 {"" if kind.home else "kraftd.admin.listener="}
 """)
 
-    def prepare(self):
-        if self.kind.home:
-            subprocess.run([os.path.join(self.kind.home, "bin", "kafka-storage.sh"), "format", "-t",
-                            CLUSTER_ID, "-c", self.properties], check=True, capture_output=True)
-
-    def start(self):
-        command = [KRAFTD, self.properties]
-        if self.kind.home:
-            command[0] = os.path.join(self.kind.home, "bin", "kafka-server-start.sh")
-        with open(self.log_path, "ab") as log:
-            self.log_from = log.tell()
-            self.process = subprocess.Popen(command, stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL, start_new_session=True)
-
     def is_ready(self):
-        """kraftd says so; whether Apache Kafka does depends on its logging, so it is asked."""
         if not self.kind.home:
-            with open(self.log_path, "rb") as log:
-                log.seek(self.log_from)
-                return b" INFO Ready " in log.read()
+            return self.says_ready()
         client = Client(self.port)
         try:
             client.metadata()
@@ -100,23 +68,6 @@ auto.create.topics.enable=false
             return False
         finally:
             client.close()
-
-    def wait_ready(self, seconds=240):
-        end = time.monotonic() + seconds
-        while not self.is_ready():
-            if time.monotonic() > end:
-                raise RuntimeError(f"{self.folder} is not ready after {seconds} s")
-            time.sleep(0.005)
-
-    def end(self, how=signal.SIGKILL):
-        if self.process is not None:
-            self.process.send_signal(how)
-            self.process.wait()
-            self.process = None
-
-    def cpu(self):
-        """CPU seconds of all its threads so far: Linux names the clock of a process like this."""
-        return time.clock_gettime(~self.process.pid << 3 | 2)
 
     def waits(self):
         """How often its threads that live went to sleep: voluntary context switches."""
@@ -129,8 +80,7 @@ auto.create.topics.enable=false
         return count
 
     def memory_mb(self):
-        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
-            return next(int(line.split()[1]) / 1024 for line in f if line.startswith("VmRSS"))
+        return self.memory_bytes() / (1 << 20)
 
 
 def all_of(topics, partitions):

@@ -13,27 +13,16 @@ that it costs the others.
 import contextlib
 import os
 import re
-import shutil
-import signal
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
-from harness import free_ports  # noqa: E402
+from bench_process import ROOT, BenchProcess, free_ports, say
 
-KRAFTD = os.path.join(ROOT, "build", "bin", "kraftd")
 BENCH = os.path.join(ROOT, "build-simopt", "bin", "bench")
-CLUSTER_ID = "5L6g3nShT-eMCtK--X86sw"
 PARTITIONS = 10  # of each topic
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def bench(*words, timeout=300):
@@ -45,71 +34,32 @@ def bench(*words, timeout=300):
     return result.stdout.split()
 
 
-class Controller:
+class Controller(BenchProcess):
     """A process that is a controller, and a broker too where it gets a port for that."""
 
     def __init__(self, kind, folder, number, ports, broker_port=None):
-        self.kind, self.folder, self.port = kind, os.path.join(folder, str(number)), ports[number]
-        self.data = os.path.join(self.folder, "data")
-        self.properties = os.path.join(self.folder, "server.properties")
-        self.log_path = os.path.join(self.folder, "log")
-        self.process, self.log_from = None, 0
-        os.makedirs(self.folder)
+        self.port = ports[number]
+        folder = os.path.join(folder, str(number))
+        self.data = os.path.join(folder, "data")
         voters = ",".join(f"{i + 1}@127.0.0.1:{port}" for i, port in enumerate(ports))
         roles, listeners = "controller", f"CONTROLLER://127.0.0.1:{self.port}"
         if broker_port:
             roles = "broker,controller"
             listeners = f"PLAINTEXT://127.0.0.1:{broker_port},{listeners}"
-        with open(self.properties, "w", encoding="utf-8") as f:
-            f.write(f"process.roles={roles}\nnode.id={number + 1}\nlisteners={listeners}\n"
-                    "controller.listener.names=CONTROLLER\n"
-                    f"controller.quorum.voters={voters}\nlog.dirs={self.data}\n")
-            if not kind.home:
-                f.write("kraftd.admin.listener=\n")
+        super().__init__(
+            kind, folder,
+            f"process.roles={roles}\nnode.id={number + 1}\nlisteners={listeners}\n"
+            f"controller.listener.names=CONTROLLER\ncontroller.quorum.voters={voters}\n"
+            f"log.dirs={self.data}\n" + ("" if kind.home else "kraftd.admin.listener=\n"))
 
-    def prepare(self):
-        if self.kind.home:
-            subprocess.run([os.path.join(self.kind.home, "bin", "kafka-storage.sh"), "format", "-t",
-                            CLUSTER_ID, "-c", self.properties], check=True, capture_output=True)
-
-    def start(self):
-        command = [KRAFTD, self.properties]
-        if self.kind.home:
-            command[0] = os.path.join(self.kind.home, "bin", "kafka-server-start.sh")
-        with open(self.log_path, "ab") as log:
-            self.log_from = log.tell()
-            self.process = subprocess.Popen(command, stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL)
-
-    def wait_ready(self, seconds=60):
+    def is_ready(self):
         """It has loaded what it had and follows; Kafka: its port is open."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if self.kind.home:
-                with contextlib.suppress(OSError):
-                    socket.create_connection(("127.0.0.1", self.port), 1).close()
-                    return
-            else:
-                with open(self.log_path, "rb") as log:
-                    log.seek(self.log_from)
-                    if b" INFO Ready " in log.read():
-                        return
-            time.sleep(0.01)
-        raise RuntimeError(f"{self.folder} is not ready after {seconds} s")
-
-    def kill(self):
-        if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
-            self.process = None
-
-    def cpu(self):
-        """CPU seconds of all its threads so far: Linux names the clock of a process like this."""
-        return time.clock_gettime(~self.process.pid << 3 | 2)
-
-    def memory_bytes(self):
-        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
-            return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmRSS"))
+        if not self.kind.home:
+            return self.says_ready()
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+        return False
 
 
 class Quorum:
@@ -145,7 +95,7 @@ class Quorum:
             process.stdin.close()
             process.wait()
         for node in self.nodes:
-            node.kill()
+            node.end()
 
     def cluster_id(self):
         with open(os.path.join(self.nodes[0].data, "meta.properties"), encoding="ascii") as f:
@@ -188,7 +138,7 @@ class Quorum:
         time.sleep(settle_s)
         idle = self.cpu(but=[leader]) - before
         begin, before = time.monotonic(), self.cpu(but=[leader])
-        leader.kill()
+        leader.end()
         when, _ = self.commit(topic)
         time.sleep(max(0.0, begin + 2 * settle_s - time.monotonic()))
         took = time.monotonic() - begin
@@ -239,7 +189,7 @@ def formation(kind, options):
             quorum.wait_ready()
             _, leader = quorum.commit("t0")
             begin = time.monotonic()
-            leader.kill()
+            leader.end()
             when, _ = quorum.commit("t0")
         figures.setdefault("formation s", []).append(formed)
         figures.setdefault("combined failover s", []).append(when - begin)
