@@ -118,7 +118,7 @@ class ProducerFailures(unittest.TestCase):
             [os.path.join(BIN, "kafka-console-producer.sh"), "--bootstrap-server",
              f"127.0.0.1:{fake.port}", "--topic", "t", "--format", "json", *properties, *words],
             input="".join(line + "\n" for line in lines), capture_output=True, text=True,
-            timeout=60, check=False)
+            timeout=120, check=False)
         self.said = done.stderr
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return json.loads(done.stdout), fake.batches
@@ -140,7 +140,7 @@ class ProducerFailures(unittest.TestCase):
         self.assertEqual(batches, [Batch(101, 0, 0, 1)] * 3)
 
     def test_broker_is_silent(self):
-        outcome, batches = self.produce("a", "--request-timeout-ms", "300", script=[SILENCE])
+        outcome, batches = self.produce("a", "--request-timeout-ms", "3000", script=[SILENCE])
         self.assert_outcome(outcome, 1)
         self.assertEqual(batches, [Batch(101, 0, 0, 1)] * 2)
 

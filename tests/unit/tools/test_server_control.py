@@ -37,7 +37,7 @@ class ServerControl(unittest.TestCase):
 
     def run_tool(self, name, *words, **environment):
         return subprocess.run([os.path.join(self.bin, name), *words], capture_output=True,
-                              text=True, timeout=60, cwd=self.folder,
+                              text=True, timeout=120, cwd=self.folder,
                               env={**os.environ, **environment})
 
     def install_server(self):
@@ -57,14 +57,14 @@ class ServerControl(unittest.TestCase):
                                     os.path.basename(path)], cwd=self.folder,
                                    stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.processes.append(process)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while os.path.basename(os.readlink(f"/proc/{process.pid}/exe")) != "kraftd":
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
         return process
 
     def wait_output(self, path, text):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while os.path.getsize(path) == 0:
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
@@ -117,11 +117,11 @@ class ServerControl(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         result = self.run_tool("kafka-server-stop.sh", "--process-role=controller", "--format=json")
         self.assertEqual(json.loads(result.stdout), {"stopped": [controller.pid]})
-        self.assertEqual(controller.wait(30), -signal.SIGTERM)
+        self.assertEqual(controller.wait(90), -signal.SIGTERM)
         self.assertIsNone(broker.poll())
         result = self.run_tool("kafka-server-stop.sh", SIGNAL="KILL")
         self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""))
-        self.assertEqual(broker.wait(30), -signal.SIGKILL)
+        self.assertEqual(broker.wait(90), -signal.SIGKILL)
         result = self.run_tool("kafka-server-stop.sh", SIGNAL="NONE")
         self.assertEqual(result.returncode, 1)
 

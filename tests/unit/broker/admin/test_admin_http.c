@@ -179,7 +179,7 @@ static void a_stuck_loop_is_noticed(void **state)
     atomic_store(&stuck, true);
     loop_post(n.env->loops[1], task);
     bytebuf_init(&text);
-    assert_int_equal(loop_gather(n.env, visit, NULL, 100, &text), -ETIMEDOUT);
+    assert_int_equal(loop_gather(n.env, visit, NULL, 2000, &text), -ETIMEDOUT);
     assert_int_equal(text.len, 14);
     assert_memory_equal(text.data, "loop 0\nloop 2\n", 14);
     atomic_store(&stuck, false);

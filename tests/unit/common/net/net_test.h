@@ -88,10 +88,12 @@ static inline void on_loop(struct loop *loop, void (*call)(void *), void *arg)
         sleep_ms(1);
 }
 
-/* Until the condition holds or ten seconds (sanitizers, a busy machine) have passed. */
+/* What must come may take so long: sanitizers, a machine that does much else. */
+#define PATIENCE_MS 60000
+
 #define WAIT_FOR(condition)                                                                        \
     do {                                                                                           \
-        for (int wait_i = 0; wait_i < 10000 && !(condition); wait_i++)                             \
+        for (int wait_i = 0; wait_i < PATIENCE_MS && !(condition); wait_i++)                       \
             sleep_ms(1);                                                                           \
         assert_true(condition);                                                                    \
     } while (0)

@@ -52,7 +52,7 @@ static inline size_t tcp_recv(int fd, void *data, size_t len)
     size_t done = 0;
     while (done < len) {
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        assert_int_equal(poll(&p, 1, 10000), 1);
+        assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
         ssize_t n = recv(fd, (char *)data + done, len - done, 0);
         if (n <= 0)
             break;

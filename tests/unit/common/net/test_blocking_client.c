@@ -33,16 +33,16 @@ static void frames_pass_both_ways(void **state)
     struct buf *frame = NULL;
     assert_string_equal(blocking_client_peer(client)->host, "127.0.0.1");
     assert_int_equal(blocking_client_peer(client)->port, endpoint.port);
-    assert_int_equal(blocking_client_send(client, "\0\0\0\2hi", 6, 1000), 0);
+    assert_int_equal(blocking_client_send(client, "\0\0\0\2hi", 6, PATIENCE_MS), 0);
     expect_frame(fd, "hi");
     tcp_send(fd, "\0\0\0\5hel", 7);
     sleep_ms(5);
     tcp_send(fd, "lo\0\0\0\0", 6);
-    assert_int_equal(blocking_client_receive(client, 5, 1000, &frame), 0);
+    assert_int_equal(blocking_client_receive(client, 5, PATIENCE_MS, &frame), 0);
     assert_int_equal(frame->size_bytes, 5);
     assert_memory_equal(frame->data, "hello", 5);
     buf_unref(frame);
-    assert_int_equal(blocking_client_receive(client, 5, 1000, &frame), 0);
+    assert_int_equal(blocking_client_receive(client, 5, PATIENCE_MS, &frame), 0);
     assert_int_equal(frame->size_bytes, 0);
     buf_unref(frame);
     close(fd);
@@ -90,7 +90,7 @@ static void connect_errors(void **state)
     struct endpoint other = {.host = "127.0.0.1"};
     int fd = tcp_listen(&other.port);
     close(fd);
-    assert_int_equal(blocking_client_connect(&other, 1000, &client), -ECONNREFUSED);
+    assert_int_equal(blocking_client_connect(&other, PATIENCE_MS, &client), -ECONNREFUSED);
     memcpy(other.host, "no-such-host.invalid", 21);
     assert_true(blocking_client_connect(&other, 1000, &client) < 0);
     assert_null(client);

@@ -71,15 +71,16 @@ static void close_client(void *arg)
 static int set_up(void **state)
 {
     net_env_start(&n, 1);
-    options = (struct client_options){
-        .connect_timeout_ms = 5000, .in_flight_max = REQUESTS, .response_max_bytes = 10000000};
+    options = (struct client_options){.connect_timeout_ms = PATIENCE_MS,
+                                      .in_flight_max = REQUESTS,
+                                      .response_max_bytes = 10000000};
     memcpy(options.endpoint.host, "127.0.0.1", 10);
     listen_fd = tcp_listen(&options.endpoint.port);
     atomic_store(&connected_count, 0);
     atomic_store(&disconnected_count, 0);
     atomic_store(&closed_count, 0);
     memset(requests, 0, sizeof(requests));
-    timeout_ms = 10000;
+    timeout_ms = PATIENCE_MS;
     return 0;
 }
 

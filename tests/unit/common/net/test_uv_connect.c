@@ -83,15 +83,15 @@ static void connects_by_address_and_by_name(void **state)
     bound = (struct endpoint){.host = "127.0.0.1"};
     on_loop(n.env->loops[0], open_listener, NULL);
     assert_int_equal(listen_status, 0);
-    assert_int_equal(try_connect("127.0.0.1", bound.port, 5000, peer), 0);
+    assert_int_equal(try_connect("127.0.0.1", bound.port, PATIENCE_MS, peer), 0);
     assert_string_equal(peer, "127.0.0.1");
     /* Where the name has ::1 too, that address refuses and the next one is tried. */
-    assert_int_equal(try_connect("localhost", bound.port, 5000, peer), 0);
+    assert_int_equal(try_connect("localhost", bound.port, PATIENCE_MS, peer), 0);
     assert_string_equal(peer, "127.0.0.1");
     WAIT_FOR(atomic_load(&accept_count) == 2);
     uint16_t port = bound.port;
     on_loop(n.env->loops[0], close_listener, NULL);
-    assert_int_equal(try_connect("127.0.0.1", port, 5000, NULL), -ECONNREFUSED);
+    assert_int_equal(try_connect("127.0.0.1", port, PATIENCE_MS, NULL), -ECONNREFUSED);
 }
 
 static void all_addresses_means_both_families(void **state)
@@ -99,12 +99,12 @@ static void all_addresses_means_both_families(void **state)
     bound = (struct endpoint){.host = "0.0.0.0"};
     on_loop(n.env->loops[0], open_listener, NULL);
     assert_int_equal(listen_status, 0);
-    assert_int_equal(try_connect("127.0.0.1", bound.port, 5000, NULL), 0);
+    assert_int_equal(try_connect("127.0.0.1", bound.port, PATIENCE_MS, NULL), 0);
     int probe = socket(AF_INET6, SOCK_STREAM, 0);
     if (probe >= 0) {
         char peer[HOST_MAX + 1];
         close(probe);
-        assert_int_equal(try_connect("::1", bound.port, 5000, peer), 0);
+        assert_int_equal(try_connect("::1", bound.port, PATIENCE_MS, peer), 0);
         assert_string_equal(peer, "::1");
     }
     on_loop(n.env->loops[0], close_listener, NULL);
