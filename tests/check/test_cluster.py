@@ -4,11 +4,15 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
+from harness import free_ports, reserve_port  # noqa: E402
+
 FAKE = """#!/usr/bin/env python3
 import http.server, os, re, signal, sys
 text = open(sys.argv[1]).read()
@@ -34,18 +38,11 @@ esac
 
 
 def free_base_port():
-    """A base port whose three ports are free now."""
+    """A base port whose three ports nobody uses."""
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            base = probe.getsockname()[1]
-        try:
-            for step in (0, 100, 200):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", base + step))
+        base, = free_ports(1)
+        if reserve_port(base + 100) and reserve_port(base + 200):
             return base
-        except (OSError, OverflowError):
-            continue
 
 
 class Cluster(unittest.TestCase):
@@ -64,7 +61,7 @@ class Cluster(unittest.TestCase):
 
     def run_cluster(self, command, *words, kraftd=None):
         done = subprocess.run([os.path.join(ROOT, "scripts/cluster"), command, "--dir", self.folder,
-                               *words], capture_output=True, text=True, check=False, timeout=60,
+                               *words], capture_output=True, text=True, check=False, timeout=120,
                               env=dict(os.environ, KRAFTD=kraftd or self.kraftd))
         return done.returncode, done.stdout, done.stderr
 

@@ -19,6 +19,10 @@ import socket
 import subprocess
 import time
 
+from harness import PATIENCE_S, eventually, reserve_port
+
+SETTLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cli_settle.py")
+
 LOG_LINE = re.compile(r"^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] "
                       r"(?=(?:DEBUG|INFO|WARN|ERROR|FATAL) )")
 OPTION_TABLE = re.compile(r"^Option( \(\* = required\))? +Description")
@@ -109,14 +113,15 @@ def free_base():
     bases = list(range(20000, 31940, 60))
     random.shuffle(bases)
     for base in bases:
-        try:
-            for port in [base + i for i in (1, 2, 3, 11, 12, 13, 21, 49, 51, 52, 53)]:
-                with socket.socket() as s:
-                    s.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return base
+        if all(reserve_port(base + i) for i in (1, 2, 3, 11, 12, 13, 21, 49, 51, 52, 53)):
+            return base
     raise RuntimeError("no 60 free ports")
+
+
+def shortened(command):
+    for pattern, shorter in WAITS:
+        command = pattern.sub(shorter, command)
+    return command
 
 
 class Fixture:
@@ -149,10 +154,8 @@ class Fixture:
 
     def shell(self, command, stdin="", timeout=60):
         """(stdout, stderr, exit code or "timeout")"""
-        for pattern, shorter in WAITS:
-            command = pattern.sub(shorter, command)
         if self.spec["nodes"] > 1:  # the next tool may ask a broker that has not heard of it yet
-            command = re.sub(r" (&&|;) (?=kafka-)", r" \1 sleep 1 \1 ", command)
+            command = re.sub(r" (&&|;) (?=kafka-)", rf" \1 {self.settle()} \1 ", command)
         process = subprocess.Popen(["bash", "-c", self.fill(command)], cwd=self.folder,
                                    env=self.environment, stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -167,10 +170,14 @@ class Fixture:
             rc = "timeout"
         return out.decode("utf-8", "backslashreplace"), err.decode("utf-8", "backslashreplace"), rc
 
+    def settle(self):
+        ports = " ".join("{PORT%d}/{APORT%d}" % (i, i) for i in range(1, self.spec["nodes"] + 1))
+        return f"/usr/bin/python3 {SETTLE} {ports}"
+
     def prepare(self, step):
         """The exit code of a step; 0 for one that goes on in the background."""
         if not step.startswith("& "):
-            return self.shell(step)[2]
+            return self.shell(shortened(step))[2]
         self.background.append(subprocess.Popen(
             ["bash", "-c", "exec " + self.fill(step[2:])], cwd=self.folder, env=self.environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -180,11 +187,11 @@ class Fixture:
         return 0
 
     @staticmethod
-    def wait_listening(port, wait_s=30):
+    def wait_listening(port, wait_s=60):
         deadline = time.monotonic() + wait_s
         while time.monotonic() < deadline:
             try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
+                socket.create_connection(("127.0.0.1", port), 5).close()
                 return
             except OSError:
                 time.sleep(0.05)
@@ -229,16 +236,13 @@ class Fixture:
 
     def wait_all_known(self):
         """Every node has heard of every broker."""
-        deadline = time.monotonic() + 60
         for i in range(1, self.spec["nodes"] + 1):
             command = "kafka-broker-api-versions.sh --bootstrap-server 127.0.0.1:{PORT%d}" % i
-            while self.shell(command)[0].count("(id: ") < self.spec["nodes"]:
-                if time.monotonic() > deadline:
-                    raise RuntimeError(f"node {i} does not hear of all brokers")
-                time.sleep(0.1)
+            eventually(f"node {i} hears of all brokers", lambda command=command: self.shell(
+                command)[0].count("(id: ") >= self.spec["nodes"])
 
     def wait_ready(self, i):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             with open(self.node_path(i, "log"), "rb") as log:
                 text = log.read()
@@ -249,13 +253,14 @@ class Fixture:
             time.sleep(0.02)
         raise RuntimeError(f"node {i} did not start\n{text.decode(errors='replace')}")
 
-    def run(self, case, timeout):
+    def run(self, case, timeout, shorten=True):
         """{stdout, stderr, rc, log} of a case."""
         for step in case.get("prep", []):
             self.prepare(step)
         if case["tool"] == "kafka-log-dirs" and self.spec["nodes"] > 1:
-            time.sleep(0.4)  # the other nodes make the replicas of a new topic a moment later
-        out, err, rc = self.shell(case["cmd"], case.get("stdin", ""), timeout)
+            self.shell(self.settle())  # the other nodes make the replicas a moment later
+        command = shortened(case["cmd"]) if shorten else case["cmd"]
+        out, err, rc = self.shell(command, case.get("stdin", ""), timeout)
         self.end_background()
         for step in case.get("after", []):
             self.prepare(step)

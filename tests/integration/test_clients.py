@@ -21,7 +21,7 @@ import confluent_kafka
 import kafka
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from harness import check, running
+from harness import PATIENCE_S, check, running
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 BASE_MS = 1700000000000
@@ -64,7 +64,8 @@ def confluent_write(bootstrap, topic, codec, items):
             on_delivery=lambda e, m: failed.append(str(e)) if e else None,
         )
         producer.poll(0)
-    check(producer.flush(60) == 0 and not failed, f"confluent-kafka could not write: {failed[:3]}")
+    left = producer.flush(PATIENCE_S)
+    check(left == 0 and not failed, f"confluent-kafka could not write: {failed[:3]}")
 
 
 def confluent_read(bootstrap, topic, count):
@@ -79,7 +80,7 @@ def confluent_read(bootstrap, topic, count):
     )
     consumer.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
     out = []
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while len(out) < count and time.monotonic() < deadline:
         m = consumer.poll(1)
         if m is None:
@@ -93,6 +94,7 @@ def confluent_read(bootstrap, topic, count):
 def python_write(bootstrap, topic, codec, items):
     producer = kafka.KafkaProducer(
         bootstrap_servers=bootstrap,
+        api_version_auto_timeout_ms=60000,
         acks="all",
         max_request_size=2000000,
         compression_type=None if codec == "none" else codec,
@@ -102,14 +104,15 @@ def python_write(bootstrap, topic, codec, items):
         for key, value, headers, timestamp in items
     ]
     for future in sent:
-        future.get(60)
+        future.get(PATIENCE_S)
     producer.close()
 
 
 def python_read(bootstrap, topic, count):
     consumer = kafka.KafkaConsumer(
         bootstrap_servers=bootstrap,
-        consumer_timeout_ms=20000,
+        api_version_auto_timeout_ms=60000,
+        consumer_timeout_ms=60000,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         check_crcs=True,
@@ -154,7 +157,7 @@ def same(name, want, got):
 def streams(bootstrap, megabytes):
     """A long stream through a topic of one partition, with equal digests."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    admin.create_topics([NewTopic("stream", 1, 1)])["stream"].result(30)
+    admin.create_topics([NewTopic("stream", 1, 1)])["stream"].result(PATIENCE_S)
     producer = confluent_kafka.Producer(
         {
             "bootstrap.servers": bootstrap,
@@ -205,7 +208,7 @@ def main():
         for codec in CODECS:
             names = [f"{who}-{codec}" for who in ("confluent", "python", "kcat")]
             for future in admin.create_topics([NewTopic(n, 1, 1) for n in names]).values():
-                future.result(30)
+                future.result(PATIENCE_S)
             items = list(records(random.Random(codec)))
             confluent_write(node.bootstrap, names[0], codec, items)
             same(

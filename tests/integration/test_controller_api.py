@@ -49,7 +49,7 @@ def load_spec():
 class Connection:
     def __init__(self, spec, port):
         self.spec = spec
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=120)
 
     def close(self):
         self.socket.close()
@@ -158,23 +158,20 @@ def main():
     with open(os.path.join(DATA, "controller", "answers.jsonl"), encoding="utf-8") as f:
         cases = [json.loads(line) for line in f]
     wrong = []
-    with tempfile.TemporaryDirectory() as folder:
-        message_json.write(os.path.join(folder, "spec"))
-        spec = kcodec.Spec(os.path.join(folder, "spec", "messages"))
-        node = start(args.kraftd)
-        try:
-            replay = Replay(node, spec)
-            for case in cases:
-                if args.case and args.case not in case["case"]:
-                    continue
-                got = replay.send(case)
-                if (got == case["answer"]) == (case["case"] in DIFFERS):
-                    wrong.append(f"{case['case']} {case['api']} v{case['version']}\n"
-                                 f"   want {json.dumps(case['answer'])[:700]}\n"
-                                 f"   got  {json.dumps(got)[:700]}")
-        finally:
-            code = node.stop()
-        check(code in (0, 143), f"kraftd ended with {code}\n{node.log(100)}")
+    node = start(args.kraftd)
+    try:
+        replay = Replay(node, load_spec())
+        for case in cases:
+            if args.case and args.case not in case["case"]:
+                continue
+            got = replay.send(case)
+            if (got == case["answer"]) == (case["case"] in DIFFERS):
+                wrong.append(f"{case['case']} {case['api']} v{case['version']}\n"
+                             f"   want {json.dumps(case['answer'])[:700]}\n"
+                             f"   got  {json.dumps(got)[:700]}")
+    finally:
+        code = node.stop()
+    check(code in (0, 143), f"kraftd ended with {code}\n{node.log(100)}")
     for text in wrong:
         print(text)
     print(f"{len(cases)} requests sent, {len(wrong)} wrong, {len(DIFFERS)} differ on purpose")

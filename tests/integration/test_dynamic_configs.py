@@ -18,16 +18,14 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-import message_json
-from harness import Node, check, free_ports, run
-from test_controller_api import Connection, kcodec
+from harness import PATIENCE_S, Node, check, eventually, free_ports, run
+from test_controller_api import Connection, load_spec
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOPIC, BROKER = 2, 4
@@ -75,18 +73,16 @@ class Subject:
 
     def ask(self, api, version, body):
         """Again where the number of connections is limited and those of before still count."""
-        deadline = time.monotonic() + 10
-        while True:
+        def answer():
             try:
                 connection = Connection(self.spec, self.node.port)
-                answer = connection.ask(api, version, body)
+                found = connection.ask(api, version, body)
                 connection.close()
-                if answer is not None:
-                    return answer
+                return found
             except ConnectionError:
-                pass
-            check(time.monotonic() < deadline, f"no answer to {api}")
-            time.sleep(0.05)
+                return None
+
+        return eventually(f"an answer to {api}", answer)
 
     def new_topic(self):
         """In place of the last one: what is there is flushed in the background now and then."""
@@ -96,7 +92,7 @@ class Subject:
         self.count += 1
         self.name = f"topic-{self.count}"
         admin.create_topics([NewTopic(self.name, 1, 1)])[self.name].result()
-        check(self.soon(lambda: self.segments() == 1, 10), "the topic has no log")
+        eventually("the topic has a log", lambda: self.segments() == 1)
 
     def alter(self, kind, name, operation, configs):
         entries = [{"Name": key, "ConfigOperation": operation, "Value": value}
@@ -119,7 +115,7 @@ class Subject:
         errors = []
         producer.produce(self.name, value, key, timestamp=timestamp or int(time.time() * 1000),
                          on_delivery=lambda error, _: errors.append(error))
-        check(producer.flush(20) == 0, "no answer to a record")
+        check(producer.flush(PATIENCE_S) == 0, "no answer to a record")
         return errors[0].name() if errors[0] else None
 
     def producer(self, **settings):
@@ -132,7 +128,7 @@ class Subject:
         return subprocess.run(
             [tool, "kafka-console-producer", "--bootstrap-server", self.node.bootstrap, "--topic",
              self.name, *words],
-            input=text, capture_output=True, text=True, check=True, timeout=30,
+            input=text, capture_output=True, text=True, check=True, timeout=120,
         ).stderr
 
     def files(self, pattern):
@@ -162,7 +158,7 @@ class Subject:
 
     def metric(self, name):
         port = self.node.admin_port
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             text = answer.read().decode()
         return sum(float(v) for v in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.M))
 
@@ -221,7 +217,7 @@ class Subject:
     def rolls_by_force(self):
         self.produce()
         self.alter(TOPIC, self.name, SET, {"segment.ms": "1"})
-        rolled = self.soon(self.rolls_by_time, 5)
+        rolled = self.soon(self.rolls_by_time, PATIENCE_S)
         self.alter(TOPIC, self.name, DELETE, {"segment.ms": None})
         return rolled
 
@@ -230,7 +226,7 @@ class Subject:
         before = set(self.files("*.deleted"))
         check(self.rolls_by_force(), "the segment is not rolled")
         self.alter(TOPIC, self.name, SET, {"retention.bytes": "1"})
-        gone = self.soon(lambda: self.segments() == 1, 5)
+        gone = self.soon(lambda: self.segments() == 1, PATIENCE_S)
         check(gone, "retention.bytes does nothing")
         self.alter(TOPIC, self.name, DELETE, {"retention.bytes": None})
         return self.soon(lambda: set(self.files("*.deleted")) <= before, self.patience)
@@ -279,7 +275,7 @@ class Subject:
     def connections(self, count):
         """So many are served at the same time."""
         sockets = []
-        timeout = 0.5 if self.patience > 1 else 5
+        timeout = 0.5 if self.patience > 1 else PATIENCE_S
         try:
             for _ in range(count):
                 one = socket.create_connection(("127.0.0.1", self.external_port), timeout)
@@ -359,7 +355,7 @@ def expect(subject, kind, name, key, source, what):
 
 def is_seen(subject, seen, expected):
     """What is expected may take long on a busy machine; what is not would come at once."""
-    subject.patience = 15 if expected else 0.6
+    subject.patience = PATIENCE_S if expected else 0.6
     return seen(subject)
 
 
@@ -430,32 +426,29 @@ def main():
     config = ["log.retention.check.interval.ms=200", "log.initial.task.delay.ms=100",
               "producer.id.expiration.check.interval.ms=100", "message.max.bytes=500000",
               "log.segment.bytes=2097152"]
-    with tempfile.TemporaryDirectory() as folder:
-        message_json.write(os.path.join(folder, "spec"))
-        spec = kcodec.Spec(os.path.join(folder, "spec", "messages"))
-        node = Node(args.kraftd, config=config)
-        # What limits connections spares those between brokers: these are for clients alone.
-        port, = free_ports(1)
-        with open(node.properties, "a", encoding="utf-8") as f:
-            f.write(f"listeners=PLAINTEXT://127.0.0.1:{node.port},EXTERNAL://127.0.0.1:{port},"
-                    f"CONTROLLER://127.0.0.1:{node.controller_port}\n"
-                    "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,EXTERNAL:PLAINTEXT,"
-                    "CONTROLLER:PLAINTEXT\ninter.broker.listener.name=PLAINTEXT\n")
-        with run(node):
-            subject = Subject(node, spec, port)
-            for key in EFFECTS:
-                if args.only in (None, key):
-                    began = time.monotonic()
-                    try_topic_key(subject, rows, key)
-                    print(f"{key}: {time.monotonic() - began:.1f} s")
-            for key, (value, seen) in BROKER_EFFECTS.items():
-                if args.only in (None, key):
-                    began = time.monotonic()
-                    per_broker = [(BROKER, "1", key, value, OWN_BROKER)]
-                    try_key(subject, [(BROKER, "", key, value, CLUSTER), *per_broker], seen, key)
-                    print(f"{key}: {time.monotonic() - began:.1f} s")
-            if args.only is None:
-                precedence(subject)
+    node = Node(args.kraftd, config=config)
+    # What limits connections spares those between brokers: these are for clients alone.
+    port, = free_ports(1)
+    with open(node.properties, "a", encoding="utf-8") as f:
+        f.write(f"listeners=PLAINTEXT://127.0.0.1:{node.port},EXTERNAL://127.0.0.1:{port},"
+                f"CONTROLLER://127.0.0.1:{node.controller_port}\n"
+                "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,EXTERNAL:PLAINTEXT,"
+                "CONTROLLER:PLAINTEXT\ninter.broker.listener.name=PLAINTEXT\n")
+    with run(node):
+        subject = Subject(node, load_spec(), port)
+        for key in EFFECTS:
+            if args.only in (None, key):
+                began = time.monotonic()
+                try_topic_key(subject, rows, key)
+                print(f"{key}: {time.monotonic() - began:.1f} s")
+        for key, (value, seen) in BROKER_EFFECTS.items():
+            if args.only in (None, key):
+                began = time.monotonic()
+                per_broker = [(BROKER, "1", key, value, OWN_BROKER)]
+                try_key(subject, [(BROKER, "", key, value, CLUSTER), *per_broker], seen, key)
+                print(f"{key}: {time.monotonic() - began:.1f} s")
+        if args.only is None:
+            precedence(subject)
     return 0
 
 

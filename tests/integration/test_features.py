@@ -14,11 +14,9 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 
-import message_json
 from harness import Node, check
-from test_controller_api import Connection, kcodec
+from test_controller_api import Connection, load_spec
 
 CASES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "controller",
                      "features.jsonl")
@@ -36,7 +34,7 @@ def replay(kraftd, spec, release, cases):
         for case in cases:
             updates = [{"Feature": name, "MaxVersionLevel": level, "UpgradeType": case["type"],
                         "AllowDowngrade": False} for name, level in case["updates"]]
-            body = {"timeoutMs": 5000, "FeatureUpdates": updates, "ValidateOnly": case["validate"]}
+            body = {"timeoutMs": 60000, "FeatureUpdates": updates, "ValidateOnly": case["validate"]}
             answer = connection.ask("UpdateFeatures", 2, body)
             want, got = (case["error"], case["message"]), (answer["ErrorCode"],
                                                            answer["ErrorMessage"])
@@ -56,11 +54,9 @@ def main():
         return 2
     with open(CASES, encoding="utf-8") as f:
         cases = [json.loads(line) for line in f]
-    with tempfile.TemporaryDirectory() as folder:
-        message_json.write(os.path.join(folder, "spec"))
-        spec = kcodec.Spec(os.path.join(folder, "spec", "messages"))
-        for release, group in itertools.groupby(cases, lambda case: case["release"]):
-            replay(os.path.abspath(sys.argv[1]), spec, release, group)
+    spec = load_spec()
+    for release, group in itertools.groupby(cases, lambda case: case["release"]):
+        replay(os.path.abspath(sys.argv[1]), spec, release, group)
     print(f"{len(cases)} changes of features are answered as Kafka does")
     return 0
 

@@ -6,9 +6,8 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 
-from harness import check, free_ports
+from harness import check, eventually, free_ports
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -25,7 +24,7 @@ class Prefix:
     def tool(self, name, *words, text="", rc=0):
         """What it prints; its exit code is `rc`."""
         done = subprocess.run([os.path.join(self.path, "bin", name), *words], input=text,
-                              capture_output=True, text=True, timeout=60, check=False,
+                              capture_output=True, text=True, timeout=120, check=False,
                               cwd=self.path)
         check(done.returncode == rc, f"{name} {words} ends with {done.returncode}: {done.stdout}"
               f"{done.stderr}")
@@ -33,14 +32,12 @@ class Prefix:
 
     def wait_for(self, text):
         path = os.path.join(self.path, "logs", "kafkaServer.out")
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
+
+        def said():
             with open(path, encoding="utf-8") as f:
-                if text in f.read():
-                    return
-            time.sleep(0.05)
-        with open(path, encoding="utf-8") as f:
-            raise AssertionError(f"no {text!r} in {path}\n{f.read()}")
+                return f.read()
+
+        eventually(lambda: f"{text!r} in {path}\n{said()}", lambda: text in said())
 
 
 def check_layout(prefix):
@@ -74,10 +71,7 @@ def check_server(prefix):
     prefix.tool("kafka-server-stop.sh", "--node-id=2", rc=1)
     prefix.tool("kafka-server-stop.sh", "--process-role=broker")
     marker = os.path.join(prefix.path, "data", ".kafka_cleanshutdown")
-    deadline = time.monotonic() + 60
-    while not os.path.exists(marker):
-        check(time.monotonic() < deadline, "the server does not stop")
-        time.sleep(0.05)
+    eventually("the server stops", lambda: os.path.exists(marker))
     prefix.tool("kafka-dump-log.sh", "--files", "data/t-0/00000000000000000000.log")
 
 

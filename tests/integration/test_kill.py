@@ -19,7 +19,7 @@ import time
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from harness import check, running
+from harness import PATIENCE_S, check, running
 
 TOPIC = "kill"
 PARTITIONS = 4
@@ -143,7 +143,7 @@ def main():
     config = ["log.segment.bytes=1048576", "num.partitions=4", "kraftd.flush.interval.ms=500"]
     with running(args.kraftd, config) as node:
         admin = AdminClient({"bootstrap.servers": node.bootstrap})
-        admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])[TOPIC].result(30)
+        admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])[TOPIC].result(PATIENCE_S)
         load = Load(node.bootstrap, args.compression)
         load.start()
         slowest = 0.0

@@ -17,14 +17,13 @@ import random
 import re
 import shutil
 import subprocess
-import sys
 import threading
 import time
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from harness import Node, check
+from harness import PATIENCE_S, Node, check, eventually, run, run_parts
 from test_controller_api import Connection, load_spec
 
 STORAGE_ERROR, DIR_NOT_FOUND, UNKNOWN_TOPIC, NOT_AVAILABLE, INVALID_TOPIC = 56, 57, 3, 9, 17
@@ -44,7 +43,6 @@ class Moves:
             f.write("log.segment.delete.delay.ms=300\n")
             f.write("replica.high.watermark.checkpoint.interval.ms=300\n")
         self.spec = load_spec()
-        self.node.start()
         self.tools = os.path.join(os.path.dirname(kraftd), "kraftd-tools")
 
     def settings(self, **more):
@@ -53,6 +51,8 @@ class Moves:
     def create(self, name, partitions=1, **config):
         admin = AdminClient(self.settings())
         admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result()
+        for i in range(partitions):
+            eventually(f"{name}-{i} is made", lambda i=i: self.where(name, i)[0])
 
     def delete(self, name):
         admin = AdminClient(self.settings())
@@ -65,16 +65,16 @@ class Moves:
             producer.produce(topic, f"{i} ".encode().ljust(size, b"x"), partition=partition,
                              on_delivery=lambda error, _: failed.append(error) if error else None)
             producer.poll(0)
-        producer.flush(30)
+        producer.flush(PATIENCE_S)
         check(not failed, f"not written: {failed[:1]}")
 
     def read(self, topic, partition=0):
         """The numbers that stand at the front of all records."""
         consumer = Consumer(self.settings(**{"group.id": "none", "enable.auto.commit": False}))
         at = TopicPartition(topic, partition, 0)
-        _, end = consumer.get_watermark_offsets(at, timeout=10)
+        _, end = consumer.get_watermark_offsets(at, timeout=60)
         consumer.assign([at])
-        found, deadline = [], time.monotonic() + 30
+        found, deadline = [], time.monotonic() + PATIENCE_S
         while len(found) < end and time.monotonic() < deadline:
             for message in consumer.consume(1000, timeout=0.2):
                 check(message.error() is None, f"reading: {message.error()}")
@@ -125,14 +125,9 @@ class Moves:
                         log = result["LogDir"]
         return log, copy, lag
 
-    def wait_where(self, topic, log, copy=None, seconds=20, partition=0):
-        deadline = time.monotonic() + seconds
-        while True:
-            found = self.where(topic, partition)
-            if found[:2] == (log, copy):
-                return
-            check(time.monotonic() < deadline, f"{topic} is at {found}, not {(log, copy)}")
-            time.sleep(0.02)
+    def wait_where(self, topic, log, copy=None, partition=0):
+        eventually(lambda: f"{topic} is at {self.where(topic, partition)}, not {(log, copy)}",
+                   lambda: self.where(topic, partition)[:2] == (log, copy))
 
     def others(self, topic):
         log = self.where(topic)[0]
@@ -142,14 +137,12 @@ class Moves:
         return sorted(path for folder in self.dirs
                       for path in glob.glob(os.path.join(folder, f"{topic}-{partition}*")))
 
-    def wait_on_disk(self, topic, expected, seconds=15):
-        deadline = time.monotonic() + seconds
-        while self.on_disk(topic) != expected:
-            check(time.monotonic() < deadline, f"{self.on_disk(topic)}, not {expected}")
-            time.sleep(0.05)
+    def wait_on_disk(self, topic, expected):
+        eventually(lambda: f"{self.on_disk(topic)}, not {expected}",
+                   lambda: self.on_disk(topic) == expected)
 
     def tool(self, *args):
-        ran = subprocess.run([self.tools, *args], capture_output=True, text=True, timeout=60)
+        ran = subprocess.run([self.tools, *args], capture_output=True, text=True, timeout=120)
         return ran.returncode, ran.stdout + ran.stderr
 
 
@@ -188,7 +181,7 @@ def test_moves_under_load(m):
                              on_delivery=lambda error, _: written.append(error))
             number += 1
             producer.poll(0.01 if number % 50 == 0 else 0)
-        producer.flush(30)
+        producer.flush(PATIENCE_S)
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -238,17 +231,17 @@ def test_restarts(m):
     copied = m.where("held")[2]
     m.node.kill()
     m.node.start()
-    check(m.where("held")[:2] == (log, to), f"after kill -9: {m.where('held')}")
+    m.wait_where("held", log, to)
     check(m.where("held")[2] <= copied, "what was copied is gone")
     check(m.node.stop() in (0, 143), "it did not stop in order")
     m.node.start()
-    check(m.where("held")[:2] == (log, to), f"after a stop: {m.where('held')}")
+    m.wait_where("held", log, to)
     m.throttle(None)
     m.wait_where("held", to)
     check(m.read("held") == list(range(8000)), "records are missing")
     m.node.kill()
     m.node.start()
-    check(m.where("held")[:2] == (to, None), f"after the move: {m.where('held')}")
+    m.wait_where("held", to)
     check(m.read("held") == list(range(8000)), "records are missing")
 
 
@@ -272,7 +265,7 @@ def test_killed(m):
 def test_deleted_records(m):
     """The copy begins where the log does."""
     log, to = begin_slow_move(m, "held")
-    body = {"TimeoutMs": 5000, "Topics": [
+    body = {"TimeoutMs": 60000, "Topics": [
         {"Name": "held", "Partitions": [{"PartitionIndex": 0, "Offset": 7000}]}]}
     found = m.ask("DeleteRecords", 2, body)["Topics"][0]["Partitions"][0]
     check((found["ErrorCode"], found["LowWatermark"]) == (0, 7000), f"deleted: {found}")
@@ -372,11 +365,9 @@ def test_failed_target(m):
     os.rename(m.dirs[2], m.dirs[2] + "-away")
     with open(m.dirs[2], "w", encoding="utf-8"):
         pass
-    m.create("lost", 9)  # some of it would be made there
-    deadline = time.monotonic() + 10
-    while m.where("safe")[:2] != (begin, None):
-        check(time.monotonic() < deadline, f"the disk failed: {m.where('safe')}")
-        time.sleep(0.05)
+    admin = AdminClient(m.settings())
+    admin.create_topics([NewTopic("lost", 9, 1)])["lost"].result()  # some of it would be made there
+    m.wait_where("safe", begin)
     check(m.move("safe", m.dirs[2]) == STORAGE_ERROR, "to a directory that failed")
     m.throttle(None)
     m.fill("safe", 10)
@@ -409,20 +400,8 @@ def main():
     parser.add_argument("only", nargs="*")
     args = parser.parse_args()
     m = Moves(os.path.abspath(args.kraftd))
-    try:
-        for part in PARTS:
-            if args.only and part.__name__ not in args.only:
-                continue
-            begin = time.monotonic()
-            part(m)
-            print(f"{part.__name__}: ok, {time.monotonic() - begin:.1f} s", flush=True)
-        code = m.node.stop()
-        check(code in (0, 143), f"kraftd ended with exit code {code}")
-    except BaseException:
-        print(m.node.log(100), file=sys.stderr)
-        if m.node.process.poll() is None:
-            m.node.kill()
-        raise
+    with run(m.node):
+        run_parts([part for part in PARTS if not args.only or part.__name__ in args.only], m)
     shutil.rmtree(m.node.folder, ignore_errors=True)
 
 

@@ -11,13 +11,11 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-import message_json
-from harness import Node, check
-from test_controller_api import Connection, kcodec
+from harness import Node, check, eventually, settled
+from test_controller_api import Connection, load_spec
 
 CLUSTER_ID = "CCCCCCCCCCCCCCCCCCCCCQ"
 METADATA = {"TopicName": "__cluster_metadata", "Partitions": [{"PartitionIndex": 0}]}
@@ -25,17 +23,13 @@ NO_ERROR, NOT_ENOUGH_TIME, DUPLICATE_VOTER, VOTER_NOT_FOUND = 0, 7, 126, 127
 
 
 class Cluster:
-    def __init__(self, kraftd, spec):
-        self.kraftd, self.spec = kraftd, spec
+    def __init__(self, kraftd):
+        self.kraftd, self.spec = kraftd, load_spec()
         self.tools = os.path.join(os.path.dirname(kraftd), "kraftd-tools")
-        self.nodes, self.ports = {}, set()
+        self.nodes = {}
 
     def add(self, node_id, *config):
-        node = Node(self.kraftd, config=config)
-        while self.ports & {node.port, node.controller_port, node.admin_port}:
-            node = Node(self.kraftd, config=config)
-        self.ports |= {node.port, node.controller_port, node.admin_port}
-        self.nodes[node_id] = node
+        node = self.nodes[node_id] = Node(self.kraftd, config=config)
         self.set(node, "node.id", node_id)
         return node
 
@@ -51,13 +45,6 @@ class Cluster:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-
-    def launch(self, node):
-        with open(node.log_path, "ab") as log:
-            node.log_from = log.tell()
-            node.process = subprocess.Popen(
-                [self.kraftd, node.properties], stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
 
     def ask(self, node_id, api, version, body, controller=False):
         node = self.nodes[node_id]
@@ -79,13 +66,13 @@ class Cluster:
         with open(os.path.join(self.nodes[node_id].data, "meta.properties"), encoding="utf-8") as f:
             return re.search("directory.id=(.*)", f.read()).group(1)
 
-    def create(self, node_id, name, timeout_ms=20000):
+    def create(self, node_id, name, timeout_ms=60000):
         topic = {"Name": name, "NumPartitions": 1, "ReplicationFactor": 1, "Assignments": [],
                  "Configs": []}
         body = {"Topics": [topic], "timeoutMs": timeout_ms, "validateOnly": False}
         return self.ask(node_id, "CreateTopics", 7, body)["Topics"][0]["ErrorCode"]
 
-    def change(self, node_id, kind, voter, directory=None, timeout_ms=10000):
+    def change(self, node_id, kind, voter, directory=None, timeout_ms=60000):
         body = {"ClusterId": CLUSTER_ID, "VoterId": voter,
                 "VoterDirectoryId": directory or self.directory(voter)}
         if kind == "RemoveRaftVoter":
@@ -94,13 +81,6 @@ class Cluster:
         listener = {"Name": "CONTROLLER", "Host": "127.0.0.1", "Port": port}
         body |= {"TimeoutMs": timeout_ms, "Listeners": [listener], "AckWhenCommitted": True}
         return self.ask(node_id, kind, 1, body)
-
-
-def eventually(what, seconds, is_so):
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        check(time.monotonic() < deadline, f"not within {seconds} s: {what}")
-        time.sleep(0.05)
 
 
 def start(cluster):
@@ -121,13 +101,28 @@ def start(cluster):
     for node in nodes[3:]:
         cluster.format(node, "--no-initial-controllers")
     for node in nodes:
-        cluster.launch(node)
+        node.launch()
     for node in [*nodes[:3], nodes[4]]:
         node.wait_ready()
 
 
+def each_controller_knows_all(cluster):
+    """One that does not lead says so and forwards nothing."""
+    leader = cluster.quorum(5)[0]
+    for node_id in (1, 2, 3):
+        body = {"IncludeClusterAuthorizedOperations": False, "EndpointType": 2,
+                "IncludeFencedBrokers": False}
+        answer = cluster.ask(node_id, "DescribeCluster", 2, body, controller=True)
+        check(answer["ControllerId"] == leader, f"{answer} instead of {leader}")
+        check({1, 2, 3} <= {b["BrokerId"] for b in answer["Brokers"]}, f"controllers: {answer}")
+        answer = cluster.ask(node_id, "UnregisterBroker", 0, {"BrokerId": 77}, controller=True)
+        check(answer["ErrorCode"] == (102 if node_id == leader else 41), f"{node_id}: {answer}")
+        text = f"The active controller appears to be node {leader}."
+        check(node_id == leader or answer["ErrorMessage"] == text, f"{node_id}: {answer}")
+
+
 def requests_are_forwarded(cluster):
-    leader, voters, _ = cluster.quorum(5)
+    voters = cluster.quorum(5)[1]
     check(sorted(voters) == [1, 2, 3], f"voters are {voters}")
     for i, node_id in enumerate([1, 2, 3, 5]):
         check(cluster.create(node_id, f"by-{node_id}") == NO_ERROR, f"create through {node_id}")
@@ -139,17 +134,7 @@ def requests_are_forwarded(cluster):
         check(answer["Responses"][0]["ErrorCode"] == NO_ERROR, f"configs: {answer}")
         answer = cluster.ask(node_id, "UnregisterBroker", 0, {"BrokerId": 77})
         check(answer["ErrorCode"] == 102, f"unregister: {answer}")
-    # Each controller knows all of them; one that does not lead says so and forwards nothing.
-    for node_id in (1, 2, 3):
-        body = {"IncludeClusterAuthorizedOperations": False, "EndpointType": 2,
-                "IncludeFencedBrokers": False}
-        answer = cluster.ask(node_id, "DescribeCluster", 2, body, controller=True)
-        check(answer["ControllerId"] == leader, f"{answer} instead of {leader}")
-        check({1, 2, 3} <= {b["BrokerId"] for b in answer["Brokers"]}, f"controllers: {answer}")
-        answer = cluster.ask(node_id, "UnregisterBroker", 0, {"BrokerId": 77}, controller=True)
-        check(answer["ErrorCode"] == (102 if node_id == leader else 41), f"{node_id}: {answer}")
-        text = f"The active controller appears to be node {leader}."
-        check(node_id == leader or answer["ErrorMessage"] == text, f"{node_id}: {answer}")
+    settled(lambda: each_controller_knows_all(cluster))
     # Idempotent producers get ids of their own through any broker.
     init = {"TransactionalId": None, "TransactionTimeoutMs": 1000, "ProducerId": -1,
             "ProducerEpoch": -1}
@@ -183,7 +168,7 @@ def describe_is_true(cluster):
             for state in [*voters.values(), *observers.values()]
         ) and 5 in observers
 
-    eventually("voters and observers are in step", 10, in_step)
+    eventually("voters and observers are in step", in_step)
 
 
 def voters_change(cluster):
@@ -192,15 +177,19 @@ def voters_change(cluster):
     check("is not connected" in answer["ErrorMessage"], f"{answer}")
     check(cluster.change(5, "AddRaftVoter", 4)["ErrorCode"] == NO_ERROR, "add node 4")
     check(cluster.change(2, "AddRaftVoter", 4)["ErrorCode"] == DUPLICATE_VOTER, "add it again")
-    check(sorted(cluster.quorum(1)[1]) == [1, 2, 3, 4], "four voters")
+    eventually("four voters", lambda: sorted(cluster.quorum(1)[1]) == [1, 2, 3, 4])
     cluster.nodes[4].wait_ready()
     # The leader goes: another one leads first, and removes it.
     leader = cluster.quorum(5)[0]
     answer = cluster.change(5, "RemoveRaftVoter", leader)
     check(answer["ErrorCode"] == NO_ERROR, f"remove the leader: {answer}")
     check(cluster.change(5, "RemoveRaftVoter", leader)["ErrorCode"] == VOTER_NOT_FOUND, "again")
-    successor, voters, _ = cluster.quorum(5)
-    check(successor != leader and leader not in voters, f"{successor} leads {sorted(voters)}")
+
+    def another_one_leads():
+        successor, voters, _ = cluster.quorum(5)
+        check(successor in voters and leader not in voters, f"{successor} leads {sorted(voters)}")
+
+    settled(another_one_leads)
     return leader
 
 
@@ -211,12 +200,12 @@ def one_that_calls_nobody_is_called(cluster):
     cluster.set(node, "process.roles", "controller")
     cluster.set(node, "listeners", f"CONTROLLER://127.0.0.1:{node.controller_port}")
     cluster.format(node, "--no-initial-controllers")
-    cluster.launch(node)
-    eventually("it has its directory", 10,
+    node.launch()
+    eventually("it has its directory",
                lambda: os.path.exists(os.path.join(node.data, "meta.properties")))
     check(cluster.change(5, "AddRaftVoter", 6)["ErrorCode"] == NO_ERROR, "add node 6")
     node.wait_ready()
-    check(6 in cluster.quorum(5)[1], "node 6 votes")
+    eventually("node 6 votes", lambda: 6 in cluster.quorum(5)[1])
     return 6
 
 
@@ -224,18 +213,18 @@ def the_removed_comes_back(cluster, removed):
     """With controller.quorum.auto.join.enable a controller asks for its vote again."""
     check(cluster.change(5, "RemoveRaftVoter", removed)["ErrorCode"] == NO_ERROR, "remove")
     node = cluster.nodes[removed]
-    eventually("it is an observer", 10, lambda: removed in cluster.quorum(5)[2])
+    eventually("it is an observer", lambda: removed in cluster.quorum(5)[2])
     check(node.stop() in (0, 143), "ended badly")
     cluster.set(node, "controller.quorum.bootstrap.servers",
                 f"127.0.0.1:{cluster.nodes[2].controller_port}")
     cluster.set(node, "controller.quorum.auto.join.enable", "true")
     node.start()
-    eventually("it votes again", 10, lambda: removed in cluster.quorum(5)[1])
+    eventually("it votes again", lambda: removed in cluster.quorum(5)[1])
     check(cluster.change(5, "RemoveRaftVoter", removed)["ErrorCode"] == NO_ERROR, "remove again")
-    eventually("it votes once more", 15, lambda: removed in cluster.quorum(5)[1])
+    eventually("it votes once more", lambda: removed in cluster.quorum(5)[1])
     check(node.stop() in (0, 143), "ended badly")
     check(cluster.change(5, "RemoveRaftVoter", removed)["ErrorCode"] == NO_ERROR, "remove for good")
-    check(removed not in cluster.quorum(5)[1], "it is there still")
+    eventually("it is gone", lambda: removed not in cluster.quorum(5)[1])
     del cluster.nodes[removed]
     # Its registration stays until somebody says that it will not come back.
     tool = os.path.join(os.path.dirname(node.kraftd), "kafka-cluster")
@@ -250,7 +239,7 @@ def the_removed_comes_back(cluster, removed):
     check(removed in controllers(), "it is registered no more")
     subprocess.run([tool, "unregister-controller", "--bootstrap-server", cluster.nodes[5].bootstrap,
                     "--id", str(removed)], check=True, stdout=subprocess.DEVNULL)
-    check(removed not in controllers(), "it is registered still")
+    eventually("it is registered no more", lambda: removed not in controllers())
 
 
 def the_removed_follows(cluster, removed):
@@ -262,12 +251,19 @@ def the_removed_follows(cluster, removed):
     def knows():
         return cluster.ask(removed, "Metadata", 12, asked)["Topics"][0]["ErrorCode"] == NO_ERROR
 
-    eventually("the removed controller's broker knows the topic", 10, knows)
-    eventually("it is an observer", 10, lambda: removed in cluster.quorum(5)[2])
+    eventually("the removed controller's broker knows the topic", knows)
+    eventually("it is an observer", lambda: removed in cluster.quorum(5)[2])
+
+
+def time_of(node, text):
+    """When a node said something last."""
+    lines = [line for line in node.log(100000).splitlines() if text in line]
+    check(lines, f"{text!r} is not in the log\n{node.log()}")
+    return lines[-1].partition("]")[0]
 
 
 def leadership_is_handed_over(cluster):
-    """A node that is stopped lets another one lead: no election time-out passes."""
+    """A node that is stopped lets another one lead before it ends: nobody has to notice that."""
     leader, voters, _ = cluster.quorum(5)
     through = next(voter for voter in voters if voter != leader)
     stop = threading.Thread(target=cluster.nodes[leader].stop)
@@ -278,8 +274,10 @@ def leadership_is_handed_over(cluster):
         count += 1
         longest, at = max(longest, time.monotonic() - at), time.monotonic()
     stop.join()
-    check(longest < 2, f"a request took {longest:.2f} s")
     check(cluster.nodes[leader].process.returncode in (0, 143), "stopped in order")
+    successor = cluster.nodes[cluster.quorum(through)[0]]
+    check(time_of(successor, "Became the active controller")
+          <= time_of(cluster.nodes[leader], "Stopped node.id="), "it ended before another one led")
     print(f"handed over: the longest of {count} requests took {longest * 1000:.0f} ms")
     cluster.nodes[leader].start()
 
@@ -297,7 +295,7 @@ def requests_wait_for_a_controller(cluster):
     cluster.nodes[last].kill()
     begin = time.monotonic()
     check(cluster.create(5, "never", timeout_ms=1500) == NOT_ENOUGH_TIME, "no controller")
-    check(1 < time.monotonic() - begin < 5, "it took as long as the request allowed")
+    check(time.monotonic() - begin > 1, "it did not take as long as the request allowed")
     cluster.nodes[last].start()
     cluster.nodes[leader].start()
     check(cluster.create(5, "again") == NO_ERROR, "create with all of them")
@@ -307,28 +305,26 @@ def main():
     if len(sys.argv) != 2:
         print(__doc__)
         return 2
-    with tempfile.TemporaryDirectory() as folder:
-        message_json.write(os.path.join(folder, "spec"))
-        cluster = Cluster(sys.argv[1], kcodec.Spec(os.path.join(folder, "spec", "messages")))
-        try:
-            start(cluster)
-            requests_are_forwarded(cluster)
-            an_unknown_life_gets_no_session(cluster)
-            describe_is_true(cluster)
-            the_removed_follows(cluster, voters_change(cluster))
-            the_removed_comes_back(cluster, one_that_calls_nobody_is_called(cluster))
-            leadership_is_handed_over(cluster)
-            requests_wait_for_a_controller(cluster)
-        except BaseException:
-            for node_id, node in cluster.nodes.items():
-                print(f"--- node {node_id}\n{node.log()}", file=sys.stderr)
-            raise
-        finally:
-            running = [n for n in cluster.nodes.values() if n.process and n.process.poll() is None]
-            for node in running:
-                node.process.terminate()
-            for node in running:
-                check(node.process.wait(60) in (0, 143), f"ended badly\n{node.log(100)}")
+    cluster = Cluster(sys.argv[1])
+    try:
+        start(cluster)
+        requests_are_forwarded(cluster)
+        an_unknown_life_gets_no_session(cluster)
+        describe_is_true(cluster)
+        the_removed_follows(cluster, voters_change(cluster))
+        the_removed_comes_back(cluster, one_that_calls_nobody_is_called(cluster))
+        leadership_is_handed_over(cluster)
+        requests_wait_for_a_controller(cluster)
+    except BaseException:
+        for node_id, node in cluster.nodes.items():
+            print(f"--- node {node_id}\n{node.log()}", file=sys.stderr)
+        raise
+    finally:
+        running = [n for n in cluster.nodes.values() if n.process and n.process.poll() is None]
+        for node in running:
+            node.process.terminate()
+        for node in running:
+            check(node.stop() in (0, 143), f"ended badly\n{node.log(100)}")
     print("voters come and go")
     return 0
 

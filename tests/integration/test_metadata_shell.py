@@ -4,13 +4,15 @@ runs: over its files and over the network, and on a terminal."""
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 
-from harness import check, running
+from harness import PATIENCE_S, check, eventually, running
 
 EXPECTED_COMMANDS = "cat cd diff exit find help history log ls man pwd tree watch".split()
 
@@ -23,7 +25,7 @@ class Shell:
 
     def run(self, *command, code=0, stdin=None):
         result = subprocess.run(
-            [*self.words, *command], input=stdin, capture_output=True, text=True, timeout=60,
+            [*self.words, *command], input=stdin, capture_output=True, text=True, timeout=120,
             check=False,
         )
         check(
@@ -38,7 +40,20 @@ class Shell:
 
 def topics_tool(tools, node, *words):
     words = [os.path.join(tools, "kafka-topics"), "--bootstrap-server", node.bootstrap, *words]
-    subprocess.run(words, check=True, timeout=60, stdout=subprocess.DEVNULL)
+    subprocess.run(words, check=True, timeout=120, stdout=subprocess.DEVNULL)
+
+
+def change_until(seen, change):
+    """Those who watch say nothing when they begin: so there is one change after the other until
+    they have all seen one."""
+    def has_seen():
+        change()
+        until = time.monotonic() + 1
+        while time.monotonic() < until and not seen():
+            time.sleep(0.05)
+        return seen()
+
+    eventually("all who watch have seen a change", has_seen)
 
 
 def look(shells):
@@ -78,21 +93,31 @@ def watch(shells, tools, node):
         for shell in shells
     ]
     following = shells[0].start("log", "--follow", "--type", "topic_record", "-1")
-    time.sleep(2)
-    topics_tool(tools, node, "--create", "--topic", "other")
-    topics_tool(tools, node, "--create", "--topic", "second", "--partitions", "2")
+    lines, created = [], []
+    reader = threading.Thread(target=lambda: lines.extend(iter(following.stdout.readline, "")))
+    reader.start()
+
+    def create():
+        created.extend([f"other-{len(created)}", f"second-{len(created)}"])
+        topics_tool(tools, node, "--create", "--topic", created[-2])
+        topics_tool(tools, node, "--create", "--topic", created[-1], "--partitions", "2")
+
+    change_until(lambda: len(lines) >= 2 and all(p.poll() is not None for p in waiting), create)
     for process in waiting:
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate()
         check(process.returncode == 0, "watch failed")
         changes = json.loads(out)["changes"]
         paths = [change["path"] for change in changes]
-        check(paths == ["/image/topics/byName/second/0"], f"watch told {paths}")
+        check(len(paths) == 1 and re.fullmatch(r"/image/topics/byName/second-\d+/0", paths[0]),
+              f"watch told {paths}")
         check(changes[0]["before"] is None and changes[0]["after"]["leader"] == 1, "the change")
-    names = [json.loads(following.stdout.readline())["data"]["name"] for _ in range(2)]
-    check(names == ["other", "second"], f"log --follow told {names}")
     following.send_signal(signal.SIGINT)
-    check(following.wait(10) == 0, "log --follow did not end in order")
+    check(following.wait(PATIENCE_S) == 0, "log --follow did not end in order")
+    reader.join()
     following.stdout.close()
+    names = [json.loads(line)["data"]["name"] for line in lines]
+    check(names == created[-len(names):], f"log --follow told {names} of {created}")
+    return created[-1]
 
 
 def watch_the_leader(tool, node):
@@ -102,20 +127,22 @@ def watch_the_leader(tool, node):
                                                    "/metadataQuorum/leader")
         for words in ((), ("--format", "json"))
     )
-    time.sleep(1)
-    check(node.stop() in (0, 143), "it does not stop")
-    node.start()
-    out, _ = document.communicate(timeout=30)
-    commit = json.loads(out)
+    def restart():
+        check(node.stop() in (0, 143), "it does not stop")
+        node.start()
+
+    change_until(lambda: text.poll() is not None and document.poll() is not None, restart)
+    commit = json.loads(document.communicate()[0])
     log = Shell(tool, "--snapshot", node.data).run("log", "--type", "LEADER_CHANGE")
-    record = json.loads(log.splitlines()[-1])
-    place = {key: record[key] for key in ("offset", "epoch", "timestamp")}
-    check({**commit, **place} == commit, f"watch told {commit} of {record}")
-    out, _ = text.communicate(timeout=30)
-    check(out.startswith(f"offset {record['offset']}, epoch {record['epoch']}, "), out)
+    records = [json.loads(line) for line in log.splitlines()]
+    place = {key: commit[key] for key in ("offset", "epoch", "timestamp")}
+    check(any({**record, **place} == record for record in records), f"watch told {commit} of {log}")
+    out = text.communicate()[0]
+    check(any(out.startswith(f"offset {record['offset']}, epoch {record['epoch']}, ")
+              for record in records), out)
 
 
-def session(shells, tools, node):
+def session(shells, tools, node, known):
     """At the prompt it is always the newest."""
     for shell in shells:
         words = shell.words
@@ -125,10 +152,10 @@ def session(shells, tools, node):
             process.stdin.write("ls /image/topics/byName\n")
             process.stdin.flush()
             seen = ""
-            while "second\n" not in seen:
+            while f"{known}\n" not in seen:
                 seen += process.stdout.readline()
             topics_tool(tools, node, "--create", "--topic", "third")
-            out, _ = process.communicate("ls /image/topics/byName\nexit\n", timeout=60)
+            out, _ = process.communicate("ls /image/topics/byName\nexit\n", timeout=120)
             check("third\n" in out, f"the session does not see the new topic: {out}")
             topics_tool(tools, node, "--delete", "--topic", "third")
 
@@ -143,7 +170,7 @@ class Terminal:
             os.execv(words[0], words)
         self.seen = ""
 
-    def expect(self, text, seconds=30):
+    def expect(self, text, seconds=PATIENCE_S):
         end = time.monotonic() + seconds
         while text not in self.seen:
             ready, _, _ = select.select([self.fd], [], [], max(end - time.monotonic(), 0))
@@ -196,8 +223,7 @@ def main():
         ]
         look(shells)
         then(shells)
-        watch(shells, tools, node)
-        session(shells, tools, node)
+        session(shells, tools, node, watch(shells, tools, node))
         terminal(shells[0])
         said = shells[0].run(stdin='cd /image\ncd ""\npwd\ncat ""\n')
         check(">> /\n" in said and "too few arguments" in said, f"empty words: {said}")

@@ -9,14 +9,12 @@ Three nodes in network namespaces that a bridge in a fourth one joins; names sta
 
 import argparse
 import os
-import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
-from harness import check
+from harness import check, eventually
 from test_quorum import Member
 
 CONFIG = ("controller.quorum.election.timeout.ms=500", "broker.session.timeout.ms=3000",
@@ -111,17 +109,13 @@ class Remote(Member):
     def inside(self, *words):
         return ["ip", "netns", "exec", self.network.name(self.number), *words]
 
-    def launch(self):
-        with open(self.log_path, "ab") as log:
-            self.log_from = log.tell()
-            self.process = subprocess.Popen(
-                self.inside(self.kraftd, self.properties), stdout=log, stderr=log,
-                stdin=subprocess.DEVNULL)
+    def command(self):
+        return self.inside(self.kraftd, self.properties)
 
     def tool(self, *words):
         tools = os.path.join(os.path.dirname(self.kraftd), "kraftd-tools")
         result = subprocess.run(
-            self.inside("timeout", "20", tools, words[0], "--bootstrap-server",
+            self.inside("timeout", "60", tools, words[0], "--bootstrap-server",
                         f"{self.host}:{CLIENT}", *words[1:]),
             capture_output=True, text=True, check=False)
         return result.stdout if result.returncode == 0 else None
@@ -151,26 +145,24 @@ class Quorum:
         for node in self.nodes:
             node.wait_ready()
 
-    def eventually(self, what, is_so, seconds=30):
-        deadline = time.monotonic() + seconds
-        while not is_so():
-            check(time.monotonic() < deadline, f"not within {seconds} s: {what}")
-            time.sleep(0.1)
-
     def create(self, node):
         """A topic, whose leaders clients of every node can reach."""
         self.topics += 1
         name = f"topic-{self.topics}"
-        self.eventually(f"{name} is created", lambda: node.tool(
+        eventually(f"{name} is created", lambda: node.tool(
             "kafka-topics", "--create", "--topic", name, "--partitions", "3", "--if-not-exists")
             is not None)
         for other in self.nodes:
             if other.process.poll() is None and other is not node:
-                self.eventually(f"node {other.number} knows {name}", lambda other=other: name in (
+                eventually(f"node {other.number} knows {name}", lambda other=other: name in (
                     other.tool("kafka-topics", "--list") or ""))
 
     def status(self, node):
         return node.tool("kafka-metadata-quorum", "describe", "--status") or ""
+
+    def wait_status(self, node, *words):
+        eventually(lambda: f"{words} in {self.status(node)}",
+                   lambda: all(word in self.status(node) for word in words))
 
     def leader(self):
         alive = [node for node in self.nodes if node.process.poll() is None]
@@ -182,8 +174,8 @@ def ipv6(network, kraftd):
     with Quorum(network, kraftd, [f"[fd77::{n}]" for n in (1, 2, 3)]) as quorum:
         quorum.ready()
         quorum.create(quorum.nodes[0])
-        status = quorum.status(quorum.nodes[1])
-        check(all(f"CONTROLLER://[fd77::{n}]:{CONTROLLER}" in status for n in (1, 2, 3)), status)
+        quorum.wait_status(quorum.nodes[1], *(f"CONTROLLER://[fd77::{n}]:{CONTROLLER}"
+                                              for n in (1, 2, 3)))
         leader = quorum.leader()
         leader.kill()
         quorum.create(next(node for node in quorum.nodes if node is not leader))
@@ -196,7 +188,7 @@ def names(network, kraftd):
     with Quorum(network, kraftd, [f"kraft{n}" for n in (1, 2, 3)]) as quorum:
         quorum.ready()
         quorum.create(quorum.nodes[0])
-        check(f"CONTROLLER://kraft2:{CONTROLLER}" in quorum.status(quorum.nodes[0]), "no names")
+        quorum.wait_status(quorum.nodes[0], f"CONTROLLER://kraft2:{CONTROLLER}")
         leader = quorum.leader()
         moved = next(node for node in quorum.nodes if node is not leader)
         third = next(node for node in quorum.nodes if node not in (leader, moved))
@@ -224,9 +216,7 @@ def moved_listeners(network, kraftd):
             node.configure(host, quorum.servers, port)
             node.launch()
             node.wait_ready()
-            place, other = f"CONTROLLER://{host}:{port}", quorum.nodes[2]
-            quorum.eventually(f"node {number} is known at its new place",
-                              lambda place=place, other=other: place in quorum.status(other))
+            quorum.wait_status(quorum.nodes[2], f"CONTROLLER://{host}:{port}")
         quorum.create(quorum.nodes[2])
         for node in quorum.nodes:
             check(node.stop() in (0, 143), "ended badly")
@@ -245,12 +235,12 @@ def pulled_cable(network, kraftd):
         others = [node for node in quorum.nodes if node is not leader]
         network.cable(leader.number, "down")
         leader.wait_for("No longer the active controller")
-        quorum.eventually("another one leads", lambda: max(n.leads() for n in others) > epoch)
-        quorum.eventually("the others serve", lambda: others[0].tool(
+        eventually("another one leads", lambda: max(n.leads() for n in others) > epoch)
+        eventually("the others serve", lambda: others[0].tool(
             "kafka-topics", "--create", "--topic", "meanwhile", "--partitions", "1",
             "--if-not-exists") is not None)
         network.cable(leader.number, "up")
-        quorum.eventually("it knows what happened", lambda: "meanwhile" in (
+        eventually("it knows what happened", lambda: "meanwhile" in (
             leader.tool("kafka-topics", "--list") or ""))
         quorum.create(leader)
 

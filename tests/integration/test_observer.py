@@ -8,6 +8,7 @@ N (500) is how many topics a broker has that restarts from its own checkpoint.
 
 import argparse
 import glob
+import itertools
 import os
 import shutil
 import subprocess
@@ -18,14 +19,7 @@ import urllib.request
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from harness import Node, check
-
-
-def wait_for(what, condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        check(time.monotonic() < end, f"not within {seconds} s: {what}")
-        time.sleep(0.1)
+from harness import PATIENCE_S, Node, check, eventually
 
 
 class Cluster:
@@ -41,7 +35,6 @@ class Cluster:
                 "metadata.log.max.record.bytes.between.snapshots=5000",
                 "metadata.max.retention.bytes=1",
                 "metadata.log.segment.ms=500",
-                "broker.session.timeout.ms=3000",
             ],
         )
         self.serve_only(self.controller, "CONTROLLER", self.controller.controller_port)
@@ -84,21 +77,45 @@ def create(node, names, partitions=1):
     client = admin(node)
     wanted = [NewTopic(name, partitions, 1) for name in names]
     for future in client.create_topics(wanted).values():
-        future.result(30)
+        future.result(PATIENCE_S)
 
 
 def delete(node, names):
     client = admin(node)
     for future in client.delete_topics(list(names)).values():
-        future.result(30)
+        future.result(PATIENCE_S)
 
 
 def topics_of(node):
-    return set(admin(node).list_topics(timeout=10).topics)
+    return set(admin(node).list_topics(timeout=60).topics)
 
 
 def metadata_dir(node):
     return os.path.join(node.data, "__cluster_metadata-0")
+
+
+def segments(node):
+    """Where the segments of its metadata log begin. One that is made from now on begins behind all
+    that is there."""
+    return [int(os.path.basename(path)[:20])
+            for path in glob.glob(os.path.join(metadata_dir(node), "*.log"))]
+
+
+def make_and_delete(node, name, begins_behind):
+    """Topics come and go until the metadata logs begin behind offsets: `begins_behind` has these by
+    node."""
+    turns = itertools.count()
+
+    def trimmed():
+        if all(min(segments(one)) > offset for one, offset in begins_behind.items()):
+            return True
+        names = [f"{name}-{next(turns)}-{i}" for i in range(20)]
+        create(node, names)
+        delete(node, names[1:])
+        time.sleep(0.6)
+        return False
+
+    eventually("the metadata logs are trimmed", trimmed)
 
 
 def write_to(node, topic, count=100):
@@ -106,7 +123,7 @@ def write_to(node, topic, count=100):
     producer = Producer({"bootstrap.servers": node.bootstrap})
     for i in range(count):
         producer.produce(topic, str(i), on_delivery=lambda e, m: e and failed.append(str(e)))
-    check(producer.flush(30) == 0 and not failed, f"writing failed: {failed[:3]}")
+    check(producer.flush(PATIENCE_S) == 0 and not failed, f"writing failed: {failed[:3]}")
 
 
 def a_blank_broker_stops_while_it_looks(cluster):
@@ -116,7 +133,7 @@ def a_blank_broker_stops_while_it_looks(cluster):
         check(False, "ready without a controller")
     except RuntimeError:
         pass
-    wait_for("it says whom it asks", lambda: "asking 1 listed controllers" in alone.log())
+    eventually("it says whom it asks", lambda: "asking 1 listed controllers" in alone.log())
     check(alone.stop() in (0, 143), "it does not stop")
     shutil.rmtree(alone.folder)
     print("a blank broker stops while it looks: ok")
@@ -128,17 +145,17 @@ def blank_brokers_join(cluster):
         node.start()
     first, second = cluster.brokers
     create(first, [f"t{i}" for i in range(10)], 4)
-    wait_for("the topics on the other broker", lambda: len(topics_of(second)) == 10)
+    eventually("the topics on the other broker", lambda: len(topics_of(second)) == 10)
     write_to(second, "t3")
     url = f"http://127.0.0.1:{second.admin_port}/metrics"
 
     def observes():
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return 'current_state="observer"' in answer.read().decode()
 
-    wait_for("the metric says observer", observes)
+    eventually("the metric says observer", observes)
     owners = {
-        p.leader for t in admin(first).list_topics(timeout=10).topics.values()
+        p.leader for t in admin(first).list_topics(timeout=60).topics.values()
         for p in t.partitions.values()
     }
     check(owners == {2, 3}, f"partitions are led by {owners}")
@@ -155,31 +172,21 @@ def a_restart_goes_on(cluster):
     second.stop()
     create(first, ["while-away"])
     second.start()
-    wait_for("the new topic", lambda: "while-away" in topics_of(second))
+    eventually("the new topic", lambda: "while-away" in topics_of(second))
     second.kill()
     second.start()
-    wait_for("the topic again", lambda: "while-away" in topics_of(second))
+    eventually("the topic again", lambda: "while-away" in topics_of(second))
     cluster.controller.kill()
     cluster.controller.start()
     create(first, ["after-the-controller"])
-    wait_for("the last topic", lambda: "after-the-controller" in topics_of(second))
+    eventually("the last topic", lambda: "after-the-controller" in topics_of(second))
     print("a restart goes on: ok")
 
 
 def who_lags_takes_a_checkpoint(cluster):
     first, second = cluster.brokers
     second.stop()
-    for turn in range(6):
-        names = [f"short-{turn}-{i}" for i in range(20)]
-        create(first, names)
-        delete(first, names[1:])
-        time.sleep(0.6)
-    log = metadata_dir(cluster.controller)
-
-    def trimmed():
-        return not os.path.exists(os.path.join(log, "0" * 20 + ".log"))
-
-    wait_for("the controller to trim its log", trimmed)
+    make_and_delete(first, "short", {cluster.controller: max(segments(cluster.controller))})
     second.start()
     took = "Took the leader's checkpoint" in second.log(last=10000)
     check(took, "no checkpoint was taken\n" + second.log())
@@ -224,24 +231,12 @@ def restarts_from_its_own_checkpoint(cluster, count):
         wanted = [NewTopic(f"many-{i}", 1, replica_assignment=[[2]])
                   for i in range(begin, min(begin + 500, count))]
         for future in client.create_topics(wanted).values():
-            future.result(60)
-    wait_for("all topics", lambda: len(topics_of(broker)) == len(topics_of(leader)))
+            future.result(PATIENCE_S)
+    eventually("all topics", lambda: len(topics_of(broker)) == len(topics_of(leader)))
+    make_and_delete(leader, "more",
+                    {node: max(segments(node)) for node in (broker, cluster.controller)})
+    eventually("both know the same", lambda: topics_of(broker) == topics_of(leader))
     topics = topics_of(broker)
-
-    def segments(node):
-        return [int(os.path.basename(path)[:20])
-                for path in glob.glob(os.path.join(metadata_dir(node), "*.log"))]
-
-    # A segment that is made from now on begins behind them.
-    last = {node: max(segments(node)) for node in (broker, cluster.controller)}
-    for turn in range(20):
-        time.sleep(0.6)
-        create(leader, [f"more-{turn}-{i}" for i in range(20)])
-        delete(leader, [f"more-{turn}-{i}" for i in range(20)])
-        if all(min(segments(node)) > offset for node, offset in last.items()):
-            break
-    for node, offset in last.items():
-        check(min(segments(node)) > offset, f"the log begins at {min(segments(node))}")
     broker.stop()
     began = time.monotonic()
     broker.start()
@@ -275,7 +270,7 @@ def another_cluster_is_refused(cluster):
         f"is of another cluster, {theirs}, than this node, whose cluster.id is "
         "5L6g3nShT-eMCtK--X86sw"
     )
-    check(said in stranger.log(), "it does not say so\n" + stranger.log())
+    eventually(lambda: f"it says so\n{stranger.log()}", lambda: said in stranger.log())
     check(stranger.stop() in (0, 143), "it does not stop")
     shutil.rmtree(stranger.folder)
     print("another cluster is refused: ok")

@@ -18,40 +18,32 @@ import re
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from harness import Node, check, free_ports
+from harness import (PATIENCE_S, Node, check, ended, eventually, free_ports, run_parts,
+                     settled)
 
 
 class Member(Node):
-    """A node whose start is not waited for."""
-
-    def launch(self):
-        with open(self.log_path, "ab") as log:
-            self.log_from = log.tell()
-            self.process = subprocess.Popen(
-                [self.kraftd, self.properties], stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
+    """A node of a quorum, and what it says."""
 
     def since_start(self):
         with open(self.log_path, "r", encoding="utf-8", errors="replace") as f:
             f.seek(self.log_from)
             return f.read()
 
-    def wait_for(self, pattern, seconds=60):
-        """The first line since the start that matches."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            found = re.search(f".*{pattern}.*", self.since_start())
-            if found:
-                return found.group(0)
-            time.sleep(0.02)
-        raise AssertionError(f"node log has no {pattern!r} after {seconds} s:\n{self.log()}")
+    def said(self, pattern):
+        """The first line since the start that matches, or None."""
+        found = re.search(f".*{pattern}.*", self.since_start())
+        return found.group(0) if found else None
+
+    def wait_for(self, pattern):
+        return eventually(lambda: f"{pattern!r} in the node's log:\n{self.log()}",
+                          lambda: self.said(pattern))
 
     def leads(self):
         """The newest epoch in which it became the active controller; -1: never."""
@@ -92,13 +84,18 @@ class Cluster:
         alive = [node for node in self.nodes if node.process.poll() is None]
         return max(alive, key=lambda node: node.leads())
 
+    def wait_for_any(self, pattern):
+        """What any of the nodes says: who leads may change under way."""
+        return eventually(lambda: f"{pattern!r} in a log:\n{self.leader().log()}", lambda: next(
+            (line for node in self.nodes if (line := node.said(pattern))), None))
+
     def servers(self, without=()):
         """As those list them who are no voters themselves."""
         return "controller.quorum.bootstrap.servers=" + ",".join(
             f"127.0.0.1:{node.controller_port}" for node in self.nodes if node not in without
         )
 
-    def commit(self, through=None, seconds=30, patience=2):
+    def commit(self, through=None, seconds=PATIENCE_S, patience=2):
         """Creates a topic, as soon as somebody lets it. A client that met no broker waits for so
         long before it looks again."""
         nodes = [through] if through else [n for n in self.nodes if n.process.poll() is None]
@@ -128,15 +125,13 @@ class Cluster:
 
     def names(self, node):
         client = AdminClient({"bootstrap.servers": node.bootstrap, "log_level": 0})
-        return {name for name in client.list_topics(timeout=10).topics if name.startswith("topic-")}
+        return {name for name in client.list_topics(timeout=60).topics if name.startswith("topic-")}
 
-    def all_agree(self, seconds=10):
+    def all_agree(self):
         """Every node knows every topic."""
         expected = {f"topic-{i + 1}" for i in range(self.topics)}
-        deadline = time.monotonic() + seconds
-        while any(self.names(node) != expected for node in self.nodes):
-            check(time.monotonic() < deadline, "the nodes do not come to the same metadata")
-            time.sleep(0.05)
+        eventually("the nodes come to the same metadata",
+                   lambda: all(self.names(node) == expected for node in self.nodes))
 
 
 def metadata_lines(node):
@@ -184,7 +179,7 @@ def wipe(cluster):
     shutil.rmtree(victim.data)
     begin = time.monotonic()
     victim.launch()
-    leader.wait_for("has caught up: making it a voter")
+    cluster.wait_for_any("has caught up: making it a voter")
     print(f"a wiped disk, replaced: {time.monotonic() - begin:.2f} s")
     # The quorum stands on it now: without the third one it still commits.
     third = next(node for node in cluster.nodes if node not in (leader, victim))
@@ -222,10 +217,13 @@ def configs_through_controllers(cluster):
     for i, node in enumerate(cluster.nodes):
         configs(node, "--alter", "--entity-name", f"{3 - i}", "--add-config",
                 f"max.connections={900 + 3 - i}")
-    for node in cluster.nodes:
-        said = configs(node, "--describe")
-        for i in (1, 2, 3):
-            check(f"broker {i} are:\n  max.connections={900 + i} " in said, said)
+    def all_known():
+        for node in cluster.nodes:
+            said = configs(node, "--describe")
+            for i in (1, 2, 3):
+                check(f"broker {i} are:\n  max.connections={900 + i} " in said, said)
+
+    settled(all_known)
 
 
 def another_cluster(cluster):
@@ -237,7 +235,7 @@ def another_cluster(cluster):
     with intruder(node):
         line = node.wait_for("refuses to talk to this one")
         check("AnotherClusterAAAAAAAA" in line and "node 7" in line, line)
-        line = cluster.leader().wait_for("node 7 at .* belongs to cluster AnotherCluster")
+        cluster.wait_for_any("node 7 at .* belongs to cluster AnotherCluster")
     cluster.commit()
 
 
@@ -245,7 +243,7 @@ def taken_node_id(cluster):
     with intruder(member(cluster.kraftd, 2, cluster.servers())) as node:
         line = node.wait_for("refuses to talk to this one: (two|another) live node")
         check("node.id 2" in line, line)
-        cluster.leader().wait_for("Refused .* live node.* node.id 2")
+        cluster.wait_for_any("Refused .* live node.* node.id 2")
     cluster.commit()
 
 
@@ -282,7 +280,7 @@ def static_quorum(kraftd, directories=None, topics=()):
     """Nodes formatted by hand, with controller.quorum.voters alone; or what Apache Kafka left."""
     cluster = Cluster(kraftd)
     tools = os.path.join(os.path.dirname(kraftd), "kraftd-tools")
-    try:
+    with ended(cluster.nodes):
         for i, node in enumerate(cluster.nodes):
             if directories:
                 shutil.copytree(os.path.join(directories, f"node-{i + 1}"), node.data)
@@ -296,7 +294,7 @@ def static_quorum(kraftd, directories=None, topics=()):
         cluster.commit()
         cluster.all_agree()
         client = AdminClient({"bootstrap.servers": cluster.nodes[0].bootstrap, "log_level": 0})
-        found = set(client.list_topics(timeout=10).topics)
+        found = set(client.list_topics(timeout=60).topics)
         check(set(topics) <= found, f"of {topics} there are only {found}")
         # The voters stand in the log now: a majority is enough.
         for node in cluster.nodes:
@@ -304,15 +302,6 @@ def static_quorum(kraftd, directories=None, topics=()):
         for node in cluster.nodes[:2]:
             node.launch()
         cluster.commit(cluster.nodes[0])
-    except BaseException:
-        for node in cluster.nodes:
-            print(f"--- node {cluster.nodes.index(node) + 1}\n{node.log()}", file=sys.stderr)
-        raise
-    finally:
-        for node in cluster.nodes:
-            if node.process and node.process.poll() is None:
-                node.kill()
-            shutil.rmtree(node.folder, ignore_errors=True)
 
 
 def zookeeper_file(kraftd):
@@ -340,10 +329,8 @@ def zookeeper_file(kraftd):
             return f.read()
 
     try:
-        deadline = time.monotonic() + 20
-        while not all(" INFO Ready " in log_of(i) for i in range(3)):
-            check(time.monotonic() < deadline, "no cluster:\n" + "\n".join(map(log_of, range(3))))
-            time.sleep(0.05)
+        eventually(lambda: "a cluster:\n" + "\n".join(map(log_of, range(3))),
+                   lambda: all(" INFO Ready " in log_of(i) for i in range(3)))
         ids = {re.search(r"Formed a new cluster cluster\.id=(\S+)", log_of(i)).group(1)
                for i in range(3)}
         check(len(ids) == 1, f"three hosts formed {ids}")
@@ -389,21 +376,9 @@ def main():
         measure(kraftd, arguments.measure)
         return
     cluster = Cluster(kraftd)
-    try:
-        for part in (form, kill_the_leader, configs_through_controllers, another_cluster,
-                     taken_node_id, copied_directory, wipe, equal_logs):
-            begin = time.monotonic()
-            part(cluster)
-            print(f"{part.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
-    except BaseException:
-        for node in cluster.nodes:
-            print(f"--- node {cluster.nodes.index(node) + 1}\n{node.log()}", file=sys.stderr)
-        raise
-    finally:
-        for node in cluster.nodes:
-            if node.process and node.process.poll() is None:
-                node.kill()
-            shutil.rmtree(node.folder, ignore_errors=True)
+    with ended(cluster.nodes):
+        run_parts((form, kill_the_leader, configs_through_controllers, another_cluster,
+                   taken_node_id, copied_directory, wipe, equal_logs), cluster)
     zookeeper_file(kraftd)
     static_quorum(kraftd)
     recorded = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../shared",

@@ -20,7 +20,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -28,11 +27,13 @@ import uuid
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from harness import check
+from harness import PATIENCE_S, check, ended, eventually, settled
 from test_quorum import Cluster, Member
 
-CONFIG = ("controller.quorum.election.timeout.ms=300", "broker.session.timeout.ms=2000",
-          "broker.heartbeat.interval.ms=200")
+CONFIG = ("controller.quorum.election.timeout.ms=1000", "broker.session.timeout.ms=4000",
+          "broker.heartbeat.interval.ms=400")
+# Where nobody leads anyhow: what takes many of them comes sooner.
+IMPATIENT = "controller.quorum.election.timeout.ms=300"
 SEGMENT = "00000000000000000000.log"
 CHECKPOINTS = "metadata.log.max.record.bytes.between.snapshots=2048"
 
@@ -49,7 +50,7 @@ def set_config(node, *lines):
 def cluster_of(kraftd, *config, disks=()):
     """Three nodes that formed a cluster and committed a topic."""
     cluster = Cluster(kraftd)
-    try:
+    with ended(cluster.nodes):
         for i, node in enumerate(cluster.nodes):
             if disks:
                 node.data = disks[i]
@@ -61,15 +62,6 @@ def cluster_of(kraftd, *config, disks=()):
         yield cluster
         for node in cluster.nodes:
             check(node.stop() in (0, 1, 143, -9), f"ended badly:\n{node.log(100)}")
-    except BaseException:
-        for i, node in enumerate(cluster.nodes):
-            print(f"--- node {i + 1}\n{node.log()}", file=sys.stderr)
-        raise
-    finally:
-        for node in cluster.nodes:
-            if node.process and node.process.poll() is None:
-                node.kill()
-            shutil.rmtree(node.folder, ignore_errors=True)
 
 
 def leader_and_others(cluster):
@@ -102,7 +94,7 @@ def damage(path, at=200):
         f.write(bytes([byte[0] ^ 0xFF]))
 
 
-def ends(node, seconds=30):
+def ends(node, seconds=PATIENCE_S):
     try:
         return node.process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -134,7 +126,7 @@ def replaced_voter_returns(kraftd):
         node.kill()
         os.rename(node.data, old)
         node.launch()
-        leader.wait_for("has caught up: making it a voter")
+        cluster.wait_for_any("has caught up: making it a voter")
         node.wait_ready()
         new_id = directory_id(node)
         node.kill()
@@ -150,8 +142,8 @@ def replaced_voter_returns(kraftd):
         double.launch()
         try:
             double.wait_for("Connected to node")
-            leader.wait_for(f"Connected to node {number(cluster, node)} of the quorum"
-                            f" at 127.0.0.1:{double.controller_port}")
+            cluster.wait_for_any(f"Connected to node {number(cluster, node)} of the quorum"
+                                 f" at 127.0.0.1:{double.controller_port}")
             third.kill()
             cluster.commit(leader)
             third.launch()
@@ -163,7 +155,7 @@ def replaced_voter_returns(kraftd):
 
 def majority_lost(kraftd):
     """Two nodes are gone: the survivor names them. Their disks were wiped: it says what is left."""
-    with cluster_of(kraftd) as cluster:
+    with cluster_of(kraftd, IMPATIENT) as cluster:
         survivor, others = leader_and_others(cluster)
         for node in others:
             node.kill()
@@ -193,17 +185,16 @@ def majority_lost(kraftd):
         cluster.all_agree()
 
 
-def everywhere(cluster, topic, seconds=30):
+def everywhere(cluster, topic):
     """All replicas of all partitions are in sync."""
     client = AdminClient({"bootstrap.servers": cluster.leader().bootstrap, "log_level": 0})
-    deadline = time.monotonic() + seconds
-    while True:
-        partitions = client.list_topics(topic, timeout=10).topics[topic].partitions
-        in_sync = {i: sorted(p.isrs) for i, p in partitions.items()}
-        if partitions and all(ids == [1, 2, 3] for ids in in_sync.values()):
-            return
-        check(time.monotonic() < deadline, f"in sync after {seconds} s: {in_sync}")
-        time.sleep(0.1)
+
+    def in_sync():
+        partitions = client.list_topics(topic, timeout=60).topics[topic].partitions
+        found = {i: sorted(p.isrs) for i, p in partitions.items()}
+        check(found and all(ids == [1, 2, 3] for ids in found.values()), f"in sync: {found}")
+
+    settled(in_sync)
 
 
 def write(cluster, topic, count):
@@ -212,7 +203,7 @@ def write(cluster, topic, count):
                          "log_level": 0})
     for i in range(count):
         producer.produce(topic, str(i), on_delivery=lambda e, m: e and failed.append(str(e)))
-    check(producer.flush(30) == 0 and not failed, f"not written: {failed[:3]}")
+    check(producer.flush(PATIENCE_S) == 0 and not failed, f"not written: {failed[:3]}")
 
 
 def damaged_log(kraftd):
@@ -241,7 +232,7 @@ def damaged_log(kraftd):
             node.wait_for("Ready ")
             check(directory_id(node) != old_id, "it has its old directory id")
             check(len(strays(node)) == turn + 1, f"strays: {strays(node)}")
-            cluster.leader().wait_for(f"node {number(cluster, node)} has caught up: making it a")
+            cluster.wait_for_any(f"node {number(cluster, node)} has caught up: making it a")
             cluster.commit(node)
             cluster.all_agree()
             write(cluster, "data", 100)
@@ -251,7 +242,7 @@ def damaged_log(kraftd):
 
 def damaged_majority(kraftd):
     """Nobody leads: what is damaged is left as it is, and the node says what to do."""
-    with cluster_of(kraftd) as cluster:
+    with cluster_of(kraftd, IMPATIENT) as cluster:
         time.sleep(1.2)
         for node in cluster.nodes:
             check(node.stop() in (0, 143), "ended badly")
@@ -262,7 +253,7 @@ def damaged_majority(kraftd):
         for node in others:
             node.launch()
         for node in others:
-            node.wait_for("FATAL No other controller knows a leader", 20)
+            node.wait_for("FATAL No other controller knows a leader")
             check(ends(node) == 1, "it did not end with 1")
             check(not strays(node), f"it moved {strays(node)}")
         line = healthy.wait_for("No leader for .*2 are needed")
@@ -385,7 +376,7 @@ class Stranger:
     HELLO, APPEND_RESULT, VOTE, TIMEOUT_NOW = 30000, 30003, 30004, 30007
 
     def __init__(self, node):
-        self.socket = socket.create_connection(("127.0.0.1", node.controller_port), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", node.controller_port), timeout=60)
 
     def __enter__(self):
         return self
@@ -420,7 +411,8 @@ class Stranger:
 
 def strangers(kraftd):
     """Whoever is no member changes nothing, whatever it says; nobody gets another's place."""
-    with cluster_of(kraftd) as cluster:
+    # No election but for a stranger.
+    with cluster_of(kraftd, "controller.quorum.election.timeout.ms=5000") as cluster:
         leader, (node, _) = leader_and_others(cluster)
         epoch = leader.leads()
         vote = struct.pack(">qqq??", 1000, 1 << 40, 999, True, False)
@@ -493,10 +485,8 @@ def full_disk(kraftd):
             epoch = leader.leads()
             filler = os.path.join(leader.data, "filler")
             fill(filler)
-            deadline = time.monotonic() + 30
-            while leader.process.poll() is None:
-                check(time.monotonic() < deadline, "it serves on without room")
-                cluster.commit()
+            eventually("it stops without room",
+                       lambda: leader.process.poll() is not None or not cluster.commit())
             line = leader.wait_for("FATAL")
             check("No space left on device" in line, line)
             cluster.commit()
@@ -508,9 +498,8 @@ def full_disk(kraftd):
 
 
 PARTS = {part.__name__: part for part in (
-    damaged_majority, majority_lost, damaged_log, replaced_voter_returns, full_disk,
-    changed_cluster_id, wrong_list, wrong_listener, copied_broker,
-    strangers)}
+    damaged_majority, majority_lost, damaged_log, strangers, replaced_voter_returns, full_disk,
+    changed_cluster_id, wrong_list, wrong_listener, copied_broker)}
 
 
 def run(kraftd, name):

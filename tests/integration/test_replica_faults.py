@@ -16,13 +16,12 @@ import re
 import shutil
 import socket
 import struct
-import sys
 import threading
 import time
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from harness import check, free_ports
+from harness import PATIENCE_S, check, eventually, free_ports, run_parts, together
 from test_bad_input import crc32c
 from test_quorum_faults import damage, ends
 from test_replication import Replicated, leader_of
@@ -138,16 +137,9 @@ class Proxied(Replicated):
 
     def whole(self, *topics):
         for topic in topics:
-            self.wait_isr(topic, 3, seconds=30)
+            self.wait_isr(topic, 3)
             self.read_all(topic)
             self.check_equal(topic)
-
-
-def wait(what, holds, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        check(time.monotonic() < deadline, f"{what}: not within {seconds} s")
-        time.sleep(0.05)
 
 
 # --- on the way ---------------------------------------------------------------------------------
@@ -300,7 +292,7 @@ def unreadable_topic_id(cluster):
     cluster.start(node)
     node.wait_for("partition.metadata of wire-0 cannot be read.*Put the file back")
     number = cluster.number(node)
-    wait("the others are in sync", lambda: all(
+    eventually("the others are in sync", lambda: all(
         (number in p.isrs) == (i != 0) for i, p in cluster.partitions("wire").items()))
     cluster.stop(node)
     with open(path, "w", encoding="ascii") as f:
@@ -335,7 +327,8 @@ def epochs_that_never_were(cluster):
     for _ in range(2):  # nobody writes in the first epoch after the one that there is
         leader = leader_of(cluster, "wire", 2)
         cluster.kill(leader)
-        wait("another one leads", lambda leader=leader: leader_of(cluster, "wire", 2) is not leader)
+        eventually("another one leads",
+                   lambda leader=leader: leader_of(cluster, "wire", 2) is not leader)
         cluster.start(leader)
         cluster.wait_isr("wire", 3)
     cluster.produce("wire", 20, only=2)
@@ -381,8 +374,8 @@ def epochs_to_come(cluster):
 # --- on the disk of the leader ------------------------------------------------------------------
 
 
-def read_from(cluster, topic, partition, offset=0, seconds=5):
-    """What a consumer that checks gets: values, and the first error."""
+def read_from(cluster, topic, partition, offset=0, seconds=PATIENCE_S):
+    """What a consumer that checks gets until the first error: values, and that."""
     consumer = Consumer(cluster.settings(**{"group.id": "none", "enable.auto.commit": False,
                                             "check.crcs": True, "fetch.wait.max.ms": 50}))
     consumer.assign([TopicPartition(topic, partition, offset)])
@@ -421,7 +414,7 @@ def damaged_leader(cluster):
     check("wire-1 cannot be read at offset=" in leader.log(1000), "the leader does not say so")
     cluster.produce("wire", 40)  # acks=all: to the followers goes only what is new
     cluster.kill(leader)
-    wait("another one leads", lambda: leader_of(cluster, "wire", 1) is not leader)
+    eventually("another one leads", lambda: leader_of(cluster, "wire", 1) is not leader)
     cluster.read_all("wire")
     # What an operator does: the replica goes, and comes again from the leader.
     shutil.rmtree(os.path.dirname(path))
@@ -439,7 +432,7 @@ def damaged_at_the_start(cluster):
     with open(path, "rb") as f:
         found = batches_in(b"\0" * 8 + f.read())
     damage(path, found[-1][1] - 8 - 3)
-    wait("another one leads", lambda: leader_of(cluster, "wire", 3) is not leader)
+    eventually("another one leads", lambda: leader_of(cluster, "wire", 3) is not leader)
     cluster.produce("wire", 40, only=3)
     cluster.start(leader)
     cluster.whole("wire")
@@ -460,7 +453,7 @@ def a_segment_that_lost_its_end(cluster):
     check(set(values) < written, "it got something else")
     check(leader.process.poll() is None, f"the leader ended\n{leader.log()}")
     cluster.kill(leader)
-    wait("another one leads", lambda: leader_of(cluster, "wire", 0) is not leader)
+    eventually("another one leads", lambda: leader_of(cluster, "wire", 0) is not leader)
     cluster.start(leader)
     cluster.whole("wire")
 
@@ -485,27 +478,9 @@ def main():
     parser.add_argument("only", nargs="*")
     args = parser.parse_args()
     cluster = Proxied(args.kraftd)
-    try:
-        for node in cluster.nodes:
-            node.launch()
-        for node in cluster.nodes:
-            node.wait_ready(30)
-        for part in PARTS:
-            if args.only and part is not corrupt_batches and part.__name__ not in args.only:
-                continue
-            begin = time.monotonic()
-            part(cluster)
-            print(f"{part.__name__}: ok, {time.monotonic() - begin:.1f} s", flush=True)
-        for node in cluster.nodes:
-            check(node.stop() in (0, 143), f"it ended badly\n{node.log(200)}")
-    except BaseException:
-        for node in cluster.nodes:
-            print(f"--- node at {node.bootstrap}\n{node.log(80)}", file=sys.stderr)
-            if node.process is not None and node.process.poll() is None:
-                node.kill()
-        raise
-    for node in cluster.nodes:
-        shutil.rmtree(node.folder, ignore_errors=True)
+    with together(cluster.nodes):
+        run_parts([part for part in PARTS if not args.only or part is corrupt_batches
+                   or part.__name__ in args.only], cluster)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import time
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from harness import Node, check, running
+from harness import PATIENCE_S, Node, check, eventually, running
 
 
 def admin(node):
@@ -25,7 +25,7 @@ def create(node, name, partitions=1, **config):
     wanted = NewTopic(
         name, partitions, 1, config={k.replace("_", "."): v for k, v in config.items()}
     )
-    client.create_topics([wanted])[name].result(30)
+    client.create_topics([wanted])[name].result(PATIENCE_S)
 
 
 def fill(node, name, count, size=1000, partition=0):
@@ -40,14 +40,7 @@ def fill(node, name, count, size=1000, partition=0):
             on_delivery=lambda e, m: failed.append(str(e)) if e else None,
         )
         producer.poll(0)
-    check(producer.flush(60) == 0 and not failed, f"writing failed: {failed[:3]}")
-
-
-def wait_for(what, condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        check(time.monotonic() < end, f"not within {seconds} s: {what}")
-        time.sleep(0.1)
+    check(producer.flush(PATIENCE_S) == 0 and not failed, f"writing failed: {failed[:3]}")
 
 
 def several_directories(kraftd):
@@ -57,8 +50,7 @@ def several_directories(kraftd):
         f.write(f"log.dirs={','.join(dirs)}\n")
     node.start()
     create(node, "spread", 9)
-    counts = [len(glob.glob(os.path.join(d, "spread-*"))) for d in dirs]
-    wait_for(
+    eventually(
         "nine directories",
         lambda: sum(len(glob.glob(os.path.join(d, "spread-*"))) for d in dirs) == 9,
     )
@@ -82,11 +74,11 @@ def strays(node):
     shutil.copytree(os.path.join(node.data, "kept-0"), ghost)
     os.unlink(os.path.join(ghost, "partition.metadata"))
     node.start()
-    wait_for("the stray is renamed", lambda: not os.path.exists(ghost))
+    eventually("the stray is renamed", lambda: not os.path.exists(ghost))
     renamed = glob.glob(os.path.join(node.data, "ghost-0.*-stray"))
     check(len(renamed) == 1, f"the unknown directory became {renamed}")
     check(os.path.exists(os.path.join(renamed[0], "00000000000000000000.log")), "its log is gone")
-    wait_for("the log names the stray", lambda: "ghost" in node.log(200))
+    eventually("the log names the stray", lambda: "ghost" in node.log(200))
     check(os.path.exists(os.path.join(node.data, "kept-0")), "a known partition was set aside")
 
 
@@ -94,8 +86,8 @@ def deleted_topics(node):
     create(node, "gone", 3)
     fill(node, "gone", 10)
     client = admin(node)
-    client.delete_topics(["gone"])["gone"].result(30)
-    wait_for(
+    client.delete_topics(["gone"])["gone"].result(PATIENCE_S)
+    eventually(
         "the directories are renamed",
         lambda: not [
             d for d in glob.glob(os.path.join(node.data, "gone-*")) if not d.endswith("-delete")
@@ -117,8 +109,8 @@ def retention(node):
     )
     fill(node, "short", 8000)
     segments = os.path.join(node.data, "short-0", "*.log")
-    wait_for("old segments are deleted", lambda: len(glob.glob(segments)) <= 4)
-    wait_for("their files are gone", lambda: not glob.glob(segments + ".deleted"))
+    eventually("old segments are deleted", lambda: len(glob.glob(segments)) <= 4)
+    eventually("their files are gone", lambda: not glob.glob(segments + ".deleted"))
     create(
         node, "compacted", 1, cleanup_policy="compact", segment_bytes="1048576", retention_ms="1"
     )

@@ -14,17 +14,13 @@ on every node; each build leads while the other one is there.
 import argparse
 import os
 import re
-import shutil
 import sys
-import tempfile
 import threading
 import time
 
 import earlier_build
-import message_json
-from harness import check
-from test_controller_api import kcodec
-from test_membership import NO_ERROR, Cluster, eventually
+from harness import PATIENCE_S, check, ended, eventually
+from test_membership import NO_ERROR, Cluster
 from test_quorum import metadata_lines
 
 UNKNOWN_TOPIC, TOPIC_EXISTS = 3, 36
@@ -60,7 +56,7 @@ class Load:
                     return code
             except (OSError, TypeError):  # refused, or closed instead of an answer
                 pass
-            check(time.monotonic() - began < 30, f"no answer to {api} within 30 s")
+            check(time.monotonic() - began < PATIENCE_S, f"no answer to {api}")
             time.sleep(0.02)
 
     def create(self, name):
@@ -141,7 +137,7 @@ class Load:
             if self.failure:
                 raise AssertionError("the load failed") from self.failure
             for node_id in self.cluster.nodes:
-                eventually(f"node {node_id} has all that was acknowledged", 10,
+                eventually(f"node {node_id} has all that was acknowledged",
                            lambda node_id=node_id: self.seen_by(node_id) == self.topics)
             check(len(set(self.producer_ids)) == len(self.producer_ids), "a producer id twice")
 
@@ -155,7 +151,7 @@ def start(cluster):
     cluster.set(nodes[3], "process.roles", "broker")
     cluster.set(nodes[3], "listeners", f"PLAINTEXT://127.0.0.1:{nodes[3].port}")
     for node in nodes:
-        cluster.launch(node)
+        node.launch()
     for node in nodes:
         node.wait_ready()
 
@@ -175,7 +171,7 @@ def replace(cluster, load, kraftd, order):
         node.kraftd = kraftd
         node.start()
         load.stands()
-        eventually("the load goes on", 10, lambda before=before: load.count > before + 5)
+        eventually("the load goes on", lambda before=before: load.count > before + 5)
         leader = cluster.quorum(node_id)[0]
         builds = {node.kraftd for node in cluster.nodes.values()}
         if len(builds) > 1:
@@ -189,7 +185,7 @@ def roll(cluster, kraftd, earlier):
     start(cluster)
     load = Load(cluster)
     load.thread.start()
-    eventually("the load begins", 10, lambda: load.count > 5)
+    eventually("the load begins", lambda: load.count > 5)
     leader = cluster.quorum(4)[0]
     others = [i for i in (1, 2, 3) if i != leader]
     led = replace(cluster, load, kraftd, [others[0], 4, leader, others[1]])
@@ -229,22 +225,10 @@ def main():
     except earlier_build.Unbuilt as why:
         print(f"skipped: {why}")
         return 77
-    with tempfile.TemporaryDirectory() as folder:
-        message_json.write(os.path.join(folder, "spec"))
-        spec = kcodec.Spec(os.path.join(folder, "spec", "messages"))
-        cluster = Cluster(earlier, spec)
-        try:
-            roll(cluster, arguments.kraftd, earlier)
-            equal_logs(cluster, arguments.kraftd)
-        except BaseException:
-            for node_id, node in cluster.nodes.items():
-                print(f"--- node {node_id}\n{node.log()}", file=sys.stderr)
-            raise
-        finally:
-            for node in cluster.nodes.values():
-                if node.process and node.process.poll() is None:
-                    node.kill()
-                shutil.rmtree(node.folder, ignore_errors=True)
+    cluster = Cluster(earlier)
+    with ended(cluster.nodes.values()):  # those that there will be
+        roll(cluster, arguments.kraftd, earlier)
+        equal_logs(cluster, arguments.kraftd)
     print("upgraded and back")
     return 0
 
