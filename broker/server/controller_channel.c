@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     CONNECT_TIMEOUT_MS = 3000,
@@ -455,6 +456,15 @@ static void decide_waiting(struct controller_channel *ch)
                              LIST_ITEM(item, struct controller_call, link));
 }
 
+/* Whatever its epoch: who began to lead anew may have heard of that before us, and have done what
+ * we asked for since. Who stopped leading in between says so itself, and a process that is gone
+ * ends its connection. */
+static bool same_place(const struct metadata_leader *a, const struct metadata_leader *b)
+{
+    return a->id == b->id && a->endpoint.port == b->endpoint.port &&
+           strcmp(a->endpoint.host, b->endpoint.host) == 0;
+}
+
 static void pump(struct controller_channel *ch)
 {
     struct metadata_leader leader;
@@ -466,7 +476,7 @@ static void pump(struct controller_channel *ch)
         if (now_of(ch) >= ch->retry_ms)
             decide_waiting(ch);
     } else if (metadata_loop_leader(ml, &leader) && leader.id != node_id(ch->node)) {
-        if (ch->client != NULL && !metadata_leader_eq(&leader, &ch->leader))
+        if (ch->client != NULL && !same_place(&leader, &ch->leader))
             drop_client(ch);
         if (ch->client == NULL && !list_empty(&ch->waiting) && now_of(ch) >= ch->retry_ms)
             connect_to(ch, &leader);

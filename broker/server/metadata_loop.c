@@ -482,12 +482,6 @@ int32_t metadata_loop_leader_id(const struct metadata_loop *ml)
     return ml->leader_id;
 }
 
-bool metadata_leader_eq(const struct metadata_leader *a, const struct metadata_leader *b)
-{
-    return a->id == b->id && a->epoch == b->epoch && a->endpoint.port == b->endpoint.port &&
-           strcmp(a->endpoint.host, b->endpoint.host) == 0;
-}
-
 const struct image *metadata_loop_add_reader(struct metadata_loop *ml, struct image_reader *reader)
 {
     return image_reader_add(ml->chain, reader);

@@ -62,7 +62,6 @@ struct metadata_leader {
 bool metadata_loop_leader(const struct metadata_loop *loop, struct metadata_leader *ret_leader);
 /* Its id alone, -1 when it is not known. Any thread. */
 int32_t metadata_loop_leader_id(const struct metadata_loop *loop);
-bool metadata_leader_eq(const struct metadata_leader *a, const struct metadata_leader *b);
 /* A shard's place in the line of readers; before the loops run. */
 const struct image *metadata_loop_add_reader(struct metadata_loop *loop,
                                              struct image_reader *reader);

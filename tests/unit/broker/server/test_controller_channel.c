@@ -27,6 +27,7 @@ struct scene {
     int16_t heartbeat_max;
     int asked[3], greeted[3];
     int leader; /* NOWHERE, FIRST, SECOND, OURSELVES */
+    int epoch;
     int decided;
     int answers[CALLS];
     enum kafka_error errors[CALLS];
@@ -192,15 +193,10 @@ bool metadata_loop_leader(const struct metadata_loop *loop, struct metadata_lead
 {
     if (scene.leader == NOWHERE)
         return false;
-    *ret = (struct metadata_leader){.id = scene.leader, .epoch = 1};
+    *ret = (struct metadata_leader){.id = scene.leader, .epoch = scene.epoch};
     snprintf(ret->endpoint.host, sizeof(ret->endpoint.host), "c%d", scene.leader);
     ret->endpoint.port = PORT;
     return true;
-}
-
-bool metadata_leader_eq(const struct metadata_leader *a, const struct metadata_leader *b)
-{
-    return a->id == b->id;
 }
 
 void metadata_loop_decide(struct metadata_loop *loop, struct controller_call *call)
@@ -300,6 +296,7 @@ static struct task tell_task;
 static void lead(int leader)
 {
     scene.leader = leader;
+    scene.epoch++;
     tell_task.run = tell;
     loop_post(broker()->env->loops[0], &tell_task);
 }
@@ -400,6 +397,19 @@ static void what_was_under_way_is_sent_again(void **state)
     assert_answer(2, KAFKA_ERROR_NONE, 1);
 }
 
+/* The same one leads on, in a new epoch: it has what was sent, and may have done it. */
+static void who_leads_anew_is_not_asked_again(void **state)
+{
+    scene.moods[FIRST] = SILENT;
+    lead(FIRST);
+    ask(0, true, END_MS);
+    run_ms(500);
+    lead(FIRST);
+    run_ms(500);
+    assert_int_equal(scene.asked[FIRST], 1);
+    assert_int_equal(scene.greeted[FIRST], 1);
+}
+
 static void a_call_ends_when_its_time_is_over(void **state)
 {
     int64_t begin_ms = sim_now_us(scene.sim) / 1000;
@@ -473,6 +483,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_call_waits_until_somebody_leads, setup, teardown),
         cmocka_unit_test_setup_teardown(who_does_not_lead_any_more_is_left, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_under_way_is_sent_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_leads_anew_is_not_asked_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_call_ends_when_its_time_is_over, setup, teardown),
         cmocka_unit_test_setup_teardown(what_the_controller_lacks_is_not_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(what_waits_is_decided_here_when_we_lead, setup, teardown),
