@@ -243,6 +243,9 @@ static int load_core(struct quorum_opening *o)
     o->last_epoch = o->kept.count > 0 || first ? 0 : -1;
     if (snapshot) {
         struct quorum_voters *voters = o->snapshot_voters ? o->snapshot_voters : o->config->voters;
+        /* One of before the voters stood in the log, which begins behind it. */
+        if (!voters && o->named_count > 0)
+            voters = o->named[0].voters;
         if (!voters)
             return refuse_without_voters(o);
         quorum_core_load_snapshot(o->core, quorum_index_of(snapshot->id.end_offset - 1),
