@@ -80,9 +80,27 @@ static bool some_may_lead(const struct partition_change *change, struct node_lis
     return found;
 }
 
-/* Back to what it had before. Where only new replicas are in sync that costs what the old ones
- * lack.
- */
+static bool some_remain(struct node_list from, struct node_list list)
+{
+    for (int32_t i = 0; i < list.count; i++)
+        if (node_list_contains(from, list.ids[i]))
+            return true;
+    return false;
+}
+
+/* Whether those that have all records are new replicas only. Without anybody in sync these are who
+ * may be elected: the eligible, or where there is none the last leader. */
+static bool loses_records(const struct partition_image *p, const struct partition_change *change)
+{
+    if (change->isr.count > 0)
+        return false;
+    if (p->isr_count > 0)
+        return !(change->elr_enabled && some_may_lead(change, partition_elr(p)));
+    struct node_list left = p->elr_count > 0 ? partition_elr(p) : partition_last_known_elr(p);
+    return left.count > 0 && !some_remain(change->replicas, left);
+}
+
+/* Back to what it had before, unless that costs what the old ones lack. */
 static struct api_error cancel(struct reassignment *r, const struct topic_image *topic,
                                const struct partition_image *p)
 {
@@ -97,9 +115,8 @@ static struct api_error cancel(struct reassignment *r, const struct topic_image 
     if (change.replicas.count == 0)
         return api_error(r->arena, KAFKA_ERROR_INVALID_REPLICA_ASSIGNMENT,
                          "Invalid replica assignment: addingReplicas contains all replicas.");
-    bool unclean = change.isr.count == 0 && p->isr_count > 0 &&
-                   !(change.elr_enabled && some_may_lead(&change, partition_elr(p)));
-    if (unclean && !(r->decider.unclean_allowed && some_may_lead(&change, change.replicas)))
+    if (loses_records(p, &change) &&
+        !(r->decider.unclean_allowed && some_may_lead(&change, change.replicas)))
         return api_error(r->arena, KAFKA_ERROR_INVALID_REPLICA_ASSIGNMENT,
                          "Unable to revert partition assignment for %.*s:%d because it would "
                          "require an unclean leader election.",

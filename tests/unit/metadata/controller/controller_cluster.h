@@ -107,4 +107,15 @@ static inline const struct partition_image *harness_partition(const struct harne
     return found ? topic_image_partition(found, id) : NULL;
 }
 
+/* The process died and came back; what it had not flushed may be gone. */
+static inline void harness_restart(struct harness *h, int32_t broker)
+{
+    struct broker_registration_request request = harness_registration(h, broker, 2, NULL);
+    struct broker_registration_response response;
+    controller_broker_registration(h->c, &h->ctx, &request, &h->arena, &response, &h->result);
+    assert_int_equal(response.error_code, 0);
+    harness_commit(h);
+    assert_false(harness_heartbeat(h, broker, false, false).is_fenced);
+}
+
 #endif

@@ -26,17 +26,6 @@ static void unfence(struct harness *h, int32_t broker)
     assert_false(harness_heartbeat(h, broker, false, false).is_fenced);
 }
 
-/* The process died and came back; what it had not flushed may be gone. */
-static void restart(struct harness *h, int32_t broker)
-{
-    struct broker_registration_request request = harness_registration(h, broker, 2, NULL);
-    struct broker_registration_response response;
-    controller_broker_registration(h->c, &h->ctx, &request, &h->arena, &response, &h->result);
-    assert_int_equal(response.error_code, 0);
-    harness_commit(h);
-    unfence(h, broker);
-}
-
 /* Everything that is due; the number of records. */
 static size_t tick_all(struct harness *h, int64_t *ret_next_ms)
 {
@@ -303,7 +292,7 @@ static void last_replica_standing(void **state)
     assert_int_equal(p->leader, -1);
     harness_assert_ids(partition_isr(p), "");
     harness_assert_ids(partition_elr(p), "13");
-    restart(&h, 1);
+    harness_restart(&h, 1);
     p = harness_partition(&h, "a", 0);
     assert_int_equal(p->leader, -1);
     harness_assert_ids(partition_elr(p), "3");
@@ -329,12 +318,12 @@ static void nobody_is_eligible_any_more(void **state)
     fence(&h, 3);
     fence(&h, 2);
     assert_int_equal(harness_partition(&h, "a", 0)->last_known_elr_count, 1);
-    restart(&h, 1);
-    restart(&h, 3);
+    harness_restart(&h, 1);
+    harness_restart(&h, 3);
     const struct partition_image *p = harness_partition(&h, "a", 0);
     assert_int_equal(p->leader, -1);
     harness_assert_ids(partition_elr(p), "2");
-    restart(&h, 2);
+    harness_restart(&h, 2);
     p = harness_partition(&h, "a", 0);
     assert_int_equal(p->leader, 2);
     assert_int_equal(p->recovery_state, LEADER_RECOVERING);

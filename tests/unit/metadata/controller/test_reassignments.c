@@ -222,6 +222,42 @@ static void cancelling_that_loses_records(void **state)
     harness_release(&h);
 }
 
+static void fence(struct harness *h, int32_t broker)
+{
+    assert_true(harness_heartbeat(h, broker, true, false).is_fenced);
+}
+
+/* Nobody is in sync, and who may be elected is a new replica: without it nobody could be. */
+static void cancelling_that_leaves_nobody_to_lead(void **state)
+{
+    struct harness h;
+    setup(&h);
+    harness_set_topic(&h, "t", "min.insync.replicas", "2");
+    assert_int_equal(move(&h, "45"), 0);
+    assert_int_equal(harness_set_isr(&h, "t", "14"), 0);
+    fence(&h, 1);
+    assert_partition(&h, "45123", "45", "123", "4");
+    harness_assert_ids(partition_elr(partition(&h)), "1");
+    fence(&h, 4);
+    assert_partition(&h, "45123", "45", "123", "");
+    harness_assert_ids(partition_elr(partition(&h)), "14");
+    assert_int_equal(partition(&h)->leader, -1);
+    /* Of the two that were eligible the old one has lost what it had not flushed. */
+    harness_restart(&h, 1);
+    harness_assert_ids(partition_elr(partition(&h)), "4");
+    assert_int_equal(move(&h, NULL), KAFKA_ERROR_INVALID_REPLICA_ASSIGNMENT);
+    assert_false(harness_heartbeat(&h, 4, false, false).is_fenced);
+    assert_int_equal(partition(&h)->leader, 4);
+    assert_int_equal(harness_set_isr(&h, "t", "14"), 0);
+    fence(&h, 4);
+    fence(&h, 1);
+    harness_assert_ids(partition_elr(partition(&h)), "14");
+    assert_int_equal(move(&h, NULL), 0);
+    assert_partition(&h, "123", "", "", "");
+    harness_assert_ids(partition_elr(partition(&h)), "1");
+    harness_release(&h);
+}
+
 static void refused(void **state)
 {
     static const struct {
@@ -333,6 +369,7 @@ int main(void)
         cmocka_unit_test(cancelled),
         cmocka_unit_test(another_target_on_the_way),
         cmocka_unit_test(cancelling_that_loses_records),
+        cmocka_unit_test(cancelling_that_leaves_nobody_to_lead),
         cmocka_unit_test(refused),
         cmocka_unit_test(listed),
         cmocka_unit_test(deleted_on_the_way),
