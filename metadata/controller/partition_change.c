@@ -74,6 +74,13 @@ static struct node_list wanted_elr(const struct partition_change *change, struct
     return node_list_sorted((struct node_list){ids, count}, arena);
 }
 
+/* Who has no disk of then any more knows nothing; the only replica of all knows most anyway. */
+static bool is_disproved(const struct partition_change *change)
+{
+    return change->began_anew && change->replicas.count > 1 &&
+           node_list_contains(partition_last_known_elr(change->partition), change->moved_node);
+}
+
 struct choice {
     int32_t node; /* PARTITION_NO_LEADER: none */
     bool unclean;
@@ -102,7 +109,7 @@ static struct choice choose_leader(const struct partition_change *change, struct
             return (struct choice){change->replicas.ids[i], false};
     }
     if (change->elr_enabled && change->isr.count == 0 && elr.count == 0 && last_known.count == 1 &&
-        node_list_contains(change->replicas, last_known.ids[0]) &&
+        !is_disproved(change) && node_list_contains(change->replicas, last_known.ids[0]) &&
         change->may_lead(change->ctx, last_known.ids[0]))
         return (struct choice){last_known.ids[0], true};
     for (int32_t i = 0; change->election == ELECTION_UNCLEAN && i < change->replicas.count; i++) {
@@ -181,6 +188,10 @@ static void set_last_known_leader(const struct partition_change *change,
                (record->leader >= 0 ||
                 (record->leader == PARTITION_NO_LEADER_CHANGE && p->leader >= 0))) {
         record->last_known_elr_count = 0;
+    } else if (is_disproved(change)) {
+        struct node_list rest =
+            node_list_without(partition_last_known_elr(p), change->moved_node, arena);
+        SET_LIST(record, last_known_elr, rest, arena);
     }
 }
 

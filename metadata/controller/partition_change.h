@@ -5,7 +5,8 @@
  * Eligible leader replicas (ELR) are those that left the ISR while it was below
  * min.insync.replicas: they hold everything that was committed, so they may lead when the ISR is
  * empty. The last known ELR holds the leader at the time the partition lost its last one; it is
- * elected, as unclean, when nothing else is left.
+ * elected, as unclean, when nothing else is left. Not when its disk is gone, and with it all that
+ * made it the last to be trusted: then a person has to say who leads (Apache Kafka elects it).
  */
 #ifndef KRAFTD_METADATA_PARTITION_CHANGE_H
 #define KRAFTD_METADATA_PARTITION_CHANGE_H
@@ -38,6 +39,7 @@ struct partition_change {
     int8_t recovery_state;
     int32_t moved_node; /* its replica's directory becomes moved_directory; -1: nobody's */
     struct uuid moved_directory;
+    bool began_anew; /* that replica, with nothing: its directory was not moved, it is gone */
 };
 
 void partition_change_init(struct partition_change *change, struct uuid topic_id,

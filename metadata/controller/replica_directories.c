@@ -13,6 +13,13 @@ struct directory_assignment {
     struct map seen; /* partitions that the request named already */
 };
 
+/* Where the metadata has it is no directory that this broker has now: of a directory that is
+ * offline a broker makes no replica anew, so that one is gone. */
+static bool is_gone(const struct directory_assignment *a, const struct partition_image *p)
+{
+    return !broker_image_has_directory(a->broker, partition_directory_of(p, a->broker->id));
+}
+
 /* A replica that is moved into a directory which is not online any more cannot be in sync; one that
  * comes out of such a directory may lead again. */
 static enum kafka_error assign_one(struct directory_assignment *a, const struct topic_image *topic,
@@ -32,6 +39,7 @@ static enum kafka_error assign_one(struct directory_assignment *a, const struct 
     partition_decider_begin(&a->decider, topic, p, &change);
     change.moved_node = broker;
     change.moved_directory = directory;
+    change.began_anew = is_gone(a, p);
     if (!broker_image_has_directory(a->broker, directory))
         change.isr = node_list_without(change.isr, broker, a->arena);
     partition_decider_finish(&a->decider, &change, a->arena, a->records);

@@ -26,6 +26,20 @@ static void unfence(struct harness *h, int32_t broker)
     assert_false(harness_heartbeat(h, broker, false, false).is_fenced);
 }
 
+/* The process died and comes back, with its disks, or with two others (`replaced`). */
+static void register_again(struct harness *h, int32_t broker, bool replaced)
+{
+    struct broker_registration_request request = harness_registration(h, broker, 2, NULL);
+    struct broker_registration_response response;
+    for (int i = 0; i < 2; i++)
+        request.log_dirs[i] = harness_directory(broker, i + (replaced ? 5 : 0));
+    if (replaced)
+        h->ctx.now_ms += h->config.session_timeout_ms + 1; /* it might be another machine */
+    controller_broker_registration(h->c, &h->ctx, &request, &h->arena, &response, &h->result);
+    assert_int_equal(response.error_code, 0);
+    harness_commit(h);
+}
+
 /* Everything that is due; the number of records. */
 static size_t tick_all(struct harness *h, int64_t *ret_next_ms)
 {
@@ -333,6 +347,66 @@ static void nobody_is_eligible_any_more(void **state)
     harness_release(&h);
 }
 
+/* Broker 2 led last, and nobody is eligible any more. */
+static void lose_all_but_the_last_leader(struct harness *h)
+{
+    setup(h, 3);
+    harness_create_on(h, "a", "123");
+    harness_create_on(h, "b", "2");
+    harness_set_topic(h, "a", "min.insync.replicas", "3");
+    harness_assign(h, 2, harness_directory(2, 0), "a");
+    harness_assign(h, 2, harness_directory(2, 0), "b");
+    fence(h, 1);
+    fence(h, 3);
+    fence(h, 2);
+    harness_restart(h, 1);
+    harness_restart(h, 3);
+    harness_assert_ids(partition_last_known_elr(harness_partition(h, "a", 0)), "2");
+}
+
+/* What it knew is gone with its disk, others have more: a person has to choose among them. */
+static void whose_disk_is_gone_is_not_trusted(void **state)
+{
+    struct harness h;
+    int64_t next_ms;
+    lose_all_but_the_last_leader(&h);
+    register_again(&h, 2, true);
+    const struct partition_image *p = harness_partition(&h, "a", 0);
+    assert_int_equal(p->leader, -1);
+    harness_assert_ids(partition_elr(p), "");
+    harness_assert_ids(partition_last_known_elr(p), "2");
+    unfence(&h, 2);
+    assert_int_equal(leader(&h, "a"), -1); /* it has no directory for it */
+    harness_assign(&h, 2, harness_directory(2, 5), "a");
+    p = harness_partition(&h, "a", 0);
+    assert_int_equal(p->leader, -1);
+    harness_assert_ids(partition_last_known_elr(p), "");
+    tick_all(&h, &next_ms);
+    assert_int_equal(leader(&h, "a"), -1);
+    assert_int_equal(elect_first(&h, 1, "a"), 0);
+    p = harness_partition(&h, "a", 0);
+    assert_int_equal(p->leader, 1);
+    assert_int_equal(p->recovery_state, LEADER_RECOVERING);
+    /* Of the only replica there is nobody knows more. */
+    assert_int_equal(leader(&h, "b"), -1);
+    harness_assign(&h, 2, harness_directory(2, 6), "b");
+    assert_int_equal(leader(&h, "b"), 2);
+    harness_release(&h);
+}
+
+/* A replica that is moved between directories of its broker is as good as before. */
+static void who_moved_is_trusted(void **state)
+{
+    struct harness h;
+    lose_all_but_the_last_leader(&h);
+    register_again(&h, 2, false);
+    harness_assign(&h, 2, harness_directory(2, 1), "a");
+    harness_assert_ids(partition_last_known_elr(harness_partition(&h, "a", 0)), "2");
+    unfence(&h, 2);
+    assert_int_equal(leader(&h, "a"), 2);
+    harness_release(&h);
+}
+
 /* Fencing costs the broker's own partitions only: records name no others. */
 static void fencing_touches_its_own_partitions(void **state)
 {
@@ -389,6 +463,8 @@ int main(void)
         cmocka_unit_test(unclean_when_the_last_one_goes),
         cmocka_unit_test(last_replica_standing),
         cmocka_unit_test(nobody_is_eligible_any_more),
+        cmocka_unit_test(whose_disk_is_gone_is_not_trusted),
+        cmocka_unit_test(who_moved_is_trusted),
         cmocka_unit_test(fencing_touches_its_own_partitions),
         cmocka_unit_test(failed_directories_lead_nothing),
     };
