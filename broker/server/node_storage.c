@@ -70,8 +70,8 @@ static void say_opened(const struct node *node, const struct log_wanted *wanted,
     if (rv == 0 && recovery->set_aside)
         log_warn(node->env->logger,
                  "What lay in %.*s-%d belongs to a topic with another id, an earlier one of that "
-                 "name or one of another cluster: it is kept beside as a directory that ends in "
-                 "-stray, and the partition begins anew",
+                 "name or one of another cluster, or a power cut took what says to which: it is "
+                 "kept beside as a directory that ends in -stray, and the partition begins anew",
                  STR_FMT(topic), wanted->index);
 }
 

@@ -36,7 +36,9 @@
     X(CUT_WITHOUT_EPOCH, "cut-without-epoch", "a follower cuts by the leader's end alone")         \
     X(WATERMARK_BEFORE_CUT, "watermark-before-cut", "a follower that parts takes the watermark")   \
     X(ACK_BEFORE_ISR, "ack-before-isr", "the high watermark is the leader's end")                  \
-    X(IGNORE_DURABLE_END, "ignore-durable-end", "followers count what they have not synced")
+    X(IGNORE_DURABLE_END, "ignore-durable-end", "followers count what they have not synced")       \
+    X(DELETE_ALONE, "delete-alone", "DeleteRecords waits for no follower")                         \
+    X(ADOPT_DIRECTORY, "adopt-directory", "a topic takes over the log of one that had its name")
 
 enum mutation {
 #define MUTATION_ENUM(id, name, effect) MUTATION_##id,

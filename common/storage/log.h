@@ -4,10 +4,9 @@
  *
  * Thread: a log belongs to one loop. log_open, log_close and all of log_truncate.h may block on the
  * disk: they run on a worker (or at start and stop) while nobody else touches the log, which the
- * loop has detached from its file cache before (log_detach). All else in
- * this header runs on the owner loop; log_append and log_read touch the page cache and, for a
- * segment that was cold or is new, open files. Jobs of log_flush.h and log_retention.h run beside
- * the loop. No clock is read: now_ms is Unix time given by the caller.
+ * loop has detached from its file cache before (log_detach). All else in this header runs on the
+ * owner loop; log_append and log_read touch the page cache and, for a segment that was cold or is
+ * new, open files. Jobs of log_flush.h and log_retention.h run beside the loop. now_ms: Unix time.
  *
  * Errors: int is 0 or a negative errno and means the disk: -ENOSPC left the log as it was; after
  * any other error of a write or fsync the log is failed (log_failed) and refuses appends with -EIO
@@ -49,6 +48,7 @@ struct log_open_args {
     int64_t high_watermark;   /* from replication-offset-checkpoint; 0 when not listed */
     int64_t cleaned_offset;   /* from cleaner-offset-checkpoint; 0 when not listed */
     struct uuid topic_id;     /* written to partition.metadata when that is missing; may be zero */
+    bool name_is_free;        /* other topics may have had it: see -ESTALE */
     bool leads;               /* a log that is made begins in leader_epoch: its file is made, too */
     int32_t leader_epoch;
     uint64_t seed; /* for segment.jitter.ms */
@@ -64,12 +64,12 @@ struct log_recovery {
     int64_t checked_bytes;
     bool below_recovery_point; /* synced data is damaged or gone */
     const char *damage;        /* a constant sentence, NULL when none */
-    bool set_aside;            /* the manager's: what was there is of another topic id */
+    bool set_aside;            /* the manager's: it may be of another topic id */
 };
 
-/* -ENOENT without `create`; -ESTALE it belongs to another topic id than the one given; -EBADMSG
- * (strict, or a .txnindex that contradicts itself); -EUCLEAN partition.metadata is not readable.
- * ret_recovery may be NULL; it is set on -EBADMSG. */
+/* -ENOENT without `create`; -ESTALE it is of another topic id than that, or may be (name_is_free,
+ * nothing of it was ever synced); -EBADMSG (strict, or a .txnindex that contradicts itself);
+ * -EUCLEAN partition.metadata is not readable. ret_recovery may be NULL; set on -EBADMSG. */
 int log_open(const struct log_open_args *args, struct log **ret_log,
              struct log_recovery *ret_recovery);
 /* Trims, and writes the producer snapshot that a clean start relies on; then syncs all. */

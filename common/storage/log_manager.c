@@ -78,8 +78,37 @@ void log_manager_add_twin(struct log_manager *m, struct managed_log *managed, si
     managed->twin = twin;
 }
 
+static void note_stale(struct log_manager *m, size_t dir, struct str topic, int32_t partition)
+{
+    if (m->stale != NULL)
+        map_put(&m->stale[dir], key_of(topic, partition), m);
+}
+
+struct map log_manager_take_stale(struct log_manager *m, size_t at)
+{
+    struct map stale = m->stale[at];
+    map_init(&m->stale[at], MAP_STR);
+    return stale;
+}
+
+void log_manager_put_back_stale(struct log_manager *m, size_t at, const struct map *stale)
+{
+    MAP_FOR_EACH (entry, stale)
+        note_stale(m, at, entry->key.str, entry->key.number);
+}
+
+int log_manager_clear_lines(struct log_manager *m, const struct managed_log *managed)
+{
+    pthread_mutex_lock(&m->mutex);
+    bool stale =
+        map_get(&m->stale[managed->dir], key_of(managed->topic, managed->partition)) != NULL;
+    pthread_mutex_unlock(&m->mutex);
+    return stale ? log_manager_checkpoint_dir(m, managed->dir) : 0;
+}
+
 void log_manager_release(struct log_manager *m, struct managed_log *managed)
 {
+    note_stale(m, managed->dir, managed->topic, managed->partition);
     m->dirs[managed->dir]->partitions--;
     free(managed->name);
     free(managed);
@@ -101,10 +130,12 @@ void log_manager_forget_twins(struct log_manager *m, struct managed_log *managed
     }
 }
 
-void log_manager_doom(struct log_manager *m, size_t dir, const char *name, int64_t due_ms)
+void log_manager_doom(struct log_manager *m, size_t dir, const char *name, int64_t now_ms,
+                      int64_t delay_ms)
 {
+    delay_ms = MIN(delay_ms, INT64_MAX / 4);
     VEC_PUSH(m->doomed, m->doomed_count, m->doomed_capacity) =
-        (struct doomed_dir){log_dir_file(m->dirs[dir], name), dir, due_ms};
+        (struct doomed_dir){log_dir_file(m->dirs[dir], name), dir, now_ms + delay_ms, delay_ms};
 }
 
 static int explain(char *error, int rv, const struct log_dir *dir)
@@ -225,7 +256,7 @@ static void add_found(struct log_manager *m, size_t at)
         struct log_dir_name name;
         CHECK(log_dir_name_parse(dir->names[i], &name));
         if (name.kind == LOG_DIR_DELETE)
-            log_manager_doom(m, at, dir->names[i], INT64_MIN);
+            log_manager_doom(m, at, dir->names[i], 0, 0);
         if (name.kind != LOG_DIR_LIVE && name.kind != LOG_DIR_FUTURE)
             continue;
         struct managed_log *managed = map_get(log_manager_table(m, name.kind == LOG_DIR_FUTURE),
@@ -235,6 +266,25 @@ static void add_found(struct log_manager *m, size_t at)
         else
             fill_found(m, log_manager_add(m, at, name.topic, name.partition, dir->names[i]));
     }
+}
+
+/* Lines of logs that are not there: of topics that were deleted while the files were not written.
+ */
+static void add_stale(struct log_manager *m, size_t at)
+{
+    const struct log_dir *dir = m->dirs[at];
+    const struct offset_checkpoint *all[] = {&dir->recovery_points, &dir->high_watermarks,
+                                             &dir->start_offsets};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        MAP_FOR_EACH (entry, &all[i]->offsets) {
+            bool found = false;
+            for (int t = 0; t < 2; t++)
+                for (const struct managed_log *one = map_get(log_manager_table(m, t), entry->key);
+                     one != NULL; one = one->twin)
+                    found |= one->dir == at;
+            if (!found)
+                note_stale(m, at, entry->key.str, entry->key.number);
+        }
 }
 
 static int open_dirs(struct log_manager *m, const char *const *paths, char *error)
@@ -256,6 +306,8 @@ static int open_dirs(struct log_manager *m, const char *const *paths, char *erro
     rv = check_meta(m, error);
     for (size_t i = 0; rv == 0 && i < m->dir_count; i++)
         add_found(m, i);
+    for (size_t i = 0; rv == 0 && i < m->dir_count; i++)
+        add_stale(m, i);
     return rv;
 }
 
@@ -270,6 +322,9 @@ int log_manager_open(struct disk *disk, const char *const *paths, size_t count,
     m->dirs = mem_calloc(count, sizeof(*m->dirs));
     m->dir_count = count;
     m->written = mem_calloc(count, sizeof(*m->written));
+    m->stale = mem_calloc(count, sizeof(*m->stale));
+    for (size_t i = 0; i < count; i++)
+        map_init(&m->stale[i], MAP_STR);
     map_init(&m->logs, MAP_STR_BORROWED);
     map_init(&m->futures, MAP_STR_BORROWED);
     map_init(&m->preferred, MAP_STR_BORROWED);
@@ -286,6 +341,10 @@ void log_manager_free(struct log_manager *m)
 {
     if (m == NULL)
         return;
+    for (size_t i = 0; i < m->dir_count; i++)
+        map_release(&m->stale[i]);
+    free(m->stale);
+    m->stale = NULL;
     for (int t = 0; t < 2; t++)
         MAP_FOR_EACH (entry, log_manager_table(m, t))
             log_manager_forget(m, entry->value);

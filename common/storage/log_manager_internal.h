@@ -38,7 +38,7 @@ struct managed_log {
 struct doomed_dir {
     char *path;
     size_t dir;
-    int64_t due_ms;
+    int64_t due_ms, delay_ms; /* the delay: should the clock be set back */
 };
 
 /* Asked for before there was a log. */
@@ -62,6 +62,8 @@ struct log_manager {
     struct map logs;         /* topic and partition -> struct managed_log */
     struct map futures;      /* the same, of logs on their way to another directory */
     struct map preferred;    /* the same -> struct preferred_dir: where it is made */
+    struct map *stale;       /* one per directory: the same, of which its checkpoints may still have
+                              * a line though there is no such log any more */
     struct map by_log;       /* address of struct log -> struct managed_log */
     struct doomed_dir *doomed;
     size_t doomed_count, doomed_capacity;
@@ -82,7 +84,7 @@ void log_manager_add_twin(struct log_manager *m, struct managed_log *managed, si
 /* The future log becomes the log: another name, in the other table. */
 void log_manager_promote(struct log_manager *m, struct managed_log *managed);
 void log_manager_forget(struct log_manager *m, struct managed_log *managed);
-/* One that is in no table any more. */
+/* One that is in no table any more; its lines in the checkpoints are stale. */
 void log_manager_release(struct log_manager *m, struct managed_log *managed);
 void log_manager_forget_twins(struct log_manager *m, struct managed_log *managed);
 struct managed_log *log_manager_find(struct log_manager *m, struct str topic, int32_t partition);
@@ -95,6 +97,8 @@ struct uuid log_manager_topic_id_in(const struct log_manager *m, size_t dir, con
 int log_manager_open_claimed(struct log_manager *m, const struct log_manager_log_args *args,
                              struct managed_log *managed, struct log **ret_log,
                              struct log_recovery *ret_recovery);
+/* Blocks. As log_manager_checkpoint, of one directory, which stays online whatever happens. */
+int log_manager_checkpoint_dir(struct log_manager *m, size_t at);
 /* Takes the log out of by_log, with its last position. Busy from then on. */
 struct managed_log *log_manager_give_back(struct log_manager *m, struct log *log, bool finished);
 /* Its directory has that id. */
@@ -105,10 +109,17 @@ bool log_manager_disk_failed(int rv);
 /* log_manager_moves.c: a future log that the metadata takes for the log, where there is no log, is
  * it from now on. Blocks. */
 int log_manager_take_abandoned(struct log_manager *m, const struct log_manager_log_args *args);
+/* Blocks. A log is about to be made in that place: what the checkpoints have under its name is of
+ * another one, and no start must take it for this one's. */
+int log_manager_clear_lines(struct log_manager *m, const struct managed_log *managed);
+/* Under the mutex: those of a directory, which are the caller's then. */
+struct map log_manager_take_stale(struct log_manager *m, size_t at);
+void log_manager_put_back_stale(struct log_manager *m, size_t at, const struct map *stale);
 /* Under the mutex: where the log is to be made, if anybody said so and the disk is there. */
 bool log_manager_preferred(struct log_manager *m, struct str topic, int32_t partition,
                            size_t *ret_dir);
 void log_manager_forget_preferred(struct log_manager *m, struct str topic, int32_t partition);
-void log_manager_doom(struct log_manager *m, size_t dir, const char *name, int64_t due_ms);
+void log_manager_doom(struct log_manager *m, size_t dir, const char *name, int64_t now_ms,
+                      int64_t delay_ms);
 
 #endif

@@ -148,6 +148,18 @@ static int claim(struct log_manager *m, const struct log_manager_log_args *args,
     return rv;
 }
 
+/* The log that takes the place of the one the checkpoints speak of begins with nothing. */
+static int forget_position(struct log_manager *m, struct managed_log *managed)
+{
+    struct log_position none = {.start_offset = -1};
+    pthread_mutex_lock(&m->mutex);
+    struct log_position old = managed->position;
+    managed->position = none;
+    pthread_mutex_unlock(&m->mutex);
+    bool known = old.recovery_point > 0 || old.high_watermark > 0 || old.start_offset > 0;
+    return known ? log_manager_checkpoint_dir(m, managed->dir) : 0;
+}
+
 static int open_files(struct log_manager *m, const struct log_manager_log_args *args,
                       struct managed_log *managed, struct log **ret_log,
                       struct log_recovery *ret_recovery)
@@ -162,6 +174,7 @@ static int open_files(struct log_manager *m, const struct log_manager_log_args *
         .trust = LOG_TRUST_CLEAN,
         .create = true,
         .topic_id = args->topic_id,
+        .name_is_free = true,
         .leads = args->leads,
         .leader_epoch = args->leader_epoch,
         .seed = args->seed,
@@ -173,6 +186,8 @@ static int open_files(struct log_manager *m, const struct log_manager_log_args *
     int rv = log_open(&open, ret_log, ret_recovery);
     if (rv == -ESTALE) {
         rv = log_manager_rename(m, managed, LOG_DIR_STRAY, args->unique, NULL);
+        if (rv == 0)
+            rv = forget_position(m, managed);
         open.recovery_point = open.high_watermark = open.log_start_offset = 0;
         open.cleaned_offset = 0;
         open.trust = LOG_TRUST_CLEAN;
@@ -198,6 +213,8 @@ int log_manager_open_claimed(struct log_manager *m, const struct log_manager_log
     struct log *log = NULL;
     int64_t claimed_point = managed->position.recovery_point;
     int rv = set_aside_twins(m, managed, args->unique);
+    if (rv == 0 && !managed->found)
+        rv = log_manager_clear_lines(m, managed);
     if (rv == 0)
         rv = open_files(m, args, managed, &log, ret_recovery);
     pthread_mutex_lock(&m->mutex);
@@ -284,14 +301,14 @@ int log_manager_close_log(struct log_manager *m, struct log *log, bool clean)
 int log_manager_delete_log(struct log_manager *m, struct log *log, struct uuid unique,
                            int64_t now_ms)
 {
-    int64_t due_ms = now_ms + log_get_config(log)->file_delete_delay_ms;
+    int64_t delay_ms = log_get_config(log)->file_delete_delay_ms;
     char *name;
     struct managed_log *managed = log_manager_give_back(m, log, false);
     (void)log_close(log, false);
     int rv = log_manager_rename(m, managed, LOG_DIR_DELETE, unique, &name);
     pthread_mutex_lock(&m->mutex);
     if (rv == 0) {
-        log_manager_doom(m, managed->dir, name, due_ms);
+        log_manager_doom(m, managed->dir, name, now_ms, delay_ms);
         free(name);
         log_manager_forget(m, managed);
     } else {
@@ -319,6 +336,8 @@ static bool take_doomed(struct log_manager *m, int64_t now_ms, struct doomed_dir
     bool found = false;
     pthread_mutex_lock(&m->mutex);
     for (size_t i = 0; i < m->doomed_count && !found; i++) {
+        if (m->doomed[i].due_ms > now_ms + m->doomed[i].delay_ms)
+            m->doomed[i].due_ms = now_ms + m->doomed[i].delay_ms; /* the clock was set back */
         if (m->doomed[i].due_ms > now_ms || m->dirs[m->doomed[i].dir]->status != 0)
             continue;
         *ret_doomed = m->doomed[i];
@@ -423,7 +442,7 @@ static int save_changed(const struct log_dir *dir, const struct checkpoint_write
     return rv;
 }
 
-static int checkpoint_dir(struct log_manager *m, size_t at)
+static int write_checkpoints(struct log_manager *m, size_t at)
 {
     struct checkpoints c;
     checkpoint_writer_init(&c.recovery_point);
@@ -436,6 +455,7 @@ static int checkpoint_dir(struct log_manager *m, size_t at)
             if (managed->dir == at)
                 add_position(&c, managed);
         }
+    struct map stale = log_manager_take_stale(m, at);
     pthread_mutex_unlock(&m->mutex);
     struct written *written = &m->written[at];
     int rv = save_changed(m->dirs[at], &c.recovery_point, CHECKPOINT_RECOVERY_POINT,
@@ -445,9 +465,23 @@ static int checkpoint_dir(struct log_manager *m, size_t at)
                           &written->replication);
     if (rv == 0)
         rv = save_changed(m->dirs[at], &c.log_start, CHECKPOINT_LOG_START, &written->log_start);
+    if (rv != 0) {
+        pthread_mutex_lock(&m->mutex);
+        log_manager_put_back_stale(m, at, &stale);
+        pthread_mutex_unlock(&m->mutex);
+    }
+    map_release(&stale);
     checkpoint_writer_release(&c.recovery_point);
     checkpoint_writer_release(&c.replication);
     checkpoint_writer_release(&c.log_start);
+    return rv;
+}
+
+int log_manager_checkpoint_dir(struct log_manager *m, size_t at)
+{
+    pthread_mutex_lock(&m->checkpoint_mutex);
+    int rv = write_checkpoints(m, at);
+    pthread_mutex_unlock(&m->checkpoint_mutex);
     return rv;
 }
 
@@ -458,7 +492,7 @@ int log_manager_checkpoint(struct log_manager *m)
     for (size_t i = 0; i < m->dir_count; i++) {
         if (log_manager_dir_status(m, i) != 0)
             continue;
-        int rv = checkpoint_dir(m, i);
+        int rv = write_checkpoints(m, i);
         if (rv != 0) {
             /* Without room the older ones serve. */
             if (log_manager_disk_failed(rv))

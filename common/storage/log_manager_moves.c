@@ -163,6 +163,13 @@ int log_manager_take_abandoned(struct log_manager *m, const struct log_manager_l
     return rv;
 }
 
+/* Without room the older checkpoint serves. */
+static int checkpoint_if_room(struct log_manager *m, size_t dir)
+{
+    int rv = log_manager_checkpoint_dir(m, dir);
+    return rv == 0 || log_manager_disk_failed(rv) ? rv : 0;
+}
+
 static int make_live(struct log_manager *m, struct managed_log *managed, struct log *future,
                      int64_t now_ms)
 {
@@ -172,6 +179,11 @@ static int make_live(struct log_manager *m, struct managed_log *managed, struct 
         rv = log_flush_now(future, true, now_ms);
     if (rv != 0)
         log_dir_distrust(m->disk, m->dirs[managed->dir]->path);
+    /* The recovery point comes first: a start that meets the log in its new place after a power cut
+     * believes that snapshot, which alone knows the producers of batches that were deleted, only
+     * below it; and looks through all of the log where there is none. */
+    if (rv == 0)
+        rv = checkpoint_if_room(m, managed->dir);
     if (rv == 0)
         rv = rename_live(m, managed, &path);
     if (rv != 0) {
@@ -184,7 +196,7 @@ static int make_live(struct log_manager *m, struct managed_log *managed, struct 
 }
 
 static void doom_old(struct log_manager *m, struct managed_log *old, struct uuid unique,
-                     int64_t due_ms)
+                     int64_t now_ms, int64_t delay_ms)
 {
     char *name;
     int rv = log_manager_rename(m, old, LOG_DIR_DELETE, unique, &name);
@@ -192,7 +204,7 @@ static void doom_old(struct log_manager *m, struct managed_log *old, struct uuid
         log_manager_fail_dir(m, old->dir, rv);
     pthread_mutex_lock(&m->mutex);
     if (rv == 0) {
-        log_manager_doom(m, old->dir, name, due_ms);
+        log_manager_doom(m, old->dir, name, now_ms, delay_ms);
         free(name);
     }
     log_manager_release(m, old);
@@ -202,7 +214,7 @@ static void doom_old(struct log_manager *m, struct managed_log *old, struct uuid
 int log_manager_replace(struct log_manager *m, struct log *log, struct log *future,
                         struct uuid unique, int64_t now_ms)
 {
-    int64_t due_ms = now_ms + log_get_config(log)->file_delete_delay_ms;
+    int64_t delay_ms = log_get_config(log)->file_delete_delay_ms;
     CHECK(log->place.files == &log->own_files && future->place.files == &future->own_files);
     CHECK(log_end_offset(future) == log_end_offset(log));
     pthread_mutex_lock(&m->mutex);
@@ -222,8 +234,6 @@ int log_manager_replace(struct log_manager *m, struct log *log, struct log *futu
     log_manager_promote(m, managed);
     pthread_mutex_unlock(&m->mutex);
     (void)log_close(log, false);
-    doom_old(m, old, unique, due_ms);
-    /* Without it an unclean start would look through all of the log. */
-    (void)log_manager_checkpoint(m);
+    doom_old(m, old, unique, now_ms, delay_ms);
     return 0;
 }

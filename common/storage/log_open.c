@@ -14,6 +14,7 @@
 #include "common/storage/log_internal.h"
 
 #include "common/base/mem.h"
+#include "common/base/mutation.h"
 #include "common/storage/log_flush.h"
 #include "common/storage/log_truncate.h"
 #include "common/storage/small_files.h"
@@ -280,18 +281,36 @@ static int write_topic_id(struct log *log, struct uuid topic_id)
     return 0;
 }
 
-static int load_topic_id(struct log *log, const struct listing *listing, struct uuid topic_id)
+/*
+ * Nothing says whose log this is. The file is made with the directory, and whoever syncs anything
+ * there syncs it first; so where a power cut took it none of these records was ever promised to
+ * outlive that, and a topic that had the name before may have written them.
+ */
+static int take_unnamed(struct log *log, const struct log_open_args *args)
 {
+    int64_t bytes = 0;
+    for (size_t i = 0; i < log->segment_count; i++)
+        bytes += log->segments[i]->size_bytes;
+    bool was_synced = args->trust != LOG_TRUST_NONE || args->recovery_point > 0;
+    return args->name_is_free && bytes > 0 && !was_synced ? -ESTALE
+                                                          : write_topic_id(log, args->topic_id);
+}
+
+static int load_topic_id(struct log *log, const struct listing *listing,
+                         const struct log_open_args *args)
+{
+    struct uuid topic_id = args->topic_id;
     if (!listing->has_metadata)
-        return write_topic_id(log, topic_id);
+        return take_unnamed(log, args);
     char *path = file_in(log, FILE_PARTITION_METADATA);
     struct disk_stat st;
     int rv = partition_metadata_read(log->place.disk, path, &log->topic_id);
     /* A part of it is what a power cut leaves of one that was new; it was never synced then. */
     if (rv == -EBADMSG && log->place.disk->ops->stat(log->place.disk, path, &st) == 0)
-        rv = st.size_bytes < PARTITION_METADATA_BYTES ? write_topic_id(log, topic_id) : -EUCLEAN;
+        rv = st.size_bytes < PARTITION_METADATA_BYTES ? take_unnamed(log, args) : -EUCLEAN;
     free(path);
-    if (rv == 0 && !uuid_is_zero(topic_id) && !uuid_eq(topic_id, log->topic_id))
+    if (rv == 0 && !uuid_is_zero(topic_id) && !uuid_eq(topic_id, log->topic_id) &&
+        !MUTATED(log->place.disk, ADOPT_DIRECTORY))
         rv = -ESTALE;
     return rv;
 }
@@ -368,7 +387,7 @@ static int load(struct log *log, const struct log_open_args *args, struct log_re
     if (rv == 0)
         rv = add_indexes(log, &listing);
     if (rv == 0)
-        rv = load_topic_id(log, &listing, args->topic_id);
+        rv = load_topic_id(log, &listing, args);
     if (rv == 0 && log->segment_count == 0)
         rv = log_new_segment(log, args->log_start_offset, args->now_ms);
     if (rv == 0)

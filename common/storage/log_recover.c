@@ -306,8 +306,9 @@ static int check_segment(struct recover *r, size_t at, enum check check)
     int rv = check == CHECK_ALL ? start_from_nothing(log, s, at < first_unsafe_segment(r))
                                 : start_from_index(log, s, limit, !same_boot, &position, &offset);
     if (rv == 0 && log->producers.end_offset != offset) {
-        rv = log_producers_load(log, same_boot && check != CHECK_ALL ? INT64_MAX : offset,
-                                r->args->now_ms);
+        /* After a power cut only those below the recovery point are left, which were synced. One
+         * above `offset` may know of batches that are gone. */
+        rv = log_producers_load(log, check != CHECK_ALL ? INT64_MAX : offset, r->args->now_ms);
         if (rv == 0 && log->producers.end_offset < offset)
             rv = log_producers_advance(log, offset);
     }

@@ -12,6 +12,7 @@
 #include "common/storage/file_cache.h"
 #include "common/storage/log_flush.h"
 #include "tests/sim/sim_disk.h"
+#include "tests/unit/mutate.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -38,6 +39,7 @@ static inline int setup(void **state)
     struct fixture *f = mem_calloc(1, sizeof(*f));
     f->sim = sim_disk_new(3);
     f->disk = sim_disk_base(f->sim);
+    f->disk->mutations = mutate_for_good();
     sim_disk_mount(f->sim, "/d1");
     sim_disk_mount(f->sim, "/d2");
     file_cache_init(&f->files, 16);

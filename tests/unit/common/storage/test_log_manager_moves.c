@@ -361,6 +361,41 @@ static void producers_move_along(void **state)
     close_log(f, log, false);
 }
 
+/* The same, where the power goes at any disk call of the swap, or right behind it. */
+static void producers_outlive_a_power_cut(void **state)
+{
+    bool crashed = true;
+    for (int64_t n = 1; crashed; n++) {
+        struct fixture *f;
+        struct log *log, *future;
+        setup_moves((void **)&f);
+        start(f);
+        assert_int_equal(open_in(f, 0, &log), 0);
+        append(log, 10);
+        assert_int_equal(append_of_producer(log).first_offset, 10);
+        append(log, 5);
+        assert_int_equal(log_flush_now(log, true, NOW_MS), 0);
+        assert_int_equal(log_increment_start_offset(log, 11), KAFKA_ERROR_NONE);
+        assert_int_equal(open_future(f, 1, &future), 0);
+        assert_int_equal(log_manager_started(f->m), 0);
+        assert_int_equal(log_truncate_fully(future, 11, -1, NOW_MS), 0);
+        assert_int_equal(copy_all(log, future), 0);
+        sim_disk_crash_at(f->sim, n);
+        bool replaced = replace(f, log, future) == 0;
+        crashed = sim_disk_crashed(f->sim);
+        if (!replaced)
+            close_log(f, log, false);
+        close_log(f, future, false);
+        crash(f, true);
+        start(f);
+        assert_int_equal(open_in(f, 1, &log), 0);
+        assert_int_equal(log_end_offset(log), 16);
+        assert_true(append_of_producer(log).duplicate);
+        close_log(f, log, false);
+        teardown((void **)&f);
+    }
+}
+
 /* One life of a node: goes on with a move to the other directory, until its end or an error. */
 static int live(struct fixture *f, struct told *told)
 {
@@ -455,6 +490,7 @@ int main(void)
         T(a_log_is_made_where_it_was_asked_for),
         T(a_copy_begins_within_a_batch),
         T(producers_move_along),
+        cmocka_unit_test(producers_outlive_a_power_cut),
         cmocka_unit_test(crash_at_any_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
