@@ -8,6 +8,8 @@ int64_t partition_low_watermark(const struct partition *p)
 {
     CHECK(partition_leads(p));
     int64_t low = log_start_offset(p->log);
+    if (MUTATED(p->host->env->disk, DELETE_ALONE))
+        return low;
     for (int32_t i = 0; i < p->leader.follower_count; i++) {
         const struct follower_progress *f = &p->leader.followers[i];
         if (f->log_start_offset < low && p->host->broker_alive(p->host, f->id))

@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "common/protocol/record_batch.h"
 #include "common/storage/log_internal.h"
+#include "common/storage/small_files.h"
 #include "common/base/str.h"
 
 #include <inttypes.h>
@@ -96,10 +97,10 @@ void watched_batch_note(struct map *seen, const struct watched_log *l,
     }
 }
 
-void watched_log_follow(struct watched_log *l, const struct log *log,
+void watched_log_follow(struct watched_log *l, const struct log *log, size_t first,
                         void (*found)(void *ctx, const struct watched_batch *b), void *ctx)
 {
-    int64_t end = log_end_offset(log), start = log->segments[0]->base_offset;
+    int64_t end = log_end_offset(log), start = log->segments[first]->base_offset;
     snprintf(l->path, sizeof(l->path), "%s", log_path(log));
     while (l->count > 0 && l->batches[l->count - 1].end > end)
         l->count--;
@@ -111,6 +112,9 @@ void watched_log_follow(struct watched_log *l, const struct log *log,
     if (gone > 0)
         memmove(l->batches, l->batches + gone, l->count * sizeof(l->batches[0]));
     int64_t offset = l->count > 0 ? l->batches[l->count - 1].end : start;
+    /* It may begin within a batch for which there was no room. */
+    if (l->count == 0 && first + 1 == log->segment_count && log->segments[first]->size_bytes == 0)
+        offset = end;
     while (offset < end && !sim_failure(l->sim)) {
         struct watched_batch b;
         const struct watched_batch *last = l->count > 0 ? &l->batches[l->count - 1] : NULL;
@@ -130,9 +134,20 @@ void watched_log_follow(struct watched_log *l, const struct log *log,
     }
 }
 
+/* Whose it is stands in a file that is synced before anything else counts as synced. What has none
+ * belongs to nobody (log_open.c). */
+static bool says_whose_it_is(const struct watched_log *l)
+{
+    char path[128], text[PARTITION_METADATA_BYTES];
+    snprintf(path, sizeof(path), "%s/%s", l->path, FILE_PARTITION_METADATA);
+    return sim_disk_peek(sim_node_disk(l->node), path, text, sizeof(text), 0) == sizeof(text);
+}
+
 void watched_log_verify(struct watched_log *l)
 {
     int64_t segment = -1, position = 0;
+    if (l->count > 0 && !says_whose_it_is(l))
+        l->count = 0;
     for (size_t i = 0; i < l->count; i++) {
         struct watched_batch b;
         if (l->batches[i].segment != segment)

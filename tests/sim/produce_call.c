@@ -1,5 +1,6 @@
 #include "tests/sim/produce_call.h"
 
+#include "common/base/check.h"
 #include "common/protocol/messages/init_producer_id.h"
 #include "tests/sim/workload.h"
 
@@ -14,6 +15,8 @@ int produce_call_send(struct session *session, struct env *env, const struct pro
     struct produce_request_topic_produce_data topic;
     struct produce_request_partition_produce_data part;
     int16_t version = (int16_t)(VERSION_MIN + workload_random(env, VERSIONS));
+    if (call->by_id)
+        version = MAX(version, BY_ID_FROM);
     message_init(&produce_request_desc, &request);
     message_struct_init(&produce_request_topic_produce_data_struct, &topic, 1);
     message_struct_init(&produce_request_partition_produce_data_struct, &part, 1);

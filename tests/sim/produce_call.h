@@ -16,6 +16,7 @@
 struct produce_call {
     const char *topic;
     struct uuid topic_id;
+    bool by_id; /* never by its name */
     int32_t partition;
     struct bytes records;
     int16_t acks;

@@ -316,7 +316,7 @@ static void look_at(struct quorum_watch *w, int at)
     }
     if (quorum) {
         struct finding finding = {w, n, quorum->observer != NULL};
-        watched_log_follow(&n->there, quorum->log, found, &finding);
+        watched_log_follow(&n->there, quorum->log, 0, found, &finding);
         if (quorum->high_watermark != n->high_watermark)
             follow_commits(w, n, quorum);
         follow_epoch(w, n, quorum);

@@ -12,6 +12,7 @@
 struct record_leader {
     int at;        /* in load->brokers; -1: not known */
     int32_t epoch; /* an answer that is older than that is not believed */
+    int life;      /* of the topic (deletion_watch.h) */
 };
 
 struct record_client {
@@ -37,5 +38,6 @@ int record_client_broker(const struct record_client *c, int32_t id);
 void *record_writer_boot(struct env *env, void *ctx);
 void *record_reader_boot(struct env *env, void *ctx);
 void *record_mover_boot(struct env *env, void *ctx);
+void *record_churner_boot(struct env *env, void *ctx);
 
 #endif

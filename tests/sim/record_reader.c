@@ -20,6 +20,7 @@ struct reader {
     int at;               /* the broker that is asked */
     int preferred;        /* where the leader sent us; -1 */
     int32_t leader_epoch; /* that was named; -1 */
+    int life;             /* of the topic */
 };
 
 struct reader_app {
@@ -41,12 +42,18 @@ static void out_of_range(struct reader *r)
 {
     struct record_load *load = load_of(r);
     const struct record_partition *p = partition_of(r);
+    int64_t *at = &load->positions[r->partition];
+    int64_t deleted = MIN(p->watched->asked_start, watched_partition_committed_end(p->watched));
+    if (*at < deleted) {
+        *at = deleted;
+        return;
+    }
     /* A follower that leads by now may have given more than the leader that we know has. */
     if (p->watched->losses == 0 && r->preferred < 0 && r->leader_epoch == p->watched->leader_epoch)
         sim_fail(load->sim, "%s-%d: %s of epoch %d has nothing at %lld, which was read",
                  p->topic->name, p->index, sim_node_name(load->brokers[r->at]), r->leader_epoch,
-                 (long long)load->positions[r->partition]);
-    load->positions[r->partition] = 0;
+                 (long long)*at);
+    *at = 0;
 }
 
 static void take(struct reader *r, const struct fetch_response_partition_data *part)
@@ -77,6 +84,8 @@ static void fetched(void *ctx, int status, const void *response)
     struct reader *r = ctx;
     const struct fetch_response *answer = response;
     r->waiting = false;
+    if (r->life != partition_of(r)->watched->life)
+        return;
     if (status == -EPROTO)
         sim_fail(load_of(r)->sim, "an answer to Fetch cannot be decoded");
     if (status == 0 && answer->error_code == 0 && answer->responses_count == 1 &&
@@ -98,7 +107,8 @@ static void fetch(struct reader *r, struct session *session)
     struct fetch_request_fetch_topic topic;
     struct fetch_request_fetch_partition part;
     char rack[16];
-    int16_t version = (int16_t)(11 + workload_random(c->env, 7));
+    int16_t version = p->topic->churns ? (int16_t)(13 + workload_random(c->env, 5))
+                                       : (int16_t)(11 + workload_random(c->env, 7));
     message_init(&fetch_request_desc, &request);
     message_struct_init(&fetch_request_fetch_topic_struct, &topic, 1);
     message_struct_init(&fetch_request_fetch_partition_struct, &part, 1);
@@ -132,6 +142,11 @@ static void tick(struct timer *timer)
     timer_start_in_ms(timer, 10 + workload_random(c->env, 150));
     if (r->waiting || uuid_is_zero(partition_of(r)->watched->topic_id))
         return;
+    if (r->life != partition_of(r)->watched->life) {
+        r->life = partition_of(r)->watched->life;
+        r->preferred = -1;
+        c->load->positions[r->partition] = 0;
+    }
     struct session *session = record_client_leader(c, r->partition);
     r->at = c->leaders[r->partition].at;
     if (r->preferred >= 0) {

@@ -43,6 +43,7 @@ struct writer {
     int64_t id;
     int16_t epoch;
     int32_t next_sequence;
+    int life; /* of the topic, that the window is for */
 };
 
 struct writer_app {
@@ -75,45 +76,18 @@ static void created(void *ctx, int status, const void *response)
     app->creating = NULL;
 }
 
-static void create(struct writer_app *app, struct record_topic *t)
-{
-    struct create_topics_request request;
-    struct create_topics_request_creatable_topic topic;
-    struct create_topics_request_creatable_topic_config configs[3];
-    char min_isr[12];
-    message_init(&create_topics_request_desc, &request);
-    message_struct_init(&create_topics_request_creatable_topic_struct, &topic, 1);
-    message_struct_init(&create_topics_request_creatable_topic_config_struct, configs, 3);
-    snprintf(min_isr, sizeof(min_isr), "%d", t->min_isr);
-    configs[0].name = STR("min.insync.replicas");
-    configs[0].value = str_of(min_isr);
-    /* The clocks of the brokers jump by more than they tolerate otherwise. */
-    configs[1].name = STR("message.timestamp.after.max.ms");
-    configs[1].value = STR("9223372036854775807");
-    configs[2].name = STR("flush.messages");
-    configs[2].value = STR("1");
-    topic.name = str_of(t->name);
-    topic.num_partitions = t->partitions;
-    topic.replication_factor = (int16_t)t->replicas;
-    topic.configs = configs;
-    topic.configs_count = t->synced ? 3 : 2;
-    request.topics = &topic;
-    request.topics_count = 1;
-    request.timeout_ms = 3000;
-    if (session_call(record_client_any(&app->client), API_CREATE_TOPICS, 7, &request, 4000, created,
-                     app) == 0)
-        app->creating = t;
-}
-
 static void create_tick(struct timer *timer)
 {
     struct writer_app *app = CONTAINER_OF(timer, struct writer_app, create);
     struct record_load *load = app->client.load;
-    for (int i = 0; i < RECORD_LOAD_TOPICS; i++) {
-        if (load->topics[i].created)
+    for (int i = 0; i < load->topic_count; i++) {
+        struct record_topic *t = &load->topics[i];
+        if (t->created)
             continue;
-        if (!app->creating)
-            create(app, &load->topics[i]);
+        if (!app->creating &&
+            record_topic_create(load, t, t->partitions, record_client_any(&app->client), created,
+                                app) == 0)
+            app->creating = t;
         timer_start_in_ms(timer, 50 + workload_random(app->client.env, 200));
         return;
     }
@@ -226,6 +200,10 @@ static void produced(void *ctx, int status, const void *response)
         record_client_ask(&w->app->client);
         return;
     }
+    if (w->life != partition_of(w)->watched->life) {
+        w->again = true; /* another topic has that name now */
+        return;
+    }
     const struct produce_response_partition_produce_response *part = produce_call_answer(response);
     if (part == NULL)
         sim_fail(load_of(w)->sim, "an answer to Produce is not for what was asked");
@@ -257,6 +235,7 @@ static void send_batch(struct pending *pending, struct session *session)
     const struct produce_call call = {
         .topic = p->topic->name,
         .topic_id = p->watched->topic_id,
+        .by_id = p->topic->churns, /* by name the next topic would take it */
         .partition = p->index,
         .records = {pending->bytes.data, (int32_t)pending->bytes.len},
         .acks = -1,
@@ -276,9 +255,25 @@ static void ask_for_id(struct writer *w)
     w->asks_for_id = produce_call_id(record_client_any(&w->app->client), 3000, got_id, w);
 }
 
+/* What was for a topic that is gone goes with it. True: the writer is in the topic's life now. */
+static bool lives(struct writer *w)
+{
+    if (w->life == partition_of(w)->watched->life)
+        return true;
+    if (w->in_flight > 0)
+        return false;
+    while (!list_empty(&w->window))
+        drop(LIST_ITEM(w->window.next, struct pending, link));
+    w->life = partition_of(w)->watched->life;
+    begin_anew(w);
+    return true;
+}
+
 static void act(struct writer *w)
 {
     const struct record_partition *p = partition_of(w);
+    if (!lives(w))
+        return;
     if (uuid_is_zero(p->watched->topic_id) || !p->topic->created)
         return;
     if (!w->has_id) {

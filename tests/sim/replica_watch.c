@@ -7,6 +7,7 @@
 #include "common/protocol/record_batch.h"
 #include "common/storage/log_internal.h"
 #include "metadata/image.h"
+#include "tests/sim/deletion_watch.h"
 #include "tests/sim/sim_heap.h"
 
 #include <inttypes.h>
@@ -26,7 +27,12 @@ static int32_t number_of(const struct watched_replica *r, const struct watched_p
 
 int64_t watched_partition_committed_end(const struct watched_partition *p)
 {
-    return p->count > 0 ? p->committed[p->count - 1].end : 0;
+    return MAX(p->count > 0 ? p->committed[p->count - 1].end : 0, p->goes_on_at);
+}
+
+bool watched_partition_is_absent(const struct watched_partition *p)
+{
+    return p->churns && uuid_is_zero(p->topic_id);
 }
 
 /* --- The promise --- */
@@ -56,7 +62,9 @@ static void judge_promise(struct watched_partition *p, int32_t epoch)
         kept |= intact;
         wiped |= p->wiped >> at & 1;
     }
-    if (kept || safe == 0 || p->broken || (p->synced && !wiped))
+    /* The last known leader has lost its disk: a person has to choose. */
+    bool nobody = safe == 0 && p->replicas != 0 && p->leader < 0;
+    if (p->broken || (!nobody && (kept || safe == 0 || (p->synced && !wiped))))
         return;
     p->broken = true;
     p->broken_epoch = epoch;
@@ -119,6 +127,9 @@ static void check_order(struct watched_partition *p, int at)
         const struct watched_batch *o = &p->committed[i];
         if (o->producer_id != b->producer_id || o->producer_epoch != b->producer_epoch)
             continue;
+        /* Who began with a later one may not know the producer: it takes any sequence of it. */
+        if (o->base < p->asked_start)
+            return;
         int32_t next = record_sequence_add(o->sequence, (int32_t)(o->end - o->base));
         if (p->losses == 0 ? b->sequence != next : b->sequence < next)
             fail(p, at,
@@ -138,11 +149,21 @@ static bool may_have_lost(const struct watched_partition *p, const struct watche
            (r->epoch <= p->broken_epoch || (r->high_watermark < 0 && r->commits_in < 0));
 }
 
+/* Its log has the committed batch, or it was deleted. *at begins with 0 at the first batch. */
+static bool holds(const struct watched_replica *r, const struct watched_batch *batch, size_t *at)
+{
+    while (*at < r->there.count && r->there.batches[*at].base < batch->base)
+        ++*at;
+    return (*at < r->there.count && watched_batch_same(&r->there.batches[*at], batch)) ||
+           batch->end <= r->start;
+}
+
 static void check_has_all(struct watched_partition *p, int at, int32_t epoch)
 {
     const struct watched_replica *r = &p->of[at];
+    size_t own = 0;
     for (size_t i = 0; i < p->count && !sim_failure(p->watch->sim); i++) {
-        if (i < r->there.count && watched_batch_same(&r->there.batches[i], &p->committed[i]))
+        if (holds(r, &p->committed[i], &own))
             continue;
         fail(p, at,
              "leads in epoch %d without the batch at %" PRId64 " of epoch %d, which was committed",
@@ -213,14 +234,14 @@ static void follow_watermark(struct watched_partition *p, struct watched_replica
 /* The promise has ended: what this one has is what there is. */
 static void decide(struct watched_partition *p, struct watched_replica *r)
 {
-    size_t kept = 0;
-    while (kept < p->count && kept < r->there.count &&
-           watched_batch_same(&r->there.batches[kept], &p->committed[kept]))
+    size_t kept = 0, own = 0;
+    while (kept < p->count && holds(r, &p->committed[kept], &own))
         kept++;
     sim_log(p->watch->sim, "promise", "%s decides on %s-%d: %zu batches of %zu are left",
             sim_node_name(r->there.node), p->topic, p->index, kept, p->count);
     p->watch->lost += (int64_t)(p->count - kept);
     p->count = kept;
+    p->goes_on_at = r->start; /* maybe within a batch that is gone */
 }
 
 static void begins_to_lead(struct watched_partition *p, struct watched_replica *r)
@@ -261,7 +282,11 @@ static void check_isr(struct watched_partition *p)
 static void found(void *ctx, const struct watched_batch *b)
 {
     struct watched_replica *r = ctx;
-    watched_batch_note(&r->partition->seen, &r->there, b);
+    struct watched_partition *p = r->partition;
+    watched_batch_note(&p->seen, &r->there, b);
+    if (p->churns && !map_get(&p->sent, map_key_u64(b->crc)))
+        fail(p, number_of(r, p), "has a batch at %" PRId64 " that nobody sent to this topic",
+             b->base);
 }
 
 /* Its partition there; NULL: none. Looking it up after each event would cost much: one whose log is
@@ -330,15 +355,19 @@ static void look_at_replica(struct watched_partition *p, int at, const struct no
     r->epoch = part->role.leader_epoch;
     if (led_epoch >= 0)
         p->leader_isr = mask_of(part->role.isr);
-    if (end != r->end)
-        watched_log_follow(&r->there, log, found, r);
+    /* What lies below the log start nobody reads, and a power cut may have torn it. */
+    size_t first = log_segment_at(log, log_start_offset(log));
+    if (end != r->end || log->segments[first]->base_offset != r->begin)
+        watched_log_follow(&r->there, log, first, found, r);
     r->end = end;
+    r->begin = log->segments[first]->base_offset;
     r->synced_from = MIN(r->synced_from, end);
     bool begins = led_epoch >= 0 && led_epoch != r->led_epoch;
     /* It may have committed something and ceased to lead in one event, or all of its epoch. */
     bool passed = !opened && r->elected_epoch > epoch_before && r->elected_epoch < r->epoch;
     r->commits_in = led_epoch >= 0 ? led_epoch : passed ? r->elected_epoch : r->led_epoch;
     r->led_epoch = led_epoch;
+    deletion_watch_start(p, at, log_start_offset(log), opened);
     if (begins)
         begins_to_lead(p, r);
     if (begins || high_watermark != r->high_watermark) {
@@ -353,10 +382,12 @@ static void take_partition(struct watched_partition *p, const struct image *imag
 {
     const struct topic_image *topic = topics_image_find(&image->topics, str_of(p->topic));
     const struct partition_image *part = topic ? topic_image_partition(topic, p->index) : NULL;
+    deletion_watch_topic(p, part ? topic->id : UUID_ZERO);
     if (!part)
         return;
     /* Who was elected by what this image shows lost it before. */
     bool elected = part->leader >= 0 && part->leader_epoch > p->leader_epoch;
+    p->changes += part->leader_epoch != p->leader_epoch || mask_of(partition_isr(part)) != p->isr;
     p->topic_id = topic->id;
     p->leader = part->leader >= 0 ? part->leader - 1 : -1;
     if (p->leader >= 0)
@@ -371,6 +402,7 @@ static void take_partition(struct watched_partition *p, const struct image *imag
     p->last_known = mask_of(partition_last_known_elr(part));
     judge_promise(p, part->leader_epoch - elected);
     check_isr(p);
+    deletion_watch_promise(p);
 }
 
 static void take_image(struct replica_watch *w, const struct image *image)
@@ -421,6 +453,8 @@ const char *replica_watch_unrest(const struct replica_watch *w,
     for (int i = 0; i < w->partition_count; i++) {
         const struct watched_partition *p = *ret_partition = &w->partitions[i];
         int64_t end = watched_partition_committed_end(p);
+        if (watched_partition_is_absent(p))
+            continue;
         if (uuid_is_zero(p->topic_id))
             return "was not created";
         /* Whom the cluster waits for has lost something: a person has to decide. */
@@ -434,6 +468,8 @@ const char *replica_watch_unrest(const struct replica_watch *w,
             const struct watched_replica *r = &p->of[at];
             if (p->replicas >> at & 1 && (!r->log || r->end != end || r->high_watermark != end))
                 return "has replicas that lag";
+            if (p->replicas >> at & 1 && p->same_starts && r->start != p->of[p->leader].start)
+                return "has replicas that start at different offsets";
         }
     }
     return NULL;

@@ -47,6 +47,7 @@ struct watched_replica {
     int32_t led_epoch;       /* that it leads in; -1 */
     int32_t commits_in;      /* likewise, or that it led in until, or only within, this event */
     int32_t elected_epoch;   /* the newest that an image gave it to lead; -1 */
+    int64_t start, begin;    /* of the log, and of the segment that holds it */
     bool registered;         /* in the life that the metadata knows */
 };
 
@@ -65,6 +66,7 @@ struct watched_partition {
     struct watched_replica of[REPLICA_WATCH_NODES];
     struct watched_batch *committed;
     size_t count, capacity;
+    int64_t goes_on_at;   /* after a loss: what follows begins there or behind the last one */
     int32_t commit_epoch; /* of the newest leader that committed something */
     struct map seen;      /* struct watched_batch, by offset and epoch */
     struct map sent;      /* checksums of what clients sent */
@@ -72,6 +74,13 @@ struct watched_partition {
     int32_t broken_epoch; /* who is in an epoch up to that may have what was lost */
     int losses;           /* how often it ended */
     bool isr_changed;     /* look at the ISR once more */
+    /* Of deletions (deletion_watch.h). */
+    bool churns;           /* the topic is deleted and made again */
+    int life;              /* how often it was */
+    int changes;           /* how often its leader or ISR changed */
+    int64_t asked_start;   /* the highest offset that records are to be deleted up to */
+    int64_t start_promise; /* that they are for good; 0: none */
+    bool same_starts;      /* all logs are to start alike */
 };
 
 struct replica_watch {
@@ -107,5 +116,7 @@ void watched_partition_acknowledged(struct watched_partition *p, int64_t offset,
 /* Whole batches as they came from a fetch at `offset`; returns the offset behind them. */
 int64_t watched_partition_read(struct watched_partition *p, int64_t offset, struct bytes records);
 int64_t watched_partition_committed_end(const struct watched_partition *p);
+/* It is one that churns, and there is no such topic now, or not as many partitions. */
+bool watched_partition_is_absent(const struct watched_partition *p);
 
 #endif

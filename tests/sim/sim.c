@@ -119,11 +119,17 @@ void sim_observe(struct sim *sim, void (*look)(void *ctx, const struct sim_node 
 struct sim *sim_new(uint64_t seed, bool trace)
 {
     struct sim *sim = mem_calloc(1, sizeof(*sim));
+    sim->seed = seed;
     sim_random_init(&sim->random, seed);
     sim->scenario = sim_random_fork(&sim->random);
     sim->trace = trace;
     sim->net = sim_net_new(sim);
     return sim;
+}
+
+uint64_t sim_seed(const struct sim *sim)
+{
+    return sim->seed;
 }
 
 void sim_kill_all(struct sim *sim)

@@ -22,6 +22,7 @@ struct sim_node;
 
 /* With `trace` every event is a line on standard error. */
 struct sim *sim_new(uint64_t seed, bool trace);
+uint64_t sim_seed(const struct sim *sim);
 /* All processes die first. */
 void sim_free(struct sim *sim);
 

@@ -117,6 +117,8 @@ bool sim_disk_crashed(const struct sim_disk *d);
 /* The kernel writes back by itself once a file has that many unsynced writes; 0 (as at first): only
  * what is synced reaches the platter. */
 void sim_disk_set_writeback(struct sim_disk *d, int writes);
+/* A power cut keeps changes of names in order, as most file systems do; else sometimes. */
+void sim_disk_set_journaled(struct sim_disk *d);
 
 /* What was done. Calls since the start (close, size, cached and cache_id are no calls). */
 int64_t sim_disk_count(const struct sim_disk *d, enum sim_disk_op op);

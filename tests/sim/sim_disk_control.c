@@ -223,6 +223,11 @@ void sim_disk_set_writeback(struct sim_disk *d, int writes)
     d->writeback = writes;
 }
 
+void sim_disk_set_journaled(struct sim_disk *d)
+{
+    d->journaled = true;
+}
+
 int64_t sim_disk_count(const struct sim_disk *d, enum sim_disk_op op)
 {
     return d->counts[op];

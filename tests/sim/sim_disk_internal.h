@@ -95,8 +95,8 @@ struct sim_disk {
         int64_t left;
         int error;
     } fail;
-    int writeback;
-    int boots;
+    bool journaled;
+    int writeback, boots;
     int64_t clock_ms; /* without a wall_ms hook */
     char boot_id[40];
 };

@@ -27,6 +27,7 @@ struct sim_event {
 };
 
 struct sim {
+    uint64_t seed;
     int64_t now_us;
     struct sim_event **events; /* heap, [1..count] */
     size_t event_count, event_capacity;

@@ -519,7 +519,7 @@ static void cut_names(struct sim_volume *v, enum sim_disk_cut cut)
 {
     struct sim_random *random = &v->d->random;
     /* A journal keeps a prefix; other file systems keep any. */
-    bool journal = sim_random_below(random, 2) == 0;
+    bool journal = sim_random_below(random, 2) == 0 || v->d->journaled;
     size_t prefix = (size_t)sim_random_below(random, (int64_t)v->change_count + 1);
     for (size_t i = 0; i < v->change_count; i++) {
         bool keep = journal ? i < prefix : sim_random_below(random, 2) == 0;

@@ -5,6 +5,7 @@
  * end the cluster answers, on every node, with all that was acknowledged.
  */
 #include "tests/sim/cluster_world.h"
+#include "tests/sim/deletion_watch.h"
 #include "tests/sim/node_app.h"
 #include "tests/sim/sim_net.h"
 #include "tests/sim/subject.h"
@@ -92,6 +93,10 @@ static const char common[] = "controller.listener.names=CONTROLLER\n"
                              "metadata.max.retention.bytes=1\n"
                              "kraftd.admin.listener=\n";
 
+/* Followers let go of what was deleted when they look at their logs for other reasons. */
+static const char quick_retention[] = "log.retention.check.interval.ms=1500\n"
+                                      "log.initial.task.delay.ms=1000\n";
+
 /* The roles of a node and what follows from them; its number for each %d. */
 static const char combined_roles[] =
     "process.roles=broker,controller\n"
@@ -121,8 +126,9 @@ static void configure(struct member *m, int number, enum shape shape)
     else
         snprintf(roles, sizeof(roles), broker_role, number, number);
     snprintf(m->properties, sizeof(m->properties),
-             "%scontroller.quorum.voters=%s\nbroker.rack=rack%d\n%s", roles, voters,
-             m->world->records.broker_count, common);
+             "%scontroller.quorum.voters=%s\nbroker.rack=rack%d\n%s%s", roles, voters,
+             m->world->records.broker_count, common,
+             record_load_has_churner(m->world->sim) ? quick_retention : "");
 }
 
 static int32_t epoch_at(void *ctx, const struct sim_node *node)
@@ -156,6 +162,8 @@ static void make_member(struct cluster_world *w, int number, enum shape shape,
                                                                  .ctx = &m->app});
     sim_node_set_mutations(m->app.node, mutations);
     sim_disk_set_writeback(sim_node_disk(m->app.node), 64);
+    if (record_load_has_churner(w->sim))
+        sim_disk_set_journaled(sim_node_disk(m->app.node));
     m->nemesis = (struct nemesis){
         .sim = w->sim,
         .node = m->app.node,
@@ -303,7 +311,8 @@ static void wait_for_answers(struct cluster_world *w, const char *when, bool cli
             why = not_ready(w, at, committed);
         bool idle = w->load.resting == CLUSTER_LOAD_CLIENTS && w->operators.out < 0;
         const char *unrest = replica_watch_unrest(&w->replicas, &part);
-        if (!why && !unrest && (!clients || (idle && record_load_at_rest(&w->records))))
+        bool rest = !why && !unrest && (!clients || (idle && record_load_at_rest(&w->records)));
+        if (rest && !(why = deletion_watch_leftovers(&w->replicas, &at)))
             return;
         if (!why && unrest) {
             snprintf(text, sizeof(text), "%s-%d %s", part->topic, part->index, unrest);
@@ -313,6 +322,8 @@ static void wait_for_answers(struct cluster_world *w, const char *when, bool cli
     }
     for (int i = 0; i < w->count && !sim_failure(sim); i++)
         log_state(w, i);
+    for (int i = 0; i < w->replicas.partition_count && !sim_failure(sim); i++)
+        deletion_watch_log(&w->replicas.partitions[i]);
     if (!sim_failure(sim))
         sim_fail(sim, "%s: no answer within %d s: %s %s", when, ANSWER_BOUND,
                  why ? w->members[at - 1].name : "a client", why ? why : "waits");
@@ -368,9 +379,11 @@ static void run(struct subject_run *run)
         (long long)w->load.uncertain, (long long)w->operators.removed, w->wipes, w->partitions,
         w->outages, (long long)w->watch.image_count, (long long)w->watch.images_compared,
         (long long)quorum_watch_committed_end(&w->watch));
-    sim_log(run->sim, "records", "%lld sent, %lld acknowledged, %lld committed, %lld lost",
+    sim_log(run->sim, "records",
+            "%lld sent, %lld acknowledged, %lld committed, %lld lost, %lld deletions",
             (long long)w->records.sent, (long long)w->records.acknowledged,
-            (long long)w->replicas.committed, (long long)w->replicas.lost);
+            (long long)w->replicas.committed, (long long)w->replicas.lost,
+            (long long)w->records.records_deleted);
     sim_kill_all(run->sim);
     sim_observe(run->sim, NULL, NULL);
     replica_watch_release(&w->replicas);

@@ -55,6 +55,9 @@ UNIT = [
     ("watermark-before-cut", REPLICAS, "the_watermark_waits_for_the_cut"),
     ("ack-before-isr", REPLICAS, "the_watermark_waits_for_who_is_in_sync"),
     ("ignore-durable-end", REPLICAS, "what_is_not_synced_is_not_fetched_beyond"),
+    ("delete-alone", REPLICAS, "a_deletion_waits_for_the_others"),
+    ("adopt-directory", "common.storage.test_log_manager",
+     "another_topic_of_the_same_name_is_set_aside"),
 ]
 
 # switch, subject, seeds of which one has to fail
@@ -70,6 +73,8 @@ SIMULATED = [
     ("ignore-durable-end", "cluster", "1-600"),
     ("cut-to-watermark", "cluster", "1-600"),
     ("unflushed-leads", "cluster", "1-600"),
+    ("delete-alone", "cluster", "1-60"),
+    ("adopt-directory", "cluster", "1-60"),
 ]
 
 

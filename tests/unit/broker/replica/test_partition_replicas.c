@@ -4,6 +4,7 @@
  * leader's. In a simulated process; what other brokers say is told by the test.
  */
 #include "broker/replica/leader_state.h"
+#include "broker/replica/partition_delete.h"
 #include "broker/replica/partition_follow.h"
 #include "broker/replica/partition_lead.h"
 #include "broker/replica/replica_host.h"
@@ -326,6 +327,66 @@ static void the_watermark_waits_for_who_is_in_sync(void **state)
     end();
 }
 
+struct deletion {
+    struct low_wait wait;
+    int answers;
+    enum kafka_error error;
+    int64_t low_watermark;
+};
+
+static void deleted(struct low_wait *wait, enum kafka_error error, int64_t low_watermark)
+{
+    struct deletion *deletion = CONTAINER_OF(wait, struct deletion, wait);
+    deletion->answers++;
+    deletion->error = error;
+    deletion->low_watermark = low_watermark;
+}
+
+static void other_starts_at(int64_t log_start_offset)
+{
+    partition_replica_fetched(
+        scene.partition,
+        &(struct replica_fetch){
+            .id = OTHER, .broker_epoch = LIFE, .offset = 3, .log_start_offset = log_start_offset});
+}
+
+static void a_deletion_waits_for_the_others(void **state)
+{
+    struct bytebuf bytes;
+    struct partition_appended appended;
+    struct deletion deletion = {.wait = {.offset = 2, .done = deleted}};
+    int64_t offset = 2;
+    begin(false);
+    scene.config.retention_ms = -1; /* these records are old */
+    partition_set_config(scene.partition, &scene.config, 1);
+    is_led_by(SELF, 2);
+    assert_int_equal(
+        partition_append(scene.partition, batch(&bytes, 0, 0, 3), LOG_APPEND_CLIENT, &appended),
+        KAFKA_ERROR_NONE);
+    bytebuf_release(&bytes);
+    other_starts_at(0);
+    assert_int_equal(partition_delete_records(scene.partition, &offset), KAFKA_ERROR_NONE);
+    assert_int_equal(log_start_offset(log_here()), 2);
+    assert_int_equal(partition_low_watermark(scene.partition), 0);
+    assert_false(partition_wait_low(scene.partition, &deletion.wait));
+    other_starts_at(1);
+    assert_int_equal(deletion.answers, 0);
+    assert_int_equal(partition_low_watermark(scene.partition), 1);
+    other_starts_at(2);
+    assert_int_equal(deletion.answers, 1);
+    assert_int_equal(deletion.error, KAFKA_ERROR_NONE);
+    assert_int_equal(deletion.low_watermark, 2);
+    /* Who leads no more cannot tell. */
+    offset = 3;
+    deletion.wait.offset = 3;
+    assert_int_equal(partition_delete_records(scene.partition, &offset), KAFKA_ERROR_NONE);
+    assert_false(partition_wait_low(scene.partition, &deletion.wait));
+    is_led_by(OTHER, 3);
+    assert_int_equal(deletion.answers, 2);
+    assert_int_equal(deletion.error, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    end();
+}
+
 static enum kafka_error produce(int32_t sequence)
 {
     struct record_batch_options options = RECORD_BATCH_OPTIONS_INIT;
@@ -366,6 +427,7 @@ int main(void)
         cmocka_unit_test(the_watermark_waits_for_the_cut),
         cmocka_unit_test(what_is_not_synced_is_not_fetched_beyond),
         cmocka_unit_test(the_watermark_waits_for_who_is_in_sync),
+        cmocka_unit_test(a_deletion_waits_for_the_others),
         cmocka_unit_test(who_may_not_lead_any_more_misses_no_sequence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
