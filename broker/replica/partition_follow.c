@@ -97,14 +97,18 @@ static void cut(struct partition *p, bool restart, int64_t end)
     partition_send_away(p, cut_run, cut_done);
 }
 
-static void diverged(struct partition *p, struct log_epoch_end leader)
+static void diverged(struct partition *p, struct log_epoch_end leader, int64_t leader_start)
 {
     struct follower_log log = log_of(p);
     struct log_epoch_end own = log_end_offset_for_epoch(p->log, leader.epoch);
     if (MUTATED(p->host->env->disk, CUT_WITHOUT_EPOCH))
         own = leader;
     int64_t offset = follower_truncation_offset(&log, leader, own);
-    if (offset >= log.end_offset)
+    /* The leader knows no epochs of what it has deleted: nothing tells whether ours is the same. It
+     * would be seen again where a crash forgets how far the log start had come. */
+    if (offset <= leader_start && leader_start > log.start_offset)
+        cut(p, true, leader_start);
+    else if (offset >= log.end_offset)
         log_forget_open_epoch(p->log);
     else
         cut(p, offset < log.start_offset, offset);
@@ -151,7 +155,7 @@ enum follow_result partition_follow(struct partition *p, const struct follow_at 
             p->leader_watermark = answer->high_watermark;
             partition_follow_watermark(p);
         }
-        diverged(p, answer->diverging);
+        diverged(p, answer->diverging, answer->log_start_offset);
         return FOLLOW_TAKEN;
     }
     bool corrupt;

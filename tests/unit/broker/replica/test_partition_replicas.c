@@ -277,6 +277,24 @@ static void fast_double_failover(void **state)
     end();
 }
 
+/* The leader of epoch 3 has deleted the records below 4, where all of epochs 1 and 2 was. It says
+ * that epoch 1 ended where its log begins, which is not true. */
+static void what_the_leader_deleted_is_not_kept(void **state)
+{
+    begin(false);
+    takes(1, 2, 2);
+    takes(1, 2, 2);
+    takes(1, 2, 2);
+    is_led_by(OTHER, 3);
+    follow(
+        &(struct follow_answer){.high_watermark = 8, .log_start_offset = 4, .diverging = {1, 4}});
+    run_ms(50);
+    assert_int_equal(log_start_offset(log_here()), 4);
+    assert_int_equal(log_end_offset(log_here()), 4);
+    assert_int_equal(log_latest_epoch(log_here()), -1);
+    end();
+}
+
 static void the_watermark_waits_for_the_cut(void **state)
 {
     begin(false);
@@ -424,6 +442,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_epoch_alone_cuts_nothing),
         cmocka_unit_test(fast_double_failover),
+        cmocka_unit_test(what_the_leader_deleted_is_not_kept),
         cmocka_unit_test(the_watermark_waits_for_the_cut),
         cmocka_unit_test(what_is_not_synced_is_not_fetched_beyond),
         cmocka_unit_test(the_watermark_waits_for_who_is_in_sync),
