@@ -284,16 +284,19 @@ static int write_topic_id(struct log *log, struct uuid topic_id)
 /*
  * Nothing says whose log this is. The file is made with the directory, and whoever syncs anything
  * there syncs it first; so where a power cut took it none of these records was ever promised to
- * outlive that, and a topic that had the name before may have written them.
+ * outlive that, and a topic that had the name before may have written them; what the checkpoints
+ * say may be of that one, too. A recovery point proves nothing: it goes along when segments are
+ * deleted.
  */
 static int take_unnamed(struct log *log, const struct log_open_args *args)
 {
-    int64_t bytes = 0;
+    bool empty =
+        args->recovery_point <= 0 && args->high_watermark <= 0 && args->log_start_offset <= 0;
     for (size_t i = 0; i < log->segment_count; i++)
-        bytes += log->segments[i]->size_bytes;
-    bool was_synced = args->trust != LOG_TRUST_NONE || args->recovery_point > 0;
-    return args->name_is_free && bytes > 0 && !was_synced ? -ESTALE
-                                                          : write_topic_id(log, args->topic_id);
+        empty &= log->segments[i]->size_bytes == 0;
+    return args->name_is_free && args->trust == LOG_TRUST_NONE && !empty
+               ? -ESTALE
+               : write_topic_id(log, args->topic_id);
 }
 
 static int load_topic_id(struct log *log, const struct listing *listing,

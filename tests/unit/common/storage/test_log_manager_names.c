@@ -81,6 +81,26 @@ static void a_clock_that_is_set_back_keeps_nothing(void **state)
     assert_false(disk_exists(f->disk, path));
 }
 
+/* A power cut left nothing but the directory: whose log the checkpoints speak of is not known. */
+static void checkpoints_of_nobody_knows_whom(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct log *log = open_log(f, "t", 0, 1);
+    append(log, 10);
+    assert_int_equal(log_increment_start_offset(log, 5), KAFKA_ERROR_NONE);
+    assert_int_equal(log_manager_checkpoint(f->m), 0);
+    close_log(f, log, false);
+    crash(f, false);
+    assert_int_equal(disk_remove_tree(f->disk, "/d1/t-0"), 0);
+    assert_int_equal(disk_make_path(f->disk, "/d1/t-0"), 0);
+    start(f);
+    log = open_log(f, "t", 0, 2);
+    assert_int_equal(log_start_offset(log), 0);
+    assert_int_equal(log_end_offset(log), 0);
+    close_log(f, log, false);
+}
+
 /* A power cut took partition.metadata, which nobody had synced, but left records: they may be of a
  * topic that is deleted by now. */
 static void records_of_nobody_knows_whom_are_set_aside(void **state)
@@ -90,7 +110,8 @@ static void records_of_nobody_knows_whom_are_set_aside(void **state)
         start(f);
         struct log *log = open_log(f, "t", 0, 1);
         append(log, 3);
-        assert_int_equal(log_flush_now(log, false, NOW_MS), 0);
+        assert_int_equal(log_flush_now(log, true, NOW_MS), 0);
+        assert_int_equal(log_manager_checkpoint(f->m), 0);
         close_log(f, log, false);
         if (left)
             assert_int_equal(disk_replace_file(f->disk, "/d1/t-0/partition.metadata", "version", 7),
@@ -112,16 +133,15 @@ static void records_of_nobody_knows_whom_are_set_aside(void **state)
     }
 }
 
-/* One that was synced was written by an Apache Kafka that had no such file yet. */
+/* One that was closed in order was written by an Apache Kafka that had no such file yet. */
 static void a_log_without_topic_id_is_taken_over(void **state)
 {
     struct fixture *f = *state;
     start(f);
     struct log *log = open_log(f, "t", 0, 1);
     append(log, 3);
-    assert_int_equal(log_flush_now(log, true, NOW_MS), 0);
-    assert_int_equal(log_manager_checkpoint(f->m), 0);
-    close_log(f, log, false);
+    close_log(f, log, true);
+    assert_int_equal(log_manager_stop(f->m, 1), 0);
     assert_int_equal(f->disk->ops->unlink(f->disk, "/d1/t-0/partition.metadata"), 0);
     f->disk->ops->fsync_dir(f->disk, "/d1/t-0");
     crash(f, true);
@@ -142,6 +162,7 @@ int main(void)
         T(checkpoints_of_a_log_that_was_set_aside),
         T(a_clock_that_is_set_back_keeps_nothing),
         T(records_of_nobody_knows_whom_are_set_aside),
+        T(checkpoints_of_nobody_knows_whom),
         T(a_log_without_topic_id_is_taken_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
