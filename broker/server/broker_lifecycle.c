@@ -30,7 +30,8 @@ struct broker_lifecycle {
     struct timer timer;
     bool asking, ask_again;
     int64_t asked_ms;
-    _Atomic int64_t touched_ms; /* when the last heartbeat was sent that was answered well */
+    int64_t answered_ms;        /* when that was sent which was answered well last */
+    _Atomic int64_t touched_ms; /* when the last heartbeat was sent that shows that we are heard */
     int former_lives;           /* that registered behind this process, */
     int64_t former_epoch;       /* the epoch that the last of them got, */
     struct uuid former_id;      /* and its incarnation */
@@ -135,6 +136,7 @@ static void registered(struct controller_call *call)
         return;
     }
     l->refusal = KAFKA_ERROR_NONE;
+    l->answered_ms = l->asked_ms;
     l->epoch = l->registered.broker_epoch;
     l->state = BROKER_RECOVERY;
     log_info(node_env(l->node)->logger, "Registered broker=%d epoch=%lld", node_id(l->node),
@@ -151,6 +153,20 @@ static void now_running(struct broker_lifecycle *l)
         running(l->running_ctx);
 }
 
+static int64_t touch_ms(const struct broker_lifecycle *l)
+{
+    return server_config_integer(config_of(l), CONFIG_BROKER_BROKER_HEARTBEAT_INTERVAL_MS) * 3 / 2;
+}
+
+/* Who was frozen may be answered by a controller of its own that leads no more and has not read
+ * that yet, or before the news of its partitions: the second answer in a row counts. */
+static void note_answer(struct broker_lifecycle *l)
+{
+    if (l->asked_ms - l->answered_ms <= touch_ms(l))
+        atomic_store(&l->touched_ms, l->asked_ms);
+    l->answered_ms = l->asked_ms;
+}
+
 static void heard(struct controller_call *call)
 {
     struct broker_lifecycle *l = call->ctx;
@@ -161,7 +177,7 @@ static void heard(struct controller_call *call)
     bool now = l->ask_again;
     l->ask_again = false;
     if (error == KAFKA_ERROR_NONE)
-        atomic_store(&l->touched_ms, l->asked_ms);
+        note_answer(l);
     if (error == KAFKA_ERROR_NONE && !l->heard.is_fenced && l->state == BROKER_RECOVERY)
         now_running(l);
     if (l->state == BROKER_PENDING_SHUTDOWN &&
@@ -396,7 +412,5 @@ int64_t broker_lifecycle_epoch(const struct broker_lifecycle *l)
 
 bool broker_lifecycle_out_of_touch(const struct broker_lifecycle *l)
 {
-    int64_t interval_ms =
-        server_config_integer(config_of(l), CONFIG_BROKER_BROKER_HEARTBEAT_INTERVAL_MS);
-    return env_now_ms(node_env(l->node)) - atomic_load(&l->touched_ms) > interval_ms * 3 / 2;
+    return env_now_ms(node_env(l->node)) - atomic_load(&l->touched_ms) > touch_ms(l);
 }

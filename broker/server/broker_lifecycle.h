@@ -43,7 +43,8 @@ void broker_lifecycle_image(struct broker_lifecycle *lifecycle);
 void broker_lifecycle_dir_failed(struct broker_lifecycle *lifecycle, struct uuid directory_id);
 
 enum broker_state broker_lifecycle_state(const struct broker_lifecycle *lifecycle);
-/* No heartbeat of the last one and a half intervals was answered well. Any thread. */
+/* No heartbeat of the last one and a half intervals was answered well, or none before that one: a
+ * process that was frozen stays out of touch for another interval. Any thread. */
 bool broker_lifecycle_out_of_touch(const struct broker_lifecycle *lifecycle);
 int64_t broker_lifecycle_epoch(const struct broker_lifecycle *lifecycle); /* -1: not registered */
 

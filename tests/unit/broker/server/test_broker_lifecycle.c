@@ -1,7 +1,7 @@
 /*
- * What an earlier process of a broker sent before it died comes late, behind the registration of
- * the one that lives: that one registers again. But it stops where it is another process' that took
- * its id.
+ * A whole node in simulation. What an earlier process of a broker sent before it died comes late,
+ * behind the registration of the one that lives: that one registers again. But it stops where it is
+ * another process' that took its id. And what a node that was frozen believes of itself.
  */
 #include "tests/sim/node_app.c"
 #include "tests/sim/session.c"
@@ -21,6 +21,8 @@ static const char properties[] = "process.roles=broker,controller\n"
                                  "controller.quorum.voters=1@broker:9093\n"
                                  "log.dirs=/data\n"
                                  "kraftd.admin.listener=\n";
+
+#define HEARTBEAT_MS 2000 /* as shipped */
 
 struct scene {
     struct sim *sim;
@@ -108,10 +110,9 @@ static void run_ms(int64_t ms)
     assert_null(sim_failure(scene.sim));
 }
 
-/* A node is up, and another registration of its id was taken. */
-static int64_t register_another(uint16_t port)
+static void begin(void)
 {
-    scene = (struct scene){.sim = sim_new(1, false), .port = port};
+    scene = (struct scene){.sim = sim_new(1, false)};
     scene.app = (struct node_app_world){.sim = scene.sim,
                                         .properties = str_of(properties),
                                         .gave_up = it_gave_up,
@@ -123,6 +124,13 @@ static int64_t register_another(uint16_t port)
     for (int i = 0; i < 100 && !scene.app.started; i++)
         run_ms(100);
     assert_true(scene.app.started);
+}
+
+/* A node is up, and another registration of its id was taken. */
+static int64_t register_another(uint16_t port)
+{
+    begin();
+    scene.port = port;
     int64_t epoch = node_broker_epoch(node());
     sim_node_start(sim_node_new(
         scene.sim, &(struct sim_node_config){.name = "client", .loops = 1, .boot = boot_client}));
@@ -161,11 +169,26 @@ static void a_copy_elsewhere_is_refused(void **state)
     end();
 }
 
+/* Its own controller answers as soon as it goes on, and may have been deposed meanwhile. */
+static void a_frozen_node_is_out_of_touch(void **state)
+{
+    begin();
+    run_ms(2 * HEARTBEAT_MS);
+    assert_false(node_out_of_touch(node()));
+    sim_node_freeze(scene.app.node, sim_now_us(scene.sim) + 30 * SIM_SECOND);
+    run_ms(30000 + HEARTBEAT_MS / 2);
+    assert_true(node_out_of_touch(node()));
+    run_ms(2 * HEARTBEAT_MS);
+    assert_false(node_out_of_touch(node()));
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_former_life_comes_late),
         cmocka_unit_test(a_copy_elsewhere_is_refused),
+        cmocka_unit_test(a_frozen_node_is_out_of_touch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
