@@ -265,15 +265,19 @@ class Run:
         self.screen.line("chaos: reading everything once more")
         if not self.load.finish(900):
             self.problems.append("not everything could be read at the end")
-        places, _ = self.cluster.admin.metadata(self.cluster.addresses[0],
-                                                list(self.cluster.topics), 10)
+        places = self.cluster.places()
         for number in self.cluster.end():
             self.problems.append(f"node {number} did not stop in time")
         lines = []
         for (topic, index), partition in sorted(places.items()):
-            folders = [os.path.join(self.cluster.nodes[number].data, f"{topic}-{index}")
-                       for number in partition["IsrNodes"]]
-            lines.append(f"{topic}-{index} - {' '.join(folders)}\n")
+            folders = []
+            for number in partition["IsrNodes"]:
+                found = self.cluster.nodes[number].replicas(topic, index)
+                if len(found) != 1:
+                    self.problems.append(f"node {number} has {topic}-{index} in {found}")
+                folders += found[:1]
+            if folders:
+                lines.append(f"{topic}-{index} - {' '.join(folders)}\n")
         path = os.path.join(self.folder, "replicas")
         with open(path, "w", encoding="utf-8") as out:
             out.writelines(lines)

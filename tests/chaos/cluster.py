@@ -9,10 +9,12 @@ import signal
 import subprocess
 import time
 
-from common import Failure, Unhealthy, die_with_parent, run, until
-from wire import Unanswered
+from common import Unhealthy, die_with_parent, run, until
+from wire import NOT_CONTROLLER, REQUEST_TIMED_OUT, Unanswered
 
 STOP_SECONDS = 60
+MOVE_RATE = "replica.alter.log.dirs.io.max.bytes.per.second"
+MOVE_BYTES_PER_SECOND = 4 << 20
 
 
 def short_id(text):
@@ -27,7 +29,7 @@ class Kraftd:
     """Builds of kraftd: [0] as given, [1] the other one of an upgrade."""
 
     name = "kraftd"
-    start_seconds = 60
+    start_seconds = 90
     # A blank disk joins by itself, and its voter is replaced.
     replaces_voters = True
 
@@ -101,7 +103,8 @@ class Node:
         self.client_port, self.controller_port, self.admin_port = network.ports(number)
         self.properties = os.path.join(self.folder, "server.properties")
         self.log_path = os.path.join(self.folder, "log")
-        self.data = os.path.join(disk.folder, "data")
+        # The metadata lie in the first.
+        self.directories = [os.path.join(disk.folder, name) for name in ("data", "data2")]
         self.process, self.build = None, 0
         self.starts = 0
 
@@ -129,7 +132,8 @@ class Node:
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "log.dirs": self.data,
+            "log.dirs": ",".join(self.directories),
+            "metadata.log.dir": self.directories[0],
             "auto.create.topics.enable": "false",
             "unclean.leader.election.enable": "false",
             "log.segment.bytes": 16 << 20,
@@ -185,10 +189,16 @@ class Node:
             self.kill()
             return False
 
+    def replicas(self, topic, index):
+        """Where its copy of a partition is: one directory, or none."""
+        places = [os.path.join(folder, f"{topic}-{index}") for folder in self.directories]
+        return [place for place in places if os.path.isdir(place)]
+
     def log_bytes(self, topics):
         """What its disk holds of these topics; not what waits to be deleted or is astray."""
         names = [name for topic, partitions in topics.items() for index in range(partitions)
-                 for name in glob.glob(os.path.join(self.data, f"{topic}-{index}", "*.log"))]
+                 for folder in self.replicas(topic, index)
+                 for name in glob.glob(os.path.join(folder, "*.log"))]
         total = 0
         for name in names:
             try:
@@ -206,7 +216,8 @@ class Node:
     def meta_property(self, key):
         """Empty as long as a blank disk has none."""
         try:
-            with open(os.path.join(self.data, "meta.properties"), encoding="utf-8") as file:
+            with open(os.path.join(self.directories[0], "meta.properties"),
+                      encoding="utf-8") as file:
                 found = re.search(rf"^{re.escape(key)}=(.*)$", file.read(), re.MULTILINE)
         except OSError:
             return ""
@@ -242,6 +253,8 @@ class Cluster:
             self.admin.create_topic(self.addresses, name, partitions, options.replication,
                                     {"min.insync.replicas": options.min_isr})
         self.topics = topics
+        # So slowly that a fault can meet a replica on its way.
+        self.admin.configure_brokers(self.addresses, MOVE_RATE, MOVE_BYTES_PER_SECOND)
         self.wait_whole(self.target.start_seconds)
 
     def what_is_missing(self):
@@ -309,6 +322,26 @@ class Cluster:
             return last[0] is None
 
         until(lambda: f"the cluster is whole ({last[0]})", seconds, is_whole)
+
+    def answered(self, what, ask, *arguments):
+        """What `ask` returns, as soon as it is answered: nodes may be on their way back."""
+        last = [""]
+
+        def tried():
+            try:
+                found = ask(*arguments)
+            except Unanswered as unanswered:
+                last[0] = str(unanswered)
+                return None
+            last[0] = f"error {found}"
+            return None if found in (REQUEST_TIMED_OUT, NOT_CONTROLLER) else (found,)
+
+        return until(lambda: f"{what} ({last[0]})", self.target.start_seconds, tried, step=0.5)[0]
+
+    def places(self):
+        """{(topic, index): partition} of all that the load writes to."""
+        return self.answered("where partitions are", self.admin.metadata, self.addresses[0],
+                             list(self.topics), 10)[0]
 
     def controller(self):
         return until("somebody leads the quorum", 30, self.leader_or_none)

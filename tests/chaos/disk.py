@@ -6,6 +6,7 @@ had not been synced is gone. `mount` after `unmount` brings back what had been.
 """
 
 import fcntl
+import glob
 import os
 import re
 import shutil
@@ -116,8 +117,9 @@ class LoopDisk:
         try:
             self.unmount()
             self.mount()
-            shutil.copytree(os.path.join(self.folder, "data"),
-                            os.path.join(os.path.dirname(self.folder), "data"))
+            for path in glob.glob(os.path.join(self.folder, "data*")):
+                shutil.copytree(path, os.path.join(os.path.dirname(self.folder),
+                                                   os.path.basename(path)))
         except (Failure, OSError, shutil.Error) as error:
             print(f"chaos: not all of {self.folder} could be kept: {str(error)[:200]}")
 

@@ -219,11 +219,26 @@ def change_voter(cluster, node, cluster_id, directory, add):
 
 
 class Reassign(Fault):
-    """Partitions change places: to other nodes where there are more than replicas, else by going
-    down to the fewest replicas allowed and up again. Their preferred leaders lead in the end."""
+    """Partitions change places. First all their replicas go to the other log directory of their
+    brokers, and a node may be killed, frozen, cut off or lose its disk meanwhile. Then, or without
+    waiting for that, to other nodes where there are more than replicas, else by going down to the
+    fewest replicas allowed and up again. Their preferred leaders lead in the end."""
+
+    def __init__(self, plan, cluster):
+        super().__init__(plan, cluster)
+        kinds = [None, Kill, Pause]
+        if cluster.network.isolated:
+            kinds.append(Partition)
+        if "disk" in cluster.options.faults:
+            kinds.append(Disk)
+        kind = kinds[plan.seed % len(kinds)]
+        self.inner = kind(plan, cluster) if kind else None
+        self.waits = plan.seed // len(kinds) % 2 == 0
 
     def describe(self):
-        return f"reassign {self.amount()} partitions"
+        meanwhile = f" during: {self.inner.describe()}" if self.inner else ""
+        return (f"reassign {self.amount()} partitions, their directories "
+                f"{'before' if self.waits else 'at the same time'}{meanwhile}")
 
     def amount(self):
         return 1 + int(self.plan.choice * 4)
@@ -231,8 +246,59 @@ class Reassign(Fault):
     def happen(self):
         cluster = self.cluster
         rng = random.Random(self.plan.seed)
-        places, _ = cluster.admin.metadata(cluster.addresses[0], list(cluster.topics))
+        places = cluster.places()
         chosen = rng.sample(sorted(places), min(self.amount(), len(places)))
+        moves = self.begin_moves({partition: places[partition] for partition in chosen})
+        if self.inner:
+            time.sleep(rng.random())
+            self.inner.happen()
+        if isinstance(self.inner, Disk):  # which may forget what was not synced, or all
+            del moves[self.victim.number]
+        if self.waits:
+            self.wait_moved(moves)
+        self.reassign(chosen, rng)
+        self.wait_moved({})
+
+    def begin_moves(self, places):
+        """{node: {partition: directory}}"""
+        moves, admin = {}, self.cluster.admin
+        for number, node in self.cluster.nodes.items():
+            here, _ = self.cluster.answered("where copies are", admin.directories, node.address)
+            moves[number] = {partition: next(d for d in node.directories if d != here[partition])
+                             for partition, place in places.items()
+                             if number in place["ReplicaNodes"]}
+            for partition, path in moves[number].items():
+                code = self.cluster.answered("a copy is moved", admin.move_replica, node.address,
+                                             partition, path)
+                if code != NO_ERROR:
+                    raise Unhealthy(f"{partition[0]}-{partition[1]} of node {number} cannot move "
+                                    f"to {path}: error {code}")
+        return moves
+
+    def wait_moved(self, moves):
+        """These have arrived, and none is on its way."""
+        cluster, last = self.cluster, [""]
+
+        def arrived():
+            for number, node in cluster.nodes.items():
+                try:
+                    here, coming = cluster.admin.directories(node.address)
+                except Unanswered as unanswered:
+                    last[0] = str(unanswered)
+                    return False
+                wrong = {partition: here.get(partition)
+                         for partition, path in moves.get(number, {}).items()
+                         if here.get(partition) != path}
+                last[0] = f"node {number} has {coming} on the way, and elsewhere {wrong}"
+                if coming or wrong:
+                    return False
+            return True
+
+        until(lambda: f"replicas moved to other directories ({last[0]})",
+              cluster.options.recover_seconds, arrived, step=0.2)
+
+    def reassign(self, chosen, rng):
+        cluster = self.cluster
         size = cluster.options.replication
         targets = {partition: rng.sample(sorted(cluster.nodes), size) for partition in chosen}
         if size == len(cluster.nodes):
@@ -241,12 +307,14 @@ class Reassign(Fault):
                        for partition in chosen})
         self.move(targets)
         for partition in chosen:
-            cluster.admin.elect_preferred(cluster.addresses, partition)
+            cluster.answered("a leader is elected", cluster.admin.elect_preferred,
+                             cluster.addresses, partition)
 
     def move(self, targets):
         admin, cluster = self.cluster.admin, self.cluster
         for partition, replicas in targets.items():
-            code = admin.reassign(cluster.addresses, partition, replicas)
+            code = cluster.answered(f"a reassignment to {replicas}", admin.reassign,
+                                    cluster.addresses, partition, replicas)
             if code != NO_ERROR:
                 raise Unhealthy(f"{partition[0]}-{partition[1]} cannot move to {replicas}: "
                                 f"error {code}")

@@ -18,8 +18,11 @@ METADATA = {"TopicName": "__cluster_metadata", "Partitions": [{"PartitionIndex":
 VERSIONS = {"ApiVersions": 0, "Metadata": 12, "DescribeQuorum": 2, "CreateTopics": 7,
             "AlterPartitionReassignments": 0, "ListPartitionReassignments": 0, "ElectLeaders": 2,
             "AddRaftVoter": 0, "RemoveRaftVoter": 0, "DescribeCluster": 0,
-            "UpdateFeatures": 1}
+            "UpdateFeatures": 1, "AlterReplicaLogDirs": 2, "DescribeLogDirs": 4,
+            "IncrementalAlterConfigs": 1}
 NO_ERROR, DUPLICATE_VOTER, VOTER_NOT_FOUND = 0, 126, 127
+REQUEST_TIMED_OUT, NOT_CONTROLLER = 7, 41
+BROKER = 4  # a type of resources
 ELECTION_NOT_NEEDED, NO_REASSIGNMENT = 84, 85
 KEYS = {"AlterPartitionReassignments": 45, "ElectLeaders": 43, "AddRaftVoter": 80,
         "RemoveRaftVoter": 81, "DescribeQuorum": 55}
@@ -127,6 +130,34 @@ class Admin:
         if answer["ErrorCode"] != NO_ERROR or not answer["ReplicaElectionResults"]:
             return answer["ErrorCode"]
         return answer["ReplicaElectionResults"][0]["PartitionResult"][0]["ErrorCode"]
+
+    def move_replica(self, address, partition, path):
+        """The error code of one broker that shall have its replica in another directory."""
+        topic, index = partition
+        body = {"Dirs": [{"Path": path, "Topics": [{"Name": topic, "Partitions": [index]}]}]}
+        answer = self.ask(address, "AlterReplicaLogDirs", body, 15)
+        return answer["Results"][0]["Partitions"][0]["ErrorCode"]
+
+    def directories(self, address):
+        """Where the replicas of one broker lie, by (topic, index), and where the copies grow that
+        shall take their place."""
+        here, coming = {}, {}
+        for found in self.ask(address, "DescribeLogDirs", {"Topics": None})["Results"]:
+            for topic in found["Topics"]:
+                for partition in topic["Partitions"]:
+                    places = coming if partition["IsFutureKey"] else here
+                    places[topic["Name"], partition["PartitionIndex"]] = found["LogDir"]
+        return here, coming
+
+    def configure_brokers(self, addresses, key, value):
+        """The cluster's default."""
+        config = {"Name": key, "ConfigOperation": 0, "Value": str(value)}
+        body = {"Resources": [{"ResourceType": BROKER, "ResourceName": "", "Configs": [config]}],
+                "ValidateOnly": False}
+        answer = self.ask_any(addresses, "IncrementalAlterConfigs", body, 40)["Responses"][0]
+        if answer["ErrorCode"] != NO_ERROR:
+            raise Failure(f"{key}={value} is refused: error {answer['ErrorCode']}, "
+                          f"{answer['ErrorMessage']}")
 
     def remove_voter(self, addresses, cluster_id, node, directory):
         body = {"ClusterId": cluster_id, "VoterId": node, "VoterDirectoryId": directory}
