@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 
-from harness import Node, check
+from harness import Node, check, eventually
 
 CLUSTER_ID = "5L6g3nShT-eMCtK--X86sw"
 # Checkpoints after every few records.
@@ -122,7 +122,8 @@ def kafka_broker(kafka, kraftd):
         try:
             wait_for_topics(kafka, broker.bootstrap)
             use(kafka, broker.bootstrap, topics)
-            check(observers_of(kafka, controller) == ["7"], "Kafka is not seen as an observer")
+            eventually("Kafka is seen as an observer",
+                       lambda: observers_of(kafka, controller) == ["7"])
             taken = glob.glob(os.path.join(broker.data, "__cluster_metadata-0", "*.checkpoint"))
             check(topics[0] == "first" or taken, "Kafka took no checkpoint of kraftd's")
         finally:
@@ -145,12 +146,10 @@ def kafka_controller(kafka, kraftd):
     try:
         broker.start(wait_s=90)
         use(kafka, broker.bootstrap, [f"topic-{i}" for i in range(8)])
-        check(observers_of(kafka, controller) == ["7"], "kraftd is not seen as an observer")
+        eventually("kraftd is seen as an observer",
+                   lambda: observers_of(kafka, controller) == ["7"])
         checkpoints = os.path.join(controller.data, "__cluster_metadata-0", "*[1-9]*.checkpoint")
-        end = time.monotonic() + 60
-        while not glob.glob(checkpoints):
-            check(time.monotonic() < end, "Apache Kafka made no checkpoint")
-            time.sleep(0.5)
+        eventually("Apache Kafka makes a checkpoint", lambda: glob.glob(checkpoints))
         broker.stop()
         shutil.rmtree(os.path.join(broker.data, "__cluster_metadata-0"))
         broker.start()

@@ -247,14 +247,21 @@ def taken_node_id(cluster):
     cluster.commit()
 
 
+def copy_directory(source, target):
+    """Of a node that runs: files come and go meanwhile."""
+    def copy(name, to):
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copy2(name, to)
+
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns(".lock"), copy_function=copy)
+
+
 def copied_directory(cluster):
     leader = cluster.leader()
     original = next(node for node in cluster.nodes if node is not leader)
     number = cluster.nodes.index(original) + 1
     node = member(cluster.kraftd, number, cluster.servers())
-    shutil.copytree(original.data, node.data)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(node.data, ".lock"))
+    copy_directory(original.data, node.data)
     with intruder(node):
         line = node.wait_for("refuses to talk to this one: .*copy")
         check(f"node {number}" in line, line)

@@ -28,7 +28,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from harness import PATIENCE_S, check, ended, eventually, settled
-from test_quorum import Cluster, Member
+from test_quorum import Cluster, Member, copy_directory
 
 CONFIG = ("controller.quorum.election.timeout.ms=1000", "broker.session.timeout.ms=4000",
           "broker.heartbeat.interval.ms=400")
@@ -344,7 +344,7 @@ def copied_broker(kraftd):
                        f"listeners=PLAINTEXT://127.0.0.1:{node.port}")
         first.launch()
         first.wait_ready()
-        shutil.copytree(first.data, copy.data, ignore=shutil.ignore_patterns(".lock"))
+        copy_directory(first.data, copy.data)
         copy.launch()
         copy.wait_for("refused the registration of broker 9.*This broker ID is already in use")
         check(first.process.poll() is None, "the first one ended")
