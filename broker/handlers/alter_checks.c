@@ -5,6 +5,7 @@
 #include "common/base/logger.h"
 #include "metadata/config/config_validate.h"
 #include "metadata/config_image_layers.h"
+#include "metadata/feature.h"
 #include "metadata/image.h"
 
 #define LOG_MODULE "kraftd.config"
@@ -13,7 +14,7 @@ struct check {
     struct request *request;
     struct arena *arena;
     struct alter_resource *resource;
-    bool validate_only;
+    bool incremental, validate_only;
 };
 
 __attribute__((format(printf, 3, 4))) static void decide(struct check *c, enum kafka_error error,
@@ -45,8 +46,26 @@ static bool check_id(struct check *c)
 
 /* --- brokers ------------------------------------------------------------------------------ */
 
+static void check_operation(struct check *c, const struct alter_change *change)
+{
+    const struct config_def *def = config_find(CONFIG_SCOPE_BROKER, change->name);
+    if (change->operation != ALTER_APPEND && change->operation != ALTER_SUBTRACT)
+        return;
+    if (def == NULL || def->flag == CONFIG_FLAG_HIDDEN)
+        decide(c, KAFKA_ERROR_INVALID_CONFIG, "Unknown config name: %.*s", STR_FMT(change->name));
+    else if (def->type != CONFIG_TYPE_LIST)
+        decide(c, KAFKA_ERROR_INVALID_CONFIG, "Config value %s is not allowed for config key: %.*s",
+               change->operation == ALTER_APPEND ? "append" : "subtract", STR_FMT(change->name));
+}
+
+/* What would be set. */
+struct changed_config {
+    struct check *check;
+    const struct config_image *now;
+};
+
 /* The text that a change leaves, given what is set now; null where that is nothing. */
-static struct str value_after(struct check *c, const struct alter_change *change,
+static struct str value_after(const struct check *c, const struct alter_change *change,
                               const struct config_image *now)
 {
     const struct config_def *def = config_find_broker(change->name, NULL);
@@ -57,6 +76,16 @@ static struct str value_after(struct check *c, const struct alter_change *change
     struct str list = config_image_get(now, change->name);
     return config_list_edit(str_is_null(list) ? def->default_value : list, change->value,
                             change->operation == ALTER_APPEND, c->arena);
+}
+
+static struct str get_after(const void *ctx, struct str name)
+{
+    const struct changed_config *after = ctx;
+    const struct alter_resource *resource = after->check->resource;
+    for (int32_t i = 0; i < resource->change_count; i++)
+        if (str_eq(resource->changes[i].name, name))
+            return value_after(after->check, &resource->changes[i], after->now);
+    return after->check->incremental ? config_image_get(after->now, name) : STR_NULL;
 }
 
 static void check_broker(struct check *c)
@@ -74,16 +103,61 @@ static void check_broker(struct check *c)
         /* What is malformed or no list is the controller's to refuse. */
         if (change->operation != ALTER_DELETE && str_is_null(change->value))
             return;
+        check_operation(c, change);
+        if (resource->decided)
+            return;
         struct str value = value_after(c, change, now);
         if (!str_is_null(value))
             entries[count++] = (struct config_entry){change->name, value};
     }
-    struct config_layers current;
+    struct config_layers current, after;
     config_image_layers(configs, node_config(shard->node), CONFIG_RESOURCE_BROKER, resource->name,
                         &current);
-    resource->error = config_validate_broker(entries, count, resource->name.len <= 0, &current,
-                                             c->arena, &resource->message);
+    const struct changed_config changed = {c, now};
+    after = current;
+    *(resource->name.len > 0 ? &after.broker : &after.cluster) =
+        (struct config_layer){.get = get_after, .ctx = &changed};
+    const struct broker_change change = {.entries = entries,
+                                         .count = count,
+                                         .is_default = resource->name.len <= 0,
+                                         .current = &current,
+                                         .after = &after,
+                                         .server = node_config(shard->node)};
+    resource->error = config_validate_broker(&change, c->arena, &resource->message);
     resource->decided = resource->error != KAFKA_ERROR_NONE;
+}
+
+/* A controller does not know what the directories of a broker are called, so over its listener they
+ * can only become fewer (KIP-1066). */
+static void check_cordoned(struct check *c, const struct alter_change *change)
+{
+    const struct image *image = c->request->shard->image;
+    const struct config_def *def = &config_defs[CONFIG_BROKER_CORDONED_LOG_DIRS];
+    const struct config_image *now =
+        configs_image_find(&image->configs, CONFIG_RESOURCE_BROKER, c->resource->name);
+    if (!str_eq(change->name, def->name) ||
+        (change->operation != ALTER_DELETE && str_is_null(change->value)) ||
+        features_image_metadata_version(&image->features) < METADATA_VERSION_CORDONED_DIRS)
+        return;
+    struct str value = value_after(c, change, now);
+    struct config_value asked = config_split_list(str_is_null(value) ? STR_EMPTY : value, c->arena);
+    struct str text = config_image_get(now, def->name);
+    struct config_value known = config_split_list(str_is_null(text) ? STR_EMPTY : text, c->arena);
+    for (int32_t i = 0; i < asked.list.count && !c->resource->decided; i++) {
+        bool found = false;
+        for (int32_t k = 0; k < known.list.count; k++)
+            found |= str_eq(asked.list.items[i], known.list.items[k]);
+        if (!found)
+            decide(c, KAFKA_ERROR_INVALID_CONFIG,
+                   "When updating cordoned.log.dirs via controllers,  the new value must be a "
+                   "subset of the current configuration value.");
+    }
+}
+
+static void check_on_controller(struct check *c)
+{
+    for (int32_t i = 0; i < c->resource->change_count && !c->resource->decided; i++)
+        check_cordoned(c, &c->resource->changes[i]);
 }
 
 /* --- loggers ------------------------------------------------------------------------------ */
@@ -152,9 +226,12 @@ void alter_checks(struct request *request, struct alter_resource *resources, int
 {
     bool on_controller = (request->listener->api_mask & API_ON_CONTROLLER) != 0;
     for (int32_t i = 0; i < count; i++) {
-        struct check c = {request, &request->arena, &resources[i], validate_only};
+        struct check c = {request, &request->arena, &resources[i], incremental, validate_only};
         bool is_logger = resources[i].type == CONFIG_RESOURCE_BROKER_LOGGER && incremental;
         /* The controller takes configs of any broker, for instance of one that cannot start. */
+        if (on_controller && resources[i].type == CONFIG_RESOURCE_BROKER &&
+            request->envelope == NULL)
+            check_on_controller(&c);
         if (on_controller && !is_logger)
             continue;
         if (resources[i].type != CONFIG_RESOURCE_BROKER && !is_logger)

@@ -76,9 +76,11 @@ static enum kafka_error check(const struct alter_dirs_op *op, struct wanted_move
     move->dir = log_manager_find_dir(op->logs, move->path);
     if (move->dir < 0)
         return KAFKA_ERROR_LOG_DIR_NOT_FOUND;
-    return log_manager_dir_status(op->logs, (size_t)move->dir) == 0
-               ? KAFKA_ERROR_NONE
-               : KAFKA_ERROR_KAFKA_STORAGE_ERROR;
+    if (log_manager_dir_status(op->logs, (size_t)move->dir) != 0)
+        return KAFKA_ERROR_KAFKA_STORAGE_ERROR;
+    return log_manager_dir_cordoned(op->logs, (size_t)move->dir)
+               ? KAFKA_ERROR_INVALID_REPLICA_ASSIGNMENT
+               : KAFKA_ERROR_NONE;
 }
 
 static void resolve(struct alter_dirs_op *op, struct wanted_move *move)

@@ -248,7 +248,9 @@ static void send_heartbeat(struct broker_lifecycle *l)
     h->want_shut_down = l->state == BROKER_PENDING_SHUTDOWN;
     h->offline_log_dirs = l->offline_dirs;
     h->offline_log_dirs_count = (int32_t)l->offline_count;
-    h->cordoned_log_dirs_count = 0; /* none, which is not the same as not saying so */
+    /* None is not the same as not saying so. */
+    h->cordoned_log_dirs = ARENA_ARRAY(&l->arena, struct uuid, config_of(l)->log_dirs_count);
+    h->cordoned_log_dirs_count = node_cordoned_ids(l->node, h->cordoned_log_dirs);
     send_call(l, API_BROKER_HEARTBEAT, h, &l->heard, decide_broker_heartbeat, heard);
 }
 
@@ -396,6 +398,12 @@ void broker_lifecycle_image(struct broker_lifecycle *l)
 void broker_lifecycle_dir_failed(struct broker_lifecycle *l, struct uuid directory_id)
 {
     VEC_PUSH(l->offline_dirs, l->offline_count, l->offline_capacity) = directory_id;
+    if (l->state == BROKER_RECOVERY || l->state == BROKER_RUNNING)
+        ask(l);
+}
+
+void broker_lifecycle_dirs_cordoned(struct broker_lifecycle *l)
+{
     if (l->state == BROKER_RECOVERY || l->state == BROKER_RUNNING)
         ask(l);
 }

@@ -42,6 +42,9 @@ void broker_lifecycle_image(struct broker_lifecycle *lifecycle);
 /* The log directories that went offline: told with the next heartbeat, which is sent at once. */
 void broker_lifecycle_dir_failed(struct broker_lifecycle *lifecycle, struct uuid directory_id);
 
+/* Which directories are cordoned has changed: the same. */
+void broker_lifecycle_dirs_cordoned(struct broker_lifecycle *lifecycle);
+
 enum broker_state broker_lifecycle_state(const struct broker_lifecycle *lifecycle);
 /* No heartbeat of the last one and a half intervals was answered well, or none before that one: a
  * process that was frozen stays out of touch for another interval. Any thread. */

@@ -10,7 +10,7 @@
 #include "common/base/logger.h"
 #include "common/base/mem.h"
 #include "common/net/uv_env.h"
-#include "metadata/config/server_config.h"
+#include "metadata/config/server_config_change.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -23,10 +23,6 @@
 
 /* More than a configuration file can sensibly be. */
 #define PROPERTIES_MAX_BYTES ((size_t)16 << 20)
-
-/* At least, however few threads are configured for recovery: whoever opens a log that is in no
- * cache waits for the disk half a dozen times, and does next to nothing else. */
-enum { DISK_THREADS_PER_DIR = 16 };
 
 /* What jemalloc starts with: memory that was given up goes back to the kernel within a second. The
  * environment's MALLOC_CONF comes after it. */
@@ -181,10 +177,9 @@ static int run(struct process *process)
         .disk = process->disk,
         .logger = &process->logger,
     };
-    int threads = (int)server_config_integer(&process->config,
-                                             CONFIG_BROKER_NUM_RECOVERY_THREADS_PER_DATA_DIR);
-    options.worker_counts[WORK_DISK] =
-        process->config.log_dirs_count * MAX(threads, DISK_THREADS_PER_DIR);
+    options.worker_counts[WORK_DISK] = server_config_disk_workers(
+        &process->config,
+        server_config_integer(&process->config, CONFIG_BROKER_NUM_RECOVERY_THREADS_PER_DATA_DIR));
     int rv = uv_env_new(&options, &process->env);
     if (rv != 0) {
         log_at(&process->logger, LOG_FATAL, "Cannot make the event loops: %s", strerror(-rv));

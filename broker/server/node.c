@@ -122,6 +122,7 @@ static void make_shards(struct node *node)
         shard_init(shard, node, node->env->loops[i],
                    metadata_loop_add_reader(node->metadata, &shard->reader));
     }
+    node_configs_changed(node, node->shards[0].image);
 }
 
 /* The disks belong to a cluster: load the metadata. */

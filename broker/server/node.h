@@ -64,6 +64,8 @@ int16_t node_kraft_version(const struct node *node);
 uint16_t node_listener_port(const struct node *node, struct str listener);
 /* The ids of the log directories that are online; ret_ids has room for all. Loop 0. */
 int32_t node_directory_ids(const struct node *node, struct uuid *ret_ids);
+/* Those of directories that take no new replicas (KIP-1066), in the same way. */
+int32_t node_cordoned_ids(const struct node *node, struct uuid *ret_ids);
 /* The broker epoch of the last clean shutdown; -1 when it was none (KIP-966). */
 int64_t node_previous_broker_epoch(const struct node *node);
 /* Kafka's number (enum broker_state of broker_lifecycle.h). Loop 0. */

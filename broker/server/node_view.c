@@ -48,10 +48,7 @@ int node_broker_state(const struct node *node)
 
 uint16_t node_listener_port(const struct node *node, struct str listener)
 {
-    char *name = str_dup_z(listener);
-    uint16_t port = node->listeners ? listeners_port(node->listeners, name) : 0;
-    free(name);
-    return port;
+    return node->listeners ? listeners_port(node->listeners, listener) : 0;
 }
 
 int32_t node_directory_ids(const struct node *node, struct uuid *ret_ids)
@@ -60,6 +57,17 @@ int32_t node_directory_ids(const struct node *node, struct uuid *ret_ids)
     for (size_t i = 0; i < log_manager_dir_count(node->disk.logs); i++)
         if (log_manager_dir_status(node->disk.logs, i) == 0)
             ret_ids[count++] = log_manager_dir(node->disk.logs, i)->meta.directory_id;
+    return count;
+}
+
+int32_t node_cordoned_ids(const struct node *node, struct uuid *ret_ids)
+{
+    int32_t count = 0;
+    for (size_t i = 0; i < log_manager_dir_count(node->disk.logs); i++) {
+        const struct log_dir *dir = log_manager_dir(node->disk.logs, i);
+        if (dir->has_meta && log_manager_dir_cordoned(node->disk.logs, i))
+            ret_ids[count++] = dir->meta.directory_id;
+    }
     return count;
 }
 
@@ -100,12 +108,6 @@ struct isr_changes *node_isr_changes(const struct node *node)
 struct directory_assignments *node_directory_assignments(const struct node *node)
 {
     return node->directory_assignments;
-}
-
-void node_configs_changed(struct node *node, const struct image *image)
-{
-    throttles_update(&node->throttles, node->config, image);
-    listeners_update_limits(node->listeners, image);
 }
 
 struct throttles *node_throttles(struct node *node)

@@ -43,7 +43,7 @@ struct request {
     struct request *envelope;
 };
 
-/* What a client talks to: one of `listeners`. Constant while the node runs. */
+/* What a client talks to: one of `listeners`. Constant, and there as long as it has connections. */
 struct listener_info {
     struct node *node;
     struct str name;  /* "PLAINTEXT" */

@@ -64,6 +64,8 @@ struct env_ops {
     void (*timer_stop)(struct timer *);
     void (*submit)(struct work *, enum work_class);
     int64_t (*busy_us)(struct loop *); /* CPU time that it has used */
+    /* So many threads, not 0, run this class from now on; 0 or an errno. NULL: there are none. */
+    int (*set_workers)(struct env *, enum work_class, int thread_count);
 };
 
 struct env {

@@ -2,23 +2,16 @@
 
 #include "common/base/check.h"
 #include "common/base/logger.h"
-#include "common/base/map.h"
 #include "common/base/mem.h"
+#include "common/net/address_counts.h"
+#include "common/net/creation_rate.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LOG_MODULE "net"
 
 enum { LOG_EVERY_MS = 10000 };
-
-/* So many creations per second, with a burst of one second's worth. */
-struct rate {
-    int per_s_max;
-    double tokens;
-    int64_t at_us;
-};
 
 struct acceptor_listener {
     struct acceptor *acceptor;
@@ -27,10 +20,14 @@ struct acceptor_listener {
     struct listener *listener;
     uint16_t port;
     struct connection_group *groups; /* one per loop */
-    struct rate rate;
+    struct creation_rate rate;
     int open_count;
     struct list held; /* admissions without a place */
     _Atomic int64_t held_count, refused_total;
+    enum { LISTENER_OPEN, LISTENER_CLOSING, LISTENER_RELEASING } state;
+    int orders_out; /* orders to its groups that have not come back */
+    void (*closed)(void *ctx);
+    void *closed_ctx;
 };
 
 /* A connection as the acceptor sees it: made when it is accepted, handed to its loop, and back when
@@ -47,11 +44,11 @@ struct admission {
 struct acceptor {
     struct loop *loop;
     struct acceptor_limits limits;
-    struct map overrides; /* address -> struct count */
-    struct map addresses; /* address -> struct count */
-    struct rate rate;
-    struct acceptor_listener **listeners;
+    struct address_counts addresses;
+    struct creation_rate rate;
+    struct acceptor_listener **listeners; /* NULL: an index that is free */
     size_t listener_count, listener_capacity;
+    int listening_count;
     int open_count;
     bool shedding; /* a connection is being closed because there are too many */
     int next_loop;
@@ -65,54 +62,15 @@ struct acceptor {
     void *ended_ctx;
 };
 
-struct count {
-    int count;
-};
-
-static void map_free_counts(struct map *map)
-{
-    MAP_FOR_EACH (entry, map)
-        free(entry->value);
-    map_release(map);
-}
-
-/* One spelling per address. */
-static void normalize_address(const char *address, char text[HOST_MAX + 1])
-{
-    struct in6_addr v6;
-    if (inet_pton(AF_INET6, address, &v6) == 1 &&
-        inet_ntop(AF_INET6, &v6, text, HOST_MAX + 1) != NULL)
-        return;
-    size_t len = MIN(strlen(address), (size_t)HOST_MAX);
-    memcpy(text, address, len);
-    text[len] = '\0';
-}
-
-static void rate_set(struct rate *rate, int per_s_max, int64_t now_us)
-{
-    *rate = (struct rate){.per_s_max = per_s_max, .tokens = per_s_max, .at_us = now_us};
-}
-
-/* Microseconds until a token is there; 0: now. */
-static int64_t rate_wait_us(struct rate *rate, int64_t now_us)
-{
-    if (rate->per_s_max <= 0)
-        return 0;
-    rate->tokens += (double)(now_us - rate->at_us) * rate->per_s_max / 1e6;
-    rate->tokens = MIN(rate->tokens, (double)rate->per_s_max);
-    rate->at_us = now_us;
-    return rate->tokens >= 1 ? 0 : (int64_t)((1 - rate->tokens) * 1e6 / rate->per_s_max) + 1;
-}
-
-static void rate_take(struct rate *rate)
-{
-    if (rate->per_s_max > 0)
-        rate->tokens -= 1;
-}
-
 static struct env *env_of(const struct acceptor *a)
 {
     return a->loop->env;
+}
+
+/* The limits of all listeners together are not its own as long as others can give way. */
+static bool is_protected(const struct acceptor_listener *l)
+{
+    return l->options.essential && l->acceptor->listening_count > 1;
 }
 
 static void refuse(struct admission *admission, const char *why)
@@ -128,19 +86,6 @@ static void refuse(struct admission *admission, const char *why)
     }
     stream_close(env_of(a), admission->stream, false, NULL, NULL);
     free(admission);
-}
-
-static int address_max(struct acceptor *a, const char *host)
-{
-    struct count *override = map_get(&a->overrides, map_key_str(str_of(host)));
-    if (override != NULL)
-        return override->count;
-    return a->limits.connections_per_address_max;
-}
-
-static struct count *address_count(struct acceptor *a, const char *host)
-{
-    return map_get(&a->addresses, map_key_str(str_of(host)));
 }
 
 /* On the connection's loop. */
@@ -165,16 +110,12 @@ static void admit(struct admission *admission)
 {
     struct acceptor_listener *l = admission->listener;
     struct acceptor *a = l->acceptor;
-    struct count *count = address_count(a, admission->host);
-    if (count == NULL) {
-        count = mem_calloc(1, sizeof(*count));
-        map_put(&a->addresses, map_key_str(str_of(admission->host)), count);
-    }
-    count->count++;
+    address_counts_add(&a->addresses, admission->host);
     l->open_count++;
     a->open_count++;
-    rate_take(&a->rate);
-    rate_take(&l->rate);
+    if (!is_protected(l))
+        creation_rate_take(&a->rate);
+    creation_rate_take(&l->rate);
     int loop_index = a->next_loop;
     a->next_loop = (a->next_loop + 1) % env_of(a)->loop_count;
     admission->group = &l->groups[loop_index];
@@ -182,10 +123,10 @@ static void admit(struct admission *admission)
     loop_post(env_of(a)->loops[loop_index], &admission->task);
 }
 
-/* An order to a loop about all groups or one group there. */
+/* An order to a loop about a group there. */
 struct order {
     struct task task;
-    struct acceptor *acceptor;
+    struct acceptor_listener *listener;
     struct connection_group *group;
     enum { ORDER_DRAIN, ORDER_CLOSE, ORDER_CLOSE_OLDEST, ORDER_RELEASE } what;
     const char *reason;
@@ -211,47 +152,57 @@ static void order_run(struct task *task)
         break;
     }
     order->task.run = order_back;
-    loop_post(order->acceptor->loop, &order->task);
+    loop_post(order->listener->acceptor->loop, &order->task);
 }
 
-static void give_order(struct acceptor *a, struct connection_group *group, int what,
-                       const char *reason)
+static void give_order(struct acceptor_listener *l, int loop_index, int what, const char *reason)
 {
     struct order *order = mem_calloc(1, sizeof(*order));
     order->task.run = order_run;
-    order->acceptor = a;
-    order->group = group;
+    order->listener = l;
+    order->group = &l->groups[loop_index];
     order->what = what;
     order->reason = reason;
-    a->orders_out++;
-    loop_post(group->loop, &order->task);
+    l->orders_out++;
+    l->acceptor->orders_out++;
+    loop_post(order->group->loop, &order->task);
+}
+
+static void order_groups(struct acceptor_listener *l, int what, const char *reason)
+{
+    for (int i = 0; i < env_of(l->acceptor)->loop_count; i++)
+        give_order(l, i, what, reason);
 }
 
 static void order_all(struct acceptor *a, int what, const char *reason)
 {
     for (size_t i = 0; i < a->listener_count; i++)
-        for (int j = 0; j < env_of(a)->loop_count; j++)
-            give_order(a, &a->listeners[i]->groups[j], what, reason);
+        if (a->listeners[i] != NULL && a->listeners[i]->state != LISTENER_RELEASING)
+            order_groups(a->listeners[i], what, reason);
 }
 
-/* The fullest group of a listener that is not essential gives up a connection. */
+/* The fullest group of a listener that is not protected gives up a connection. */
 static void make_room(struct acceptor *a, const char *reason)
 {
-    struct connection_group *fullest = NULL;
+    struct acceptor_listener *fullest = NULL;
+    int loop_index = 0;
     int64_t most = 0;
     for (size_t i = 0; i < a->listener_count; i++) {
         struct acceptor_listener *l = a->listeners[i];
-        for (int j = 0; j < env_of(a)->loop_count && !l->options.essential; j++) {
+        if (l == NULL || l->state != LISTENER_OPEN || is_protected(l))
+            continue;
+        for (int j = 0; j < env_of(a)->loop_count; j++) {
             int64_t count =
                 atomic_load_explicit(&l->groups[j].stats.open_count, memory_order_relaxed);
             if (count > most) {
                 most = count;
-                fullest = &l->groups[j];
+                fullest = l;
+                loop_index = j;
             }
         }
     }
     if (fullest != NULL)
-        give_order(a, fullest, ORDER_CLOSE_OLDEST, reason);
+        give_order(fullest, loop_index, ORDER_CLOSE_OLDEST, reason);
 }
 
 /* Microseconds until the listener may take one more; 0: now; INT64_MAX: when another has gone. */
@@ -261,19 +212,13 @@ static int64_t wait_for_place_us(struct acceptor_listener *l)
     int64_t now_us = env_now_us(env_of(a));
     if (l->options.closed_door)
         return INT64_MAX;
-    if (l->options.connections_max > 0 && l->open_count >= l->options.connections_max)
+    if (l->options.limits.connections_max > 0 && l->open_count >= l->options.limits.connections_max)
         return INT64_MAX;
     if (a->limits.connections_max > 0 && a->open_count >= a->limits.connections_max &&
-        !l->options.essential)
+        !is_protected(l))
         return INT64_MAX;
-    int64_t node_us = rate_wait_us(&a->rate, now_us), listener_us = rate_wait_us(&l->rate, now_us);
-    return MAX(node_us, listener_us);
-}
-
-static bool address_is_full(struct acceptor *a, const char *host)
-{
-    struct count *count = address_count(a, host);
-    return count != NULL ? count->count >= address_max(a, host) : address_max(a, host) <= 0;
+    int64_t all_us = is_protected(l) ? 0 : creation_rate_wait_us(&a->rate, now_us);
+    return MAX(all_us, creation_rate_wait_us(&l->rate, now_us));
 }
 
 /* Gives places to those who wait, as far as there are any. */
@@ -282,7 +227,7 @@ static void serve_held(struct acceptor *a)
     int64_t next_us = INT64_MAX;
     for (size_t i = 0; i < a->listener_count; i++) {
         struct acceptor_listener *l = a->listeners[i];
-        while (!list_empty(&l->held)) {
+        while (l != NULL && !list_empty(&l->held)) {
             int64_t wait_us = wait_for_place_us(l);
             if (wait_us > 0) {
                 next_us = MIN(next_us, wait_us);
@@ -291,7 +236,7 @@ static void serve_held(struct acceptor *a)
             struct admission *admission =
                 LIST_ITEM(list_pop_front(&l->held), struct admission, link);
             atomic_fetch_sub(&l->held_count, 1);
-            if (address_is_full(a, admission->host))
+            if (address_counts_full(&a->addresses, admission->host))
                 refuse(admission, "max.connections.per.ip is reached");
             else
                 admit(admission);
@@ -314,7 +259,7 @@ static void on_accept(void *owner, struct stream *stream)
     admission->listener = l;
     admission->stream = stream;
     memcpy(admission->host, stream->peer.host, sizeof(admission->host));
-    if (address_is_full(a, admission->host)) {
+    if (address_counts_full(&a->addresses, admission->host)) {
         refuse(admission, "max.connections.per.ip is reached");
         return;
     }
@@ -322,7 +267,7 @@ static void on_accept(void *owner, struct stream *stream)
         refuse(admission, "no place for it yet, and many wait already");
         return;
     }
-    if (l->options.essential && a->limits.connections_max > 0 &&
+    if (is_protected(l) && a->limits.connections_max > 0 &&
         a->open_count >= a->limits.connections_max)
         make_room(a, "its place was needed by another listener");
     list_push_back(&l->held, &admission->link);
@@ -330,32 +275,55 @@ static void on_accept(void *owner, struct stream *stream)
     serve_held(a);
 }
 
+/* NULL is fine. */
+static void free_listener(struct acceptor_listener *l)
+{
+    if (l == NULL)
+        return;
+    free(l->groups);
+    free(l->name);
+    free(l);
+}
+
 static void free_acceptor(struct acceptor *a)
 {
-    for (size_t i = 0; i < a->listener_count; i++) {
-        free(a->listeners[i]->groups);
-        free(a->listeners[i]->name);
-        free(a->listeners[i]);
-    }
+    for (size_t i = 0; i < a->listener_count; i++)
+        free_listener(a->listeners[i]);
     free(a->listeners);
-    map_free_counts(&a->addresses);
-    map_free_counts(&a->overrides);
+    address_counts_release(&a->addresses);
     free(a);
 }
 
-static void stop_listening(struct acceptor *a)
+static void stop_listening(struct acceptor_listener *l, const char *reason)
 {
-    timer_stop(&a->held_timer);
-    for (size_t i = 0; i < a->listener_count; i++) {
-        struct acceptor_listener *l = a->listeners[i];
-        if (l->listener != NULL)
-            env_of(a)->net->listener_close(l->listener);
-        l->listener = NULL;
-        while (!list_empty(&l->held)) {
-            atomic_fetch_sub(&l->held_count, 1);
-            refuse(LIST_ITEM(list_pop_front(&l->held), struct admission, link), "the node stops");
-        }
+    if (l->listener == NULL)
+        return;
+    env_of(l->acceptor)->net->listener_close(l->listener);
+    l->listener = NULL;
+    l->acceptor->listening_count--;
+    while (!list_empty(&l->held)) {
+        atomic_fetch_sub(&l->held_count, 1);
+        refuse(LIST_ITEM(list_pop_front(&l->held), struct admission, link), reason);
     }
+}
+
+/* The end of one listener among others. What is left when the acceptor itself ends goes with it. */
+static void check_listener_end(struct acceptor_listener *l)
+{
+    struct acceptor *a = l->acceptor;
+    if (l->state == LISTENER_OPEN || l->open_count > 0 || l->orders_out > 0 ||
+        a->state != ACCEPTOR_OPEN)
+        return;
+    if (l->state == LISTENER_CLOSING) {
+        l->state = LISTENER_RELEASING;
+        order_groups(l, ORDER_RELEASE, NULL);
+        return;
+    }
+    for (size_t i = 0; i < a->listener_count; i++)
+        if (a->listeners[i] == l)
+            a->listeners[i] = NULL;
+    l->closed(l->closed_ctx);
+    free_listener(l);
 }
 
 /* The end of a drain or a close: no connection is left, and no order is under way. */
@@ -380,9 +348,12 @@ static void check_end(struct acceptor *a)
 static void order_back(struct task *task)
 {
     struct order *order = CONTAINER_OF(task, struct order, task);
-    struct acceptor *a = order->acceptor;
+    struct acceptor_listener *l = order->listener;
+    struct acceptor *a = l->acceptor;
     free(order);
     a->orders_out--;
+    l->orders_out--;
+    check_listener_end(l);
     check_end(a);
 }
 
@@ -398,33 +369,25 @@ static void shed(struct acceptor *a)
 static void connection_gone(struct task *task)
 {
     struct admission *admission = CONTAINER_OF(task, struct admission, task);
-    struct acceptor *a = admission->listener->acceptor;
-    struct map_key key = map_key_str(str_of(admission->host));
-    struct count *count = map_get(&a->addresses, key);
-    if (--count->count == 0)
-        free(map_remove(&a->addresses, key));
-    admission->listener->open_count--;
+    struct acceptor_listener *l = admission->listener;
+    struct acceptor *a = l->acceptor;
+    address_counts_remove(&a->addresses, admission->host);
+    l->open_count--;
     a->open_count--;
     free(admission);
     serve_held(a);
     if (a->shedding)
         shed(a);
+    check_listener_end(l);
     check_end(a);
 }
 
 static void set_limits(struct acceptor *a, const struct acceptor_limits *limits)
 {
-    map_free_counts(&a->overrides);
-    map_init(&a->overrides, MAP_STR);
-    for (size_t i = 0; i < limits->override_count; i++) {
-        char host[HOST_MAX + 1];
-        struct count *count = mem_calloc(1, sizeof(*count));
-        count->count = limits->overrides[i].connections_max;
-        normalize_address(limits->overrides[i].address, host);
-        free(map_put(&a->overrides, map_key_str(str_of(host)), count));
-    }
+    address_counts_limit(&a->addresses, limits->connections_per_address_max, limits->overrides,
+                         limits->override_count);
     if (limits->creations_per_s_max != a->rate.per_s_max)
-        rate_set(&a->rate, limits->creations_per_s_max, env_now_us(env_of(a)));
+        creation_rate_set(&a->rate, limits->creations_per_s_max, env_now_us(env_of(a)));
     a->limits = *limits;
     a->limits.overrides = NULL;
 }
@@ -434,8 +397,7 @@ struct acceptor *acceptor_new(struct loop *loop, const struct acceptor_limits *l
     struct acceptor *a = mem_calloc(1, sizeof(*a));
     a->loop = loop;
     a->last_log_ms = INT64_MIN / 2;
-    map_init(&a->addresses, MAP_STR);
-    map_init(&a->overrides, MAP_STR);
+    address_counts_init(&a->addresses);
     timer_init(&a->held_timer, loop, held_timer_fired);
     set_limits(a, limits);
     return a;
@@ -449,11 +411,33 @@ void acceptor_set_limits(struct acceptor *a, const struct acceptor_limits *limit
         shed(a);
 }
 
+void acceptor_set_listener_limits(struct acceptor *a, int index,
+                                  const struct acceptor_listener_limits *limits)
+{
+    struct acceptor_listener *l = a->listeners[index];
+    if (limits->creations_per_s_max != l->rate.per_s_max)
+        creation_rate_set(&l->rate, limits->creations_per_s_max, env_now_us(env_of(a)));
+    l->options.limits = *limits;
+    serve_held(a);
+}
+
 void acceptor_open_doors(struct acceptor *a)
 {
     for (size_t i = 0; i < a->listener_count; i++)
-        a->listeners[i]->options.closed_door = false;
+        if (a->listeners[i] != NULL)
+            a->listeners[i]->options.closed_door = false;
     serve_held(a);
+}
+
+/* The first index that is free. */
+static size_t take_index(struct acceptor *a)
+{
+    size_t index = 0;
+    while (index < a->listener_count && a->listeners[index] != NULL)
+        index++;
+    if (index == a->listener_count)
+        VEC_PUSH(a->listeners, a->listener_count, a->listener_capacity) = NULL;
+    return index;
 }
 
 int acceptor_listen(struct acceptor *a, const struct acceptor_listener_options *options,
@@ -473,16 +457,30 @@ int acceptor_listen(struct acceptor *a, const struct acceptor_listener_options *
     l->name = mem_strdup(options->name);
     l->port = env->net->listener_port(l->listener);
     list_init(&l->held);
-    rate_set(&l->rate, options->creations_per_s_max, env_now_us(env));
+    creation_rate_set(&l->rate, options->limits.creations_per_s_max, env_now_us(env));
     l->groups = mem_calloc((size_t)env->loop_count, sizeof(*l->groups));
     for (int i = 0; i < env->loop_count; i++) {
         connection_group_init(&l->groups[i], env->loops[i], options->handler,
                               &options->connection_limits, options->ctx);
         l->groups[i].on_gone = hand_back;
     }
-    *ret_index = (int)a->listener_count;
-    VEC_PUSH(a->listeners, a->listener_count, a->listener_capacity) = l;
+    size_t at = take_index(a);
+    a->listeners[at] = l;
+    a->listening_count++;
+    *ret_index = (int)at;
     return 0;
+}
+
+void acceptor_unlisten(struct acceptor *a, int index, const char *reason, void (*closed)(void *ctx),
+                       void *ctx)
+{
+    struct acceptor_listener *l = a->listeners[index];
+    CHECK(a->state == ACCEPTOR_OPEN && l->state == LISTENER_OPEN);
+    l->state = LISTENER_CLOSING;
+    l->closed = closed;
+    l->closed_ctx = ctx;
+    stop_listening(l, reason);
+    order_groups(l, ORDER_CLOSE, reason);
 }
 
 static void orders_given(struct task *task)
@@ -498,7 +496,10 @@ static void end(struct acceptor *a, int state, int order, const char *reason,
     a->state = state;
     a->ended = ended;
     a->ended_ctx = ctx;
-    stop_listening(a);
+    timer_stop(&a->held_timer);
+    for (size_t i = 0; i < a->listener_count; i++)
+        if (a->listeners[i] != NULL)
+            stop_listening(a->listeners[i], reason);
     order_all(a, order, reason);
     a->end_task.run = orders_given;
     if (!a->end_posted)
@@ -516,11 +517,6 @@ void acceptor_close(struct acceptor *a, const char *reason, void (*closed)(void 
 {
     CHECK(a->state <= ACCEPTOR_DRAINING);
     end(a, ACCEPTOR_CLOSING, ORDER_CLOSE, reason, closed, ctx);
-}
-
-int acceptor_listener_count(const struct acceptor *a)
-{
-    return (int)a->listener_count;
 }
 
 const char *acceptor_listener_name(const struct acceptor *a, int index)

@@ -58,6 +58,12 @@ static int64_t busy_us(struct loop *loop)
     return uv_env_busy_us(loop->env, loop->index);
 }
 
+static int set_workers(struct env *env, enum work_class work_class, int thread_count)
+{
+    CHECK(work_class != WORK_QUORUM);
+    return worker_pool_resize(&uv_env_of(env)->pools[work_class], thread_count);
+}
+
 static const struct env_ops env_ops = {
     .now_us = now_us,
     .wall_ms = wall_ms,
@@ -67,6 +73,7 @@ static const struct env_ops env_ops = {
     .timer_stop = uv_env_timer_stop,
     .submit = submit,
     .busy_us = busy_us,
+    .set_workers = set_workers,
 };
 
 static const struct net_ops net_ops = {

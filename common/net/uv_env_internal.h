@@ -49,8 +49,9 @@ struct worker_pool {
     struct task *first, **last;
     int running_count;
     bool stopping;
-    pthread_t *threads;
-    int thread_count;
+    const char *name;
+    struct list workers;            /* struct worker */
+    int thread_count, wanted_count; /* those that go on, and how many shall */
 };
 
 struct uv_env {
@@ -91,6 +92,9 @@ void uv_env_loop_stay_awake(struct uv_env_loop *loop);
 
 /* uv_worker.c */
 int worker_pool_init(struct worker_pool *pool, const char *name, int thread_count);
+/* More threads at once; those that are too many end when they have nothing to do. One thread calls
+ * this. After an error there are as many as could be made. */
+int worker_pool_resize(struct worker_pool *pool, int thread_count);
 /* Until nothing is queued or running; false when it was so from the start. */
 bool worker_pool_wait(struct worker_pool *pool);
 /* Completes what is queued, then joins the threads. */

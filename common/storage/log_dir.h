@@ -39,6 +39,7 @@ struct log_dir {
     size_t name_count, name_capacity;
     bool has_metadata_log;
     int32_t partitions; /* live ones, kept by the log manager */
+    bool cordoned;      /* gets no new ones unless it is named; the log manager's too */
 };
 
 /* Makes the directory if it is missing. -EAGAIN: another process holds it; -ENOTSUP, -EBADMSG:

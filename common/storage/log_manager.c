@@ -386,6 +386,23 @@ int log_manager_dir_status(struct log_manager *m, size_t at)
     return status;
 }
 
+void log_manager_cordon(struct log_manager *m, size_t at, bool cordoned)
+{
+    CHECK(at < m->dir_count);
+    pthread_mutex_lock(&m->mutex);
+    m->dirs[at]->cordoned = cordoned;
+    pthread_mutex_unlock(&m->mutex);
+}
+
+bool log_manager_dir_cordoned(struct log_manager *m, size_t at)
+{
+    CHECK(at < m->dir_count);
+    pthread_mutex_lock(&m->mutex);
+    bool cordoned = m->dirs[at]->cordoned;
+    pthread_mutex_unlock(&m->mutex);
+    return cordoned;
+}
+
 void log_manager_fail_dir(struct log_manager *m, size_t at, int status)
 {
     CHECK(at < m->dir_count && status < 0);

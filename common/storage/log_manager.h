@@ -34,6 +34,9 @@ size_t log_manager_dir_count(const struct log_manager *m);
 /* For its constant parts: path, meta, trust, broker_epoch, has_metadata_log. */
 const struct log_dir *log_manager_dir(const struct log_manager *m, size_t at);
 int log_manager_dir_status(struct log_manager *m, size_t at); /* 0, or why it is offline */
+/* One that is cordoned (KIP-1066) gets no new logs but those that are meant for it. */
+void log_manager_cordon(struct log_manager *m, size_t at, bool cordoned);
+bool log_manager_dir_cordoned(struct log_manager *m, size_t at);
 /* No meta.properties and no partition in any directory. */
 bool log_manager_is_blank(const struct log_manager *m);
 
@@ -48,8 +51,9 @@ struct log_manager_log_args {
     struct str topic;
     int32_t partition;
     struct uuid topic_id;
-    /* Where a new one goes; a reserved id, or one that is gone: where the fewest are. While some
-     * directory is offline, one that is not found may be there: -EIO. */
+    /* Where a new one goes; a reserved id, or one that is gone: where the fewest are, in one that
+     * is not cordoned, if there is any. While some directory is offline, one that is not found may
+     * be there: -EIO. */
     struct uuid directory_id;
     const struct log_config *config;
     bool leads; /* in leader_epoch, from the start of a new log on */

@@ -39,6 +39,12 @@ static bool names_directory(struct uuid id)
     return memcmp(id.b, zeros, sizeof(zeros)) != 0 || id.b[15] >= 100;
 }
 
+/* Whether a log that may lie anywhere is better made in `a`. */
+static bool is_better(const struct log_dir *a, const struct log_dir *b)
+{
+    return a->cordoned != b->cordoned ? b->cordoned : a->partitions < b->partitions;
+}
+
 /* The directory that was asked for, or the one with the fewest partitions; of several the first.
  * One that is not here may be the one that is offline: the log in it is not lost yet. */
 static int choose_dir(struct log_manager *m, const struct log_manager_log_args *args,
@@ -58,7 +64,7 @@ static int choose_dir(struct log_manager *m, const struct log_manager_log_args *
             *ret_dir = i;
             return 0;
         }
-        if (!found || dir->partitions < m->dirs[*ret_dir]->partitions)
+        if (!found || is_better(dir, m->dirs[*ret_dir]))
             *ret_dir = i;
         found = true;
     }

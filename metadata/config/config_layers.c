@@ -2,6 +2,8 @@
 
 #include "common/base/check.h"
 
+#include <ctype.h>
+
 #define NAMES_MAX 4 /* log.retention.* has the most synonyms: three */
 
 static struct str layer_get(const struct config_layer *layer, struct str name)
@@ -21,22 +23,45 @@ static const struct config_layer *broker_layer(const struct config_layers *layer
     return order[i];
 }
 
-/* The nearest value of a broker key that can be read; false when no layer has one. */
-static bool broker_value(const struct config_layers *layers, const struct config_def *def,
-                         struct arena *arena, struct config_value *ret_value)
+/* The nearest value of a broker key, under this name, that can be read; false when no layer has
+ * one. */
+static bool named_value(const struct config_layers *layers, const struct config_def *def,
+                        struct str name, struct arena *arena, struct config_value *ret_value)
 {
     enum config_level level;
     const struct config_layer *layer;
+    bool has_prefix = name.len != def->name.len;
     for (int i = 0; (layer = broker_layer(layers, i, &level)) != NULL; i++) {
-        if (level == CONFIG_LEVEL_FILE && layers->file_values != NULL) {
+        if (level == CONFIG_LEVEL_FILE && layers->file_values != NULL && !has_prefix) {
             *ret_value = layers->file_values[def->id];
             return ret_value->type != CONFIG_TYPE_UNKNOWN;
         }
-        struct str text = layer_get(layer, def->name), error;
+        struct str text = layer_get(layer, name), error;
         if (!str_is_null(text) && config_value_parse(def, text, arena, ret_value, &error) == 0)
             return true;
     }
     return false;
+}
+
+static bool broker_value(const struct config_layers *layers, const struct config_def *def,
+                         struct arena *arena, struct config_value *ret_value)
+{
+    return named_value(layers, def, def->name, arena, ret_value);
+}
+
+struct config_value config_layers_of_listener(const struct config_layers *layers,
+                                              struct str listener, enum config_id id,
+                                              struct arena *arena)
+{
+    const struct config_def *def = &config_defs[id];
+    struct config_value value = {.type = CONFIG_TYPE_UNKNOWN};
+    struct str name =
+        arena_printf(arena, "listener.name.%.*s.%s", STR_FMT(listener), def->name.data);
+    char *letters = (char *)(uintptr_t)name.data;
+    for (int32_t i = 0; i < name.len; i++)
+        letters[i] = (char)tolower((unsigned char)letters[i]);
+    (void)named_value(layers, def, name, arena, &value);
+    return value;
 }
 
 /* A synonym's value as one of `def`: in its unit, a list's first item where one is wanted. */

@@ -47,6 +47,12 @@ struct config_value config_layers_get(const struct config_layers *layers, enum c
 int64_t config_layers_integer(const struct config_layers *layers, enum config_id id);
 bool config_layers_boolean(const struct config_layers *layers, enum config_id id);
 
+/* Of a listener alone: what "listener.name.<listener>." in front of the key says. The type is
+ * unknown where nothing does; then the key without prefix counts. */
+struct config_value config_layers_of_listener(const struct config_layers *layers,
+                                              struct str listener, enum config_id id,
+                                              struct arena *arena);
+
 struct config_origin {
     struct str name;
     struct str value; /* null when it is sensitive */

@@ -12,6 +12,8 @@
 #include "metadata/config/config_entry.h"
 #include "metadata/config/config_layers.h"
 
+struct server_config;
+
 /* CreateTopics, AlterConfigs. `brokers` holds what the topic does not set. */
 enum kafka_error config_validate_topic(const struct config_entry *entries, int count,
                                        const struct config_layers *brokers, struct arena *arena,
@@ -22,9 +24,16 @@ enum kafka_error config_validate_group(const struct config_entry *entries, int c
                                        struct str *ret_message);
 enum kafka_error config_validate_client_metrics(const struct config_entry *entries, int count,
                                                 struct arena *arena, struct str *ret_message);
-/* is_default: for all brokers. `current` holds the values from before the change. */
-enum kafka_error config_validate_broker(const struct config_entry *entries, int count,
-                                        bool is_default, const struct config_layers *current,
-                                        struct arena *arena, struct str *ret_message);
+
+struct broker_change {
+    const struct config_entry *entries; /* what is set; what is removed shows in `after` only */
+    int count;
+    bool is_default;                     /* for all brokers, else for one */
+    const struct config_layers *current; /* before the change */
+    const struct config_layers *after;   /* with it */
+    const struct server_config *server;  /* of the node that is asked */
+};
+enum kafka_error config_validate_broker(const struct broker_change *change, struct arena *arena,
+                                        struct str *ret_message);
 
 #endif

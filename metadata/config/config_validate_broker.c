@@ -1,7 +1,7 @@
 #include "metadata/config/config_validate_internal.h"
 
 #include "common/base/check.h"
-#include "metadata/config/server_config.h"
+#include "metadata/config/server_config_change.h"
 
 /* Kafka wraps an exception of one of the parts of a broker into another one. */
 #define PART_ERROR                                                                                 \
@@ -34,12 +34,6 @@ static bool is_fixed(struct str name)
     return def != NULL && def->update == CONFIG_UPDATE_NEVER && def->flag != CONFIG_FLAG_HIDDEN;
 }
 
-static bool is_per_broker(struct str name)
-{
-    const struct config_def *def = config_find_broker(name, NULL);
-    return def != NULL && def->update == CONFIG_UPDATE_BROKER;
-}
-
 /* INVALID_REQUEST with the names for which `applies` holds, if there are any. */
 static enum kafka_error refuse_names(const struct validation *v, bool (*applies)(struct str name),
                                      const char *sentence)
@@ -55,12 +49,29 @@ static enum kafka_error refuse_names(const struct validation *v, bool (*applies)
                            config_value_join(&names, STR(", "), v->arena).data);
 }
 
+/* What the file of a broker may say twice, a change may not. */
+static bool has_double(const struct config_def *def, struct str text, struct arena *arena)
+{
+    if (def->rule != CONFIG_RULE_LIST && def->rule != CONFIG_RULE_LIST_EMPTY)
+        return false;
+    struct config_value list = config_split_list(text, arena);
+    for (int32_t i = 0; i < list.list.count; i++)
+        for (int32_t k = 0; k < i; k++)
+            if (str_eq(list.list.items[i], list.list.items[k]))
+                return def->id != CONFIG_BROKER_CONFIG_PROVIDERS; /* Kafka does not look into it */
+    return false;
+}
+
 static enum kafka_error check_values(const struct validation *v)
 {
     for (int i = 0; i < v->count; i++) {
         const struct config_def *def = config_find_broker(v->entries[i].key, NULL);
         struct config_value value;
         struct str error;
+        if (def != NULL && has_double(def, v->entries[i].value, v->arena))
+            return validation_fail(v, KAFKA_ERROR_INVALID_REQUEST,
+                                   "Configuration '%s' values must not be duplicated.",
+                                   def->name.data);
         if (def != NULL &&
             config_value_parse(def, v->entries[i].value, v->arena, &value, &error) != 0)
             return validation_fail(v, KAFKA_ERROR_INVALID_REQUEST, "%s", error.data);
@@ -155,12 +166,50 @@ static enum kafka_error check_addresses(const struct validation *v,
     return error;
 }
 
+static enum kafka_error check_cordoned(const struct validation *v,
+                                       const struct broker_change *change)
+{
+    struct config_value list =
+        config_layers_get(change->after, CONFIG_BROKER_CORDONED_LOG_DIRS, v->arena);
+    bool *cordoned = ARENA_ARRAY(v->arena, bool, change->server->log_dirs_count);
+    struct str fault;
+    if (validation_find(v, CONFIG_BROKER_CORDONED_LOG_DIRS) == NULL ||
+        server_config_cordoned(change->server, &list, v->arena, cordoned, &fault) == 0)
+        return KAFKA_ERROR_NONE;
+    return validation_fail(v, KAFKA_ERROR_INVALID_REQUEST, "requirement failed: %s", fault.data);
+}
+
+static enum kafka_error check_whole(const struct validation *v, const struct broker_change *change)
+{
+    enum kafka_error error = check_times(v, change->current);
+    if (error == KAFKA_ERROR_NONE)
+        error = check_cleaner(v, change->current);
+    if (error == KAFKA_ERROR_NONE)
+        error = check_addresses(v, change->current);
+    if (error == KAFKA_ERROR_NONE)
+        error = check_cordoned(v, change);
+    return error == KAFKA_ERROR_NONE ? validation_listeners(v, change) : error;
+}
+
 /* --- what its parts check ------------------------------------------------------------------------
  */
 
-static enum kafka_error fail_part(const struct validation *v, struct str why)
+enum kafka_error validation_fail_part(const struct validation *v, struct str why)
 {
     return validation_fail(v, KAFKA_ERROR_INVALID_REQUEST, PART_ERROR, why.data);
+}
+
+struct str validation_threads_fault(enum config_id id, int64_t before, int64_t after,
+                                    struct arena *arena)
+{
+    if (after <= 2 * before && after >= before / 2)
+        return STR_NULL;
+    return arena_printf(arena,
+                        "Dynamic thread count update validation failed for %s=%lld, value should "
+                        "%s the current value %lld",
+                        config_defs[id].name.data, (long long)after,
+                        after > before ? "not be greater than double" : "be at least half",
+                        (long long)before);
 }
 
 static enum kafka_error check_threads(const struct validation *v,
@@ -169,17 +218,11 @@ static enum kafka_error check_threads(const struct validation *v,
     for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
         if (validation_find(v, threads[i]) == NULL)
             continue;
-        long long before = config_layers_integer(current, threads[i]);
-        long long after = validation_integer(v, threads[i], current);
-        if (after <= 2 * before && after >= before / 2)
-            continue;
-        return fail_part(
-            v, arena_printf(v->arena,
-                            "Dynamic thread count update validation failed for %s=%lld, value "
-                            "should %s the current value %lld",
-                            config_defs[threads[i]].name.data, after,
-                            after > before ? "not be greater than double" : "be at least half",
-                            before));
+        struct str fault =
+            validation_threads_fault(threads[i], config_layers_integer(current, threads[i]),
+                                     validation_integer(v, threads[i], current), v->arena);
+        if (!str_is_null(fault))
+            return validation_fail_part(v, fault);
     }
     return KAFKA_ERROR_NONE;
 }
@@ -192,9 +235,9 @@ static enum kafka_error check_connections(const struct validation *v,
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         const struct config_entry *entry = validation_find(v, keys[i]);
         if (entry != NULL && validation_integer(v, keys[i], current) <= 0)
-            return fail_part(v, arena_printf(v->arena, "Invalid %s %.*s",
-                                             config_defs[keys[i]].name.data,
-                                             STR_FMT(str_trim(entry->value))));
+            return validation_fail_part(v, arena_printf(v->arena, "Invalid %s %.*s",
+                                                        config_defs[keys[i]].name.data,
+                                                        STR_FMT(str_trim(entry->value))));
     }
     return KAFKA_ERROR_NONE;
 }
@@ -206,8 +249,9 @@ static enum kafka_error check_reporters(const struct validation *v)
     if (entry == NULL || str_trim(entry->value).len <= 0 ||
         str_eq(str_trim(entry->value), def->default_value))
         return KAFKA_ERROR_NONE;
-    return fail_part(v, STR("Validation of dynamic config update of Set(metric.reporters) failed "
-                            "with class class kafka.server.DynamicMetricsReporters"));
+    return validation_fail_part(
+        v, STR("Validation of dynamic config update of Set(metric.reporters) failed "
+               "with class class kafka.server.DynamicMetricsReporters"));
 }
 
 static enum kafka_error check_cleaners(const struct validation *v,
@@ -218,23 +262,34 @@ static enum kafka_error check_cleaners(const struct validation *v,
     long long before = config_layers_integer(current, CONFIG_BROKER_LOG_CLEANER_THREADS);
     long long after = validation_integer(v, CONFIG_BROKER_LOG_CLEANER_THREADS, current);
     if (after < before / 2)
-        return fail_part(v, arena_printf(v->arena,
-                                         "Log cleaner threads cannot be reduced to less than half "
-                                         "the current value %lld",
-                                         before));
+        return validation_fail_part(
+            v, arena_printf(v->arena,
+                            "Log cleaner threads cannot be reduced to less than half "
+                            "the current value %lld",
+                            before));
     if (after > 2 * before)
-        return fail_part(v, arena_printf(v->arena,
-                                         "Log cleaner threads cannot be increased to more than "
-                                         "double the current value %lld",
-                                         before));
+        return validation_fail_part(
+            v, arena_printf(v->arena,
+                            "Log cleaner threads cannot be increased to more than "
+                            "double the current value %lld",
+                            before));
     return KAFKA_ERROR_NONE;
 }
 
-enum kafka_error config_validate_broker(const struct config_entry *entries, int count,
-                                        bool is_default, const struct config_layers *current,
-                                        struct arena *arena, struct str *ret_message)
+static enum kafka_error check_parts(const struct validation *v, const struct broker_change *change)
 {
-    struct validation v = {entries, count, arena, ret_message};
+    enum kafka_error error = check_threads(v, change->current);
+    if (error == KAFKA_ERROR_NONE)
+        error = check_connections(v, change->current);
+    if (error == KAFKA_ERROR_NONE)
+        error = check_reporters(v);
+    return error == KAFKA_ERROR_NONE ? check_cleaners(v, change->current) : error;
+}
+
+enum kafka_error config_validate_broker(const struct broker_change *change, struct arena *arena,
+                                        struct str *ret_message)
+{
+    struct validation v = {change->entries, change->count, arena, ret_message};
     enum kafka_error error = refuse_names(&v, is_fixed, "Cannot update these configs dynamically");
     if (error == KAFKA_ERROR_NONE)
         error = refuse_names(&v, needs_listener,
@@ -242,21 +297,11 @@ enum kafka_error config_validate_broker(const struct config_entry *entries, int 
                              "using the listener prefix");
     if (error == KAFKA_ERROR_NONE)
         error = check_values(&v);
-    if (error == KAFKA_ERROR_NONE && is_default)
-        error = refuse_names(&v, is_per_broker,
+    if (error == KAFKA_ERROR_NONE && change->is_default)
+        error = refuse_names(&v, validation_is_per_broker,
                              "Cannot update these configs at default cluster level, broker id must "
                              "be specified");
     if (error == KAFKA_ERROR_NONE)
-        error = check_times(&v, current);
-    if (error == KAFKA_ERROR_NONE)
-        error = check_cleaner(&v, current);
-    if (error == KAFKA_ERROR_NONE)
-        error = check_addresses(&v, current);
-    if (error == KAFKA_ERROR_NONE)
-        error = check_threads(&v, current);
-    if (error == KAFKA_ERROR_NONE)
-        error = check_connections(&v, current);
-    if (error == KAFKA_ERROR_NONE)
-        error = check_reporters(&v);
-    return error == KAFKA_ERROR_NONE ? check_cleaners(&v, current) : error;
+        error = check_whole(&v, change);
+    return error == KAFKA_ERROR_NONE ? check_parts(&v, change) : error;
 }

@@ -1,6 +1,7 @@
 #include "metadata/config/server_config_internal.h"
 
 #include "common/base/mem.h"
+#include "metadata/config/server_config_change.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -155,9 +156,36 @@ static int load_admin(struct loader *l)
     return 0;
 }
 
+int server_config_with_listeners(const struct server_config *config, struct str listeners,
+                                 struct str protocol_map, struct server_config *ret_config)
+{
+    const struct server_config_options options = {.text = STR_NULL, .hostname = config->hostname};
+    struct loader l = {.config = ret_config, .options = &options, .dynamic = true};
+    PROPERTIES_FOR_EACH(entry, &config->properties)
+    {
+        const struct property *item = entry->value;
+        /* Line -1: nobody said so. A node that was not told of its roles is taken as leniently as
+         * when it started. */
+        if (item->line >= 0 || !str_eq(item->key, config_defs[CONFIG_BROKER_PROCESS_ROLES].name))
+            properties_set(&ret_config->properties, item->key, item->value, -1);
+    }
+    memcpy(ret_config->values, config->values, sizeof(ret_config->values));
+    ret_config->hostname = config->hostname;
+    ret_config->node_id = config->node_id;
+    ret_config->is_broker = config->is_broker;
+    ret_config->is_controller = config->is_controller;
+    int rv = 0;
+    if (!str_is_null(listeners))
+        rv = loader_set(&l, CONFIG_BROKER_LISTENERS, listeners);
+    if (rv == 0 && !str_is_null(protocol_map))
+        rv = loader_set(&l, CONFIG_BROKER_LISTENER_SECURITY_PROTOCOL_MAP, protocol_map);
+    return rv == 0 ? server_listeners_load(&l) : rv;
+}
+
 int server_config_load(struct server_config *config, const struct server_config_options *options)
 {
     struct loader l = {.config = config, .options = options};
+    config->hostname = arena_str(&config->arena, options->hostname);
     int (*const parts[])(struct loader *) = {
         load_properties,       server_values_load, fill_unconfigured, server_roles_load,
         server_listeners_load, server_quorum_load, load_admin};

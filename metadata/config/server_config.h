@@ -66,6 +66,7 @@ struct server_config {
     /* By enum config_id, broker and kraftd scope: configured value or default. */
     struct config_value values[CONFIG_COUNT];
 
+    struct str hostname; /* of this machine */
     int32_t node_id;
     bool is_broker, is_controller;
     struct server_listener *listeners; /* as in `listeners`; an added controller listener is last */
@@ -107,12 +108,6 @@ void server_config_init(struct server_config *config);
 void server_config_release(struct server_config *config);
 /* 0, or -EINVAL with config->error. */
 int server_config_load(struct server_config *config, const struct server_config_options *options);
-
-/* "host:count,host:count", as max.connections.per.ip.overrides says it. -EINVAL with the item that
- * cannot be read. The limits and their hosts lie in the arena, or point into the text. */
-int server_ip_limits_parse(struct str text, struct arena *arena,
-                           struct server_ip_limit **ret_limits, int *ret_count,
-                           struct str *ret_bad);
 
 /* The typed value of a key; it must not be null and has to have that type. */
 static inline int64_t server_config_integer(const struct server_config *config, enum config_id id)

@@ -10,6 +10,7 @@
 struct loader {
     struct server_config *config;
     const struct server_config_options *options;
+    bool dynamic; /* a change of a running node: sentences are Kafka's to the letter */
 };
 
 /* -EINVAL, always. `key` is what the sentence is about: its place goes in front. NULL: none. */

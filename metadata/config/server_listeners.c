@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #define KEY(id) (config_defs[id].name.data)
+#define NO_NAME "The provided listener name is null or empty string"
 
 static const struct {
     const char *name;
@@ -27,6 +28,18 @@ struct protocol_map {
     enum security_protocol *values;
     int count;
 };
+
+/* What Kafka leaves to be guessed. */
+static const char *hint(const struct loader *l, const char *text)
+{
+    return l->dynamic ? "" : text;
+}
+
+/* What Kafka's broker requires of its configuration as a whole; `sentence` begins without it. */
+static const char *required(const struct loader *l)
+{
+    return l->dynamic ? "requirement failed: " : "";
+}
 
 static int protocol_of(struct str name)
 {
@@ -58,15 +71,20 @@ static int load_map(struct loader *l, struct protocol_map *map)
     for (int32_t i = 0; i < list.list.count; i++) {
         struct str value = list.list.items[i], name;
         if (!str_split(&value, ':', &name))
-            return loader_fail(l, key, "%s: %.*s is not LISTENER:PROTOCOL", key, STR_FMT(name));
+            return l->dynamic ? loader_fail(l, key,
+                                            "Error parsing configuration property '%s': begin 0, "
+                                            "end -1, length %d",
+                                            key, (int)name.len)
+                              : loader_fail(l, key, "%s: %.*s is not LISTENER:PROTOCOL", key,
+                                            STR_FMT(name));
         value = str_trim(value);
+        if (str_trim(name).len <= 0)
+            return loader_fail(l, key, NO_NAME);
         int protocol = protocol_of(value);
         if (protocol < 0)
-            return loader_fail(
-                l, key,
-                "Invalid security protocol `%.*s` defined in %s (allowed: PLAINTEXT, "
-                "SSL, SASL_PLAINTEXT, SASL_SSL)",
-                STR_FMT(value), key);
+            return loader_fail(l, key, "Invalid security protocol `%.*s` defined in %s%s",
+                               STR_FMT(value), key,
+                               hint(l, " (allowed: PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL)"));
         map->names[map->count] = to_upper(arena, str_trim(name));
         map->values[map->count++] = (enum security_protocol)protocol;
     }
@@ -92,24 +110,41 @@ static bool is_controller_name(const struct server_config *config, struct str na
     return false;
 }
 
+static struct str shown_list(struct loader *l, enum config_id id)
+{
+    return config_value_join(&l->config->values[id], STR(", "), &l->config->arena);
+}
+
+/* Kafka's sentence around what is wrong with a list of listeners. */
+static int fail_list(struct loader *l, enum config_id id, const char *why)
+{
+    return loader_fail(l, KEY(id), "Error creating broker listeners from '[%.*s]': %s",
+                       STR_FMT(shown_list(l, id)), why);
+}
+
 /* "NAME://host:port"; the name comes back in upper case. */
 static int parse_listener(struct loader *l, enum config_id id, struct str text,
                           struct str *ret_name, struct endpoint *ret_endpoint)
 {
-    const char *key = KEY(id);
+    struct arena *arena = &l->config->arena;
     const char *mark = text.len > 0 ? memmem(text.data, (size_t)text.len, "://", 3) : NULL;
-    if (mark == NULL || mark == text.data)
-        return loader_fail(l, key,
-                           "Unable to parse a listener name from %.*s (write NAME://host:port)",
-                           STR_FMT(text));
+    if (mark == NULL)
+        return fail_list(l, id,
+                         arena_printf(arena, "Unable to parse %.*s to a broker endpoint%s",
+                                      STR_FMT(text), hint(l, " (write NAME://host:port)"))
+                             .data);
+    if (mark == text.data)
+        return fail_list(l, id, NO_NAME);
     struct str name = str_from(text.data, (size_t)(mark - text.data));
     struct str rest = str_from(mark + 3, (size_t)(text.data + text.len - mark - 3));
     if (endpoint_parse(rest, -1, ret_endpoint) != 0)
-        return loader_fail(l, key,
-                           "Unable to parse %.*s to a broker endpoint (write NAME://host:port, "
-                           "with an IPv6 address in brackets and a port up to 65535)",
-                           STR_FMT(text));
-    *ret_name = to_upper(&l->config->arena, name);
+        return fail_list(
+            l, id,
+            arena_printf(arena, "Unable to parse %.*s to a broker endpoint%s", STR_FMT(text),
+                         hint(l, " (write NAME://host:port, with an IPv6 address in brackets and a "
+                                 "port up to 65535)"))
+                .data);
+    *ret_name = to_upper(arena, name);
     return 0;
 }
 
@@ -145,32 +180,23 @@ static bool ports_clash(const struct endpoint *a, const struct endpoint *b, bool
     return a->port != 0 && a->port == b->port && !(a4 && b6) && !(a6 && b4);
 }
 
-static struct str shown_list(struct loader *l, enum config_id id)
-{
-    return config_value_join(&l->config->values[id], STR(", "), &l->config->arena);
-}
-
-/* Kafka's sentence around what is wrong with a list of listeners. */
-static int fail_list(struct loader *l, enum config_id id, const char *why)
-{
-    return loader_fail(l, KEY(id), "Error creating broker listeners from '[%.*s]': %s",
-                       STR_FMT(shown_list(l, id)), why);
-}
-
 static int check_apart(struct loader *l)
 {
     const struct server_config *config = l->config;
-    const char *why = NULL;
+    const char *why = NULL, *port = "";
     for (int i = 0; i < config->listeners_count && why == NULL; i++) {
         for (int j = 0; j < i && why == NULL; j++) {
             const struct server_listener *a = &config->listeners[j], *b = &config->listeners[i];
             bool literal;
-            if (str_eq(a->name, b->name))
+            if (str_eq(a->name, b->name)) {
                 why = "Each listener must have a different name";
-            else if (ports_clash(&a->bind, &b->bind, &literal))
-                why = literal ? "If you have two listeners on the same port then one needs to be "
-                                "IPv4 and the other IPv6"
-                              : "Each listener must have a different port";
+            } else if (ports_clash(&a->bind, &b->bind, &literal) && literal) {
+                why = "If you have two listeners on the same port then one needs to be IPv4 and "
+                      "the other IPv6";
+                port = arena_printf(&l->config->arena, ", port: %u", a->bind.port).data;
+            } else if (ports_clash(&a->bind, &b->bind, &literal)) {
+                why = "Each listener must have a different port";
+            }
         }
     }
     if (why == NULL)
@@ -178,7 +204,8 @@ static int check_apart(struct loader *l)
     struct str listed = shown_list(l, CONFIG_BROKER_LISTENERS);
     return fail_list(
         l, CONFIG_BROKER_LISTENERS,
-        arena_printf(&l->config->arena, "%s, listeners: [%.*s]", why, STR_FMT(listed)).data);
+        arena_printf(&l->config->arena, "%s, listeners: [%.*s]%s", why, STR_FMT(listed), port)
+            .data);
 }
 
 static int load_listeners(struct loader *l)
@@ -238,22 +265,27 @@ static int check_roles(struct loader *l)
     for (int i = 0; i < config->listeners_count; i++)
         controllers += config->listeners[i].is_controller;
     if (config->is_controller && controllers == 0)
-        return loader_fail(l, key,
-                           "controller.listener.names must contain at least one value appearing in "
-                           "the 'listeners' configuration when running the KRaft controller role");
-    if (!config->is_controller && controllers > 0)
         return loader_fail(
             l, key,
-            "controller.listener.names must not contain a value appearing in the "
-            "'listeners' configuration when running KRaft with just the broker role");
-    if (!config->is_broker && controllers < config->listeners_count)
+            "%scontroller.listener.names must contain at least one value appearing in "
+            "the 'listeners' configuration when running the KRaft controller role",
+            required(l));
+    if (!config->is_controller && controllers > 0)
         return loader_fail(l, key,
-                           "The listeners config must only contain KRaft controller listeners from "
-                           "controller.listener.names when process.roles=controller");
+                           "%scontroller.listener.names must not contain a value appearing in the "
+                           "'listeners' configuration when running KRaft with just the broker role",
+                           required(l));
+    if (!config->is_broker && controllers < config->listeners_count)
+        return loader_fail(
+            l, key,
+            "%sThe listeners config must only contain KRaft controller listeners from "
+            "controller.listener.names when process.roles=controller",
+            required(l));
     if (config->is_broker && controllers == config->listeners_count)
         return loader_fail(l, key,
-                           "There must be at least one broker advertised listener. Perhaps all "
-                           "listeners appear in controller.listener.names?");
+                           "%sThere must be at least one broker advertised listener. Perhaps all "
+                           "listeners appear in controller.listener.names?",
+                           required(l));
     return 0;
 }
 
@@ -270,7 +302,7 @@ static int resolve_protocols(struct loader *l, const struct protocol_map *map)
                                           STR_FMT(listener->name))
                                  .data);
         listener->protocol = (enum security_protocol)protocol;
-        if (protocol != SECURITY_PLAINTEXT)
+        if (protocol != SECURITY_PLAINTEXT && !l->dynamic)
             return loader_fail(l, KEY(CONFIG_BROKER_LISTENERS),
                                "listener %.*s uses %s, which is not supported yet: kraftd does not "
                                "start rather than serve it in the clear (allowed: PLAINTEXT)",
@@ -291,10 +323,11 @@ static int advertise_bind(struct loader *l, struct server_listener *listener)
     listener->advertised = listener->bind;
     bool any = is_any_address(listener->bind.host);
     if (any && !listener->is_controller)
-        return loader_fail(l, KEY(CONFIG_BROKER_LISTENERS),
-                           "advertised.listeners cannot use the nonroutable meta-address %s. Use a "
-                           "routable IP address.",
-                           listener->bind.host);
+        return loader_fail(
+            l, KEY(CONFIG_BROKER_LISTENERS),
+            "%sadvertised.listeners cannot use the nonroutable meta-address %s. Use a "
+            "routable IP address.",
+            required(l), listener->bind.host);
     if (any || listener->bind.host[0] == '\0') {
         if (hostname.len <= 0 || hostname.len > HOST_MAX)
             hostname = STR("localhost");
@@ -302,6 +335,27 @@ static int advertise_bind(struct loader *l, struct server_listener *listener)
         listener->advertised.host[hostname.len] = '\0';
     }
     return 0;
+}
+
+static int fail_not_listened(struct loader *l, const struct config_value *advertised)
+{
+    struct arena *arena = &l->config->arena;
+    struct config_value found = {.type = CONFIG_TYPE_LIST}, known = found;
+    found.list.items = ARENA_ARRAY(arena, struct str, advertised->list.count);
+    known.list.items = ARENA_ARRAY(arena, struct str, l->config->listeners_count);
+    for (int32_t i = 0; i < advertised->list.count; i++) {
+        struct str rest = advertised->list.items[i], name;
+        (void)str_split(&rest, ':', &name);
+        found.list.items[found.list.count++] = to_upper(arena, name);
+    }
+    for (int i = 0; i < l->config->listeners_count; i++)
+        known.list.items[known.list.count++] = l->config->listeners[i].name;
+    return loader_fail(l, KEY(CONFIG_BROKER_ADVERTISED_LISTENERS),
+                       "%sadvertised.listeners listener names must be equal to or a subset of the "
+                       "ones defined in listeners. Found %s. The valid options based on the "
+                       "current configuration are %s",
+                       required(l), config_value_join(&found, STR(","), arena).data,
+                       config_value_join(&known, STR(","), arena).data);
 }
 
 static int load_advertised(struct loader *l, const struct protocol_map *map)
@@ -327,16 +381,12 @@ static int load_advertised(struct loader *l, const struct protocol_map *map)
                                           STR_FMT(name))
                                  .data);
         if (listener == NULL)
-            return loader_fail(
-                l, KEY(id),
-                "advertised.listeners listener names must be equal to or a subset of "
-                "the ones defined in listeners. Found %.*s.",
-                STR_FMT(name));
+            return fail_not_listened(l, list);
         if (is_any_address(endpoint.host))
             return loader_fail(l, KEY(id),
-                               "advertised.listeners cannot use the nonroutable meta-address %s. "
+                               "%sadvertised.listeners cannot use the nonroutable meta-address %s. "
                                "Use a routable IP address.",
-                               endpoint.host);
+                               required(l), endpoint.host);
         listener->is_advertised = true;
         struct endpoint bind = listener->bind;
         listener->bind = endpoint;
@@ -383,10 +433,10 @@ static int find_inter_broker(struct loader *l)
                              STR_FMT(listener->name));
     }
     return loader_fail(l, key,
-                       "inter.broker.listener.name must be a listener name defined in "
+                       "%sinter.broker.listener.name must be a listener name defined in "
                        "advertised.listeners. The valid options based on currently configured "
                        "listeners are %.*s",
-                       STR_FMT(known));
+                       required(l), STR_FMT(known));
 }
 
 static int name_controllers(struct loader *l)
@@ -413,13 +463,13 @@ int server_listeners_load(struct loader *l)
     if (rv == 0)
         rv = check_apart(l);
     if (rv == 0)
-        rv = check_roles(l);
-    if (rv == 0)
         rv = load_map(l, &map);
     if (rv != 0)
         return rv;
     imply_controller_names(l, &map);
     rv = resolve_protocols(l, &map);
+    if (rv == 0)
+        rv = check_roles(l);
     if (rv == 0)
         rv = load_advertised(l, &map);
     return rv == 0 ? name_controllers(l) : rv;

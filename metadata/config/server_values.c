@@ -1,6 +1,7 @@
 /*
  * The values of server.properties one by one, and the rules between them.
  */
+#include "metadata/config/server_config_change.h"
 #include "metadata/config/server_config_internal.h"
 
 #include <errno.h>
@@ -205,24 +206,50 @@ static int load_ip_limits(struct loader *l)
     return 0;
 }
 
-static int check_cordoned(struct loader *l)
+int server_config_cordoned(const struct server_config *config, const struct config_value *list,
+                           struct arena *arena, bool *ret_cordoned, struct str *ret_fault)
 {
-    const struct server_config *config = l->config;
-    const struct config_value *cordoned = &config->values[CONFIG_BROKER_CORDONED_LOG_DIRS];
     const struct config_value *dirs = &config->values[CONFIG_BROKER_LOG_DIRS];
+    struct config_value missing = {.type = CONFIG_TYPE_LIST};
     if (dirs->type != CONFIG_TYPE_LIST)
         dirs = &config->values[CONFIG_BROKER_LOG_DIR];
-    for (int32_t i = 0; cordoned->type == CONFIG_TYPE_LIST && i < cordoned->list.count; i++) {
-        bool found = str_eq_z(cordoned->list.items[i], "*");
-        for (int j = 0; j < dirs->list.count && !found; j++)
-            found = str_eq(cordoned->list.items[i], dirs->list.items[j]);
+    bool *cordoned = ARENA_ARRAY(arena, bool, dirs->list.count);
+    missing.list.items = ARENA_ARRAY(arena, struct str, list->list.count);
+    for (int32_t i = 0; i < list->list.count; i++) {
+        bool all = str_eq_z(list->list.items[i], "*"), found = all;
+        if (all && list->list.count > 1) {
+            *ret_fault =
+                STR("When cordoned.log.dirs is set to *, it must not contain other values");
+            return -EINVAL;
+        }
+        for (int j = 0; j < dirs->list.count; j++) {
+            bool this_one = all || str_eq(list->list.items[i], dirs->list.items[j]);
+            cordoned[j] |= this_one;
+            found |= this_one;
+        }
         if (!found)
-            return loader_fail(l, config_defs[CONFIG_BROKER_CORDONED_LOG_DIRS].name.data,
-                               "All entries in cordoned.log.dirs must be present in log.dirs or "
-                               "log.dir. Missing entries : %.*s",
-                               STR_FMT(cordoned->list.items[i]));
+            missing.list.items[missing.list.count++] = list->list.items[i];
     }
+    if (missing.list.count > 0) {
+        *ret_fault = arena_printf(arena,
+                                  "All entries in cordoned.log.dirs must be present in log.dirs or "
+                                  "log.dir. Missing entries : %s",
+                                  config_value_join(&missing, STR(", "), arena).data);
+        return -EINVAL;
+    }
+    memcpy(ret_cordoned, cordoned, (size_t)dirs->list.count * sizeof(bool));
     return 0;
+}
+
+static int check_cordoned(struct loader *l)
+{
+    struct server_config *config = l->config;
+    const struct config_value *list = &config->values[CONFIG_BROKER_CORDONED_LOG_DIRS];
+    bool *cordoned = ARENA_ARRAY(&config->arena, bool, config->log_dirs_count);
+    struct str fault;
+    if (server_config_cordoned(config, list, &config->arena, cordoned, &fault) == 0)
+        return 0;
+    return loader_fail(l, config_defs[CONFIG_BROKER_CORDONED_LOG_DIRS].name.data, "%s", fault.data);
 }
 
 int server_values_check(struct loader *l)

@@ -159,6 +159,18 @@ static struct api_error check_elr(const struct alteration *a, const struct confi
     return API_OK;
 }
 
+static struct api_error check_cordoned(const struct alteration *a,
+                                       const struct config_change *change)
+{
+    if (a->type != CONFIG_RESOURCE_BROKER ||
+        !str_eq(change->name, config_defs[CONFIG_BROKER_CORDONED_LOG_DIRS].name) ||
+        controller_metadata_version(a->c) >= METADATA_VERSION_CORDONED_DIRS)
+        return API_OK;
+    return api_error(a->arena, KAFKA_ERROR_INVALID_CONFIG,
+                     "The cordoned.log.dirs configuration value cannot be set because it requires "
+                     "metadata.version >= 4.3-IV0");
+}
+
 static struct api_error compute_changes(struct alteration *a, const struct operation *ops,
                                         int32_t count)
 {
@@ -171,6 +183,8 @@ static struct api_error compute_changes(struct alteration *a, const struct opera
                     !str_eq(config_image_get(a->now, change.name), change.value);
         if (!api_failed(error) && news)
             error = check_elr(a, &change);
+        if (!api_failed(error))
+            error = check_cordoned(a, &change);
         if (api_failed(error))
             return error;
         if (news)

@@ -6,11 +6,12 @@ usage: test_dynamic_configs.py KRAFTD [--only KEY]
 EFFECTS has, for each key that a change reaches, a value and how it is seen. Each is set for the
 topic, for the broker and as the cluster's default (the latter two under the broker's name of the
 key), seen, removed, and seen to be gone. OTHERWISE names the keys of configs.tsv that are not in
-the table, and why; a key in neither is an error. DescribeConfigs is asked at every step where the
-value comes from.
+the table, and why; NOTHING_YET those that have nothing to act on. A dynamic key in none of them
+is an error. DescribeConfigs is asked at every step where the value comes from.
 """
 
 import argparse
+import contextlib
 import glob
 import os
 import re
@@ -44,10 +45,22 @@ OTHERWISE = {
     "num.replica.fetchers": "needs several nodes: test_status.py",
     "unclean.leader.election.enable": "needs several nodes: controller/test_elections.c",
     "segment.jitter.ms": "makes segment.ms shorter at random: the log's own tests",
-    "num.recovery.threads.per.data.dir": "has no effect: docs/status.md",
-    "listeners": "has no effect: docs/status.md",
-    "listener.security.protocol.map": "has no effect: docs/status.md",
+    "cordoned.log.dirs": "needs two log directories: test_log_dirs.py",
+    "listeners": "below, in listeners()",
+    "listener.security.protocol.map": "the same",
     "internal.segment.bytes": "as segment.bytes, without its lower bound",
+}
+# Keys that can be set, by pattern, and what they wait for.
+NOTHING_YET = {
+    r"group\..*|share\.coordinator\..*": "group coordinators",
+    r"errors\.deadletterqueue\..*": "share groups",
+    r"transaction\..*": "transactions",
+    r"log\.cleaner\..*|delete\.retention\.ms|m(in|ax)\.compaction\.lag\.ms"
+    r"|min\.cleanable\.dirty\.ratio": "a log cleaner",
+    r"(log\.)?(remote|local)\..*|follower\.fetch\.last\.tiered\.offset\.enable": "tiered storage",
+    r"ssl\..*|sasl\..*|principal\.builder\.class": "security protocols other than PLAINTEXT",
+    r"background\.threads|num\.(io|network)\.threads": "threads that kraftd does not have",
+    r"metric\.reporters|config\.providers": "Java classes",
 }
 
 
@@ -94,11 +107,11 @@ class Subject:
         admin.create_topics([NewTopic(self.name, 1, 1)])[self.name].result()
         eventually("the topic has a log", lambda: self.segments() == 1)
 
-    def alter(self, kind, name, operation, configs):
+    def alter(self, kind, name, operation, configs, validate_only=False):
         entries = [{"Name": key, "ConfigOperation": operation, "Value": value}
                    for key, value in configs.items()]
         body = {"Resources": [{"ResourceType": kind, "ResourceName": name, "Configs": entries}],
-                "ValidateOnly": False}
+                "ValidateOnly": validate_only}
         answer = self.ask("IncrementalAlterConfigs", 1, body)["Responses"][0]
         return answer["ErrorCode"], answer["ErrorMessage"]
 
@@ -169,6 +182,14 @@ class Subject:
                 return False
             time.sleep(0.02)
         return True
+
+    def threads(self, name):
+        names = glob.glob(f"/proc/{self.node.process.pid}/task/*/comm")
+        count = 0
+        for path in names:
+            with contextlib.suppress(OSError), open(path, encoding="utf-8") as f:
+                count += f.read().strip() == name
+        return count
 
     # How effects are seen; each says whether the value of its row counts.
 
@@ -323,21 +344,32 @@ BROKER_EFFECTS = {
     "max.connections.per.ip": ("2", lambda s: not s.connections(4)),
     "max.connections.per.ip.overrides": ("127.0.0.1:2", lambda s: not s.connections(4)),
     "max.connection.creation.rate": ("1", lambda s: not s.connections(4)),
+    "num.recovery.threads.per.data.dir": ("32", lambda s: s.soon(lambda: s.threads("disk") == 32,
+                                                                 s.patience)),
+}
+# Of one listener, under its prefix.
+LISTENER_EFFECTS = {
+    "listener.name.external.max.connections": ("2", lambda s: not s.connections(4)),
+    "listener.name.external.max.connection.creation.rate": ("1", lambda s: not s.connections(4)),
 }
 
 
 def check_complete(rows):
-    names = set()
-    for (scope, name), row in rows.items():
-        if row["effect"] == "used" and (scope == "topic" or
-                                        (scope == "broker" and row["update"] != "-")):
-            names.add(name)
+    """Each dynamic key is in one of the tables, and those without effect have none."""
     topic_names = {row["synonyms"].split(" ")[0].split("*")[0]: name
                    for (scope, name), row in rows.items() if scope == "topic"}
     known = set(EFFECTS) | set(BROKER_EFFECTS) | set(OTHERWISE)
-    missing = [name for name in names if topic_names.get(name, name) not in known
-               and name not in known]
-    check(not missing, f"neither in EFFECTS nor in OTHERWISE: {sorted(missing)}")
+    wrong, patterns = [], set(NOTHING_YET)
+    for (scope, name), row in rows.items():
+        if scope != "topic" and (scope != "broker" or row["update"] == "-"):
+            continue
+        waits = [pattern for pattern in NOTHING_YET if re.fullmatch(pattern, name)]
+        patterns -= set(waits)
+        seen = name in known or topic_names.get(name, name) in known
+        if seen == bool(waits) or (row["effect"] == "used") != seen:
+            wrong.append(name)
+    check(not wrong, f"not in one table, or not in the right one: {sorted(wrong)}")
+    check(not patterns, f"no key is meant: {patterns}")
 
 
 def broker_key(rows, key):
@@ -416,6 +448,98 @@ def precedence(subject):
     check(largest(500000), "the cluster's value stays")
 
 
+class Listeners:
+    """Those that server.properties has, and others that come and go."""
+
+    def __init__(self, subject):
+        self.subject = subject
+        self.known = dict(re.findall(r"([A-Z]+)://[0-9.]+:([0-9]+)", subject.describe(
+            BROKER, "1", "listeners")[1]))
+
+    def set(self, extra, validate_only=False, **changed):
+        every = {**self.known, **changed, **extra}
+        return self.subject.alter(BROKER, "1", SET, {
+            "listeners": ",".join(f"{name}://127.0.0.1:{port}" for name, port in every.items()),
+            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in every),
+        }, validate_only)
+
+    def remove(self):
+        error = self.subject.alter(BROKER, "1", DELETE, {
+            "listeners": None, "listener.security.protocol.map": None})
+        check(error == (0, None), f"not as it was: {error}")
+
+    def connect(self, port):
+        """A connection that was served, or None."""
+        try:
+            connection = Connection(self.subject.spec, port)
+        except OSError:
+            return None
+        connection.socket.settimeout(0.5)
+        with contextlib.suppress(OSError):
+            if connection.ask("ApiVersions", 0, {}) is not None:
+                connection.socket.settimeout(10)
+                return connection
+        connection.close()
+        return None
+
+    def serves(self, port):
+        """A connection; a busy machine may take its time."""
+        return eventually(f"port {port} serves", lambda: self.connect(port))
+
+    def opens(self, port):
+        self.serves(port).close()
+        return True
+
+    def closes(self, port):
+        return self.subject.soon(lambda: self.connect(port) is None, PATIENCE_S)
+
+
+def listeners(subject):
+    one = Listeners(subject)
+    first, second = free_ports(2)
+    code, message = subject.alter(BROKER, "1", SET, {"listeners": f"NEW://127.0.0.1:{first}"})
+    check(code == 42 and message.endswith("No security protocol defined for listener NEW"),
+          f"without a protocol: {message}")
+    told = {name: port for name, port in one.known.items() if name != "EXTERNAL"}
+    code, message = subject.alter(BROKER, "1", SET, {"listeners": ",".join(
+        f"{name}://127.0.0.1:{port}" for name, port in told.items())})
+    check(code == 42 and "Found PLAINTEXT,EXTERNAL" in message, f"an advertised one: {message}")
+    check(one.set({"NEW": first}, validate_only=True) == (0, None), "would not be taken")
+    check(one.connect(first) is None, "opened while it was only asked about")
+    check(one.set({"NEW": first}) == (0, None) and one.opens(first), "does not open")
+    on_new, on_old = one.serves(first), one.serves(subject.node.port)
+    body = {"Topics": [], "AllowAutoTopicCreation": False,
+            "IncludeClusterAuthorizedOperations": False,
+            "IncludeTopicAuthorizedOperations": False}
+    check(on_new.ask("Metadata", 9, body)["Brokers"] == [], "it is not told to anybody")
+    limit = "listener.name.new.max.connections"
+    subject.alter(BROKER, "1", SET, {limit: "1"})
+    check(one.closes(first), "more connections than the listener may have")
+    check(one.opens(subject.node.port), "that is the limit of another listener")
+    subject.alter(BROKER, "1", DELETE, {limit: None})
+    check(one.opens(first), "still limited")
+    # Elsewhere: it stays where it is, in Kafka, too.
+    check(one.set({"NEW": second}) == (0, None), "not taken")
+    check(one.opens(first) and one.connect(second) is None, "it moved")
+    check(one.set({"OTHER": second}) == (0, None) and one.opens(second), "no other one opens")
+    check(on_new.read(1) is None, "a connection outlives its listener")
+    check(one.closes(first) and on_old.ask("ApiVersions", 0, {}) is not None, "others are hurt")
+    with socket.create_server(("127.0.0.1", first)):
+        check(one.set({"OTHER": second, "NEW": first}) == (0, None), "not taken")
+        eventually("it is said", lambda: "Cannot listen on NEW" in subject.node.log())
+        check(one.opens(second), "others are hurt")
+    check(one.set({"OTHER": second, "NEW": first}) == (0, None) and one.opens(first),
+          "not tried again")
+    # After a restart they are there; what server.properties has is where that says.
+    check(one.set({"NEW": first}, EXTERNAL=second) == (0, None), "not taken")
+    check(subject.node.stop() in (0, 143), "does not stop")
+    subject.node.start()
+    check(one.opens(first) and one.opens(subject.external_port), "not open after a restart")
+    check(one.connect(second) is None, "not where it is advertised")
+    one.remove()
+    check(one.closes(first), "still open")
+
+
 def main():
     args = argparse.ArgumentParser(description="dynamic configuration")
     args.add_argument("kraftd")
@@ -425,7 +549,7 @@ def main():
     check_complete(rows)
     config = ["log.retention.check.interval.ms=200", "log.initial.task.delay.ms=100",
               "producer.id.expiration.check.interval.ms=100", "message.max.bytes=500000",
-              "log.segment.bytes=2097152"]
+              "log.segment.bytes=2097152", "num.recovery.threads.per.data.dir=16"]
     node = Node(args.kraftd, config=config)
     # What limits connections spares those between brokers: these are for clients alone.
     port, = free_ports(1)
@@ -433,7 +557,9 @@ def main():
         f.write(f"listeners=PLAINTEXT://127.0.0.1:{node.port},EXTERNAL://127.0.0.1:{port},"
                 f"CONTROLLER://127.0.0.1:{node.controller_port}\n"
                 "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,EXTERNAL:PLAINTEXT,"
-                "CONTROLLER:PLAINTEXT\ninter.broker.listener.name=PLAINTEXT\n")
+                "CONTROLLER:PLAINTEXT\ninter.broker.listener.name=PLAINTEXT\n"
+                f"advertised.listeners=PLAINTEXT://127.0.0.1:{node.port},"
+                f"EXTERNAL://127.0.0.1:{port}\n")
     with run(node):
         subject = Subject(node, load_spec(), port)
         for key in EFFECTS:
@@ -441,7 +567,7 @@ def main():
                 began = time.monotonic()
                 try_topic_key(subject, rows, key)
                 print(f"{key}: {time.monotonic() - began:.1f} s")
-        for key, (value, seen) in BROKER_EFFECTS.items():
+        for key, (value, seen) in (BROKER_EFFECTS | LISTENER_EFFECTS).items():
             if args.only in (None, key):
                 began = time.monotonic()
                 per_broker = [(BROKER, "1", key, value, OWN_BROKER)]
@@ -449,6 +575,10 @@ def main():
                 print(f"{key}: {time.monotonic() - began:.1f} s")
         if args.only is None:
             precedence(subject)
+        if args.only in (None, "listeners"):
+            began = time.monotonic()
+            listeners(subject)
+            print(f"listeners: {time.monotonic() - began:.1f} s")
     return 0
 
 

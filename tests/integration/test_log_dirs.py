@@ -20,12 +20,13 @@ import subprocess
 import threading
 import time
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from harness import PATIENCE_S, Node, check, eventually, run, run_parts
 from test_controller_api import Connection, load_spec
 
+CORDONED, NO_PLACE = 39, 38  # INVALID_REPLICA_ASSIGNMENT, INVALID_REPLICATION_FACTOR
 STORAGE_ERROR, DIR_NOT_FOUND, UNKNOWN_TOPIC, NOT_AVAILABLE, INVALID_TOPIC = 56, 57, 3, 9, 17
 RATE = "replica.alter.log.dirs.io.max.bytes.per.second"
 NO_LIMIT = str(2**63 - 1)
@@ -107,6 +108,30 @@ class Moves:
                 "ValidateOnly": False}
         answer = self.ask("IncrementalAlterConfigs", 1, body)
         check(answer["Responses"][0]["ErrorCode"] == 0, f"throttle: {answer}")
+
+    def cordon(self, value, port=None):
+        """KIP-1066. None: none of them. The error, once the controller has heard of it."""
+        config = {"Name": "cordoned.log.dirs", "ConfigOperation": 1 if value is None else 0,
+                  "Value": value}
+        body = {"Resources": [{"ResourceType": 4, "ResourceName": "1", "Configs": [config]}],
+                "ValidateOnly": False}
+        connection = Connection(self.spec, port or self.node.port)
+        answer = connection.ask("IncrementalAlterConfigs", 1, body)["Responses"][0]
+        connection.close()
+        if answer["ErrorCode"] == 0:
+            expected = self.dirs if value == "*" else value.split(",") if value else []
+            self.wait_cordoned(expected)
+        return answer["ErrorCode"], answer["ErrorMessage"]
+
+    def wait_cordoned(self, expected):
+        deadline = time.monotonic() + 10
+        while True:
+            results = self.ask("DescribeLogDirs", 5, {"Topics": None})["Results"]
+            found = [result["LogDir"] for result in results if result["IsCordoned"]]
+            if found == sorted(expected):
+                return
+            check(time.monotonic() < deadline, f"cordoned: {found}, not {expected}")
+            time.sleep(0.02)
 
     def where(self, topic, partition=0):
         """Directories of the log and of its copy (None: there is none), and how far that lags."""
@@ -287,6 +312,40 @@ def test_deleted_topic(m):
     m.throttle(None)
 
 
+def test_cordoned(m):
+    """A cordoned directory gets no new replicas, wherever they would come from."""
+    first, second, third = m.dirs
+    for value, error in ((f"{first},/no", "All entries in cordoned.log.dirs must be present"),
+                         (f"{first},*", "it must not contain other values"),
+                         (f"{first},{first}", "must not be duplicated")):
+        code, message = m.cordon(value)
+        check(code == 42 and error in message, f"{value}: {code} {message}")
+    check(m.cordon(f"{first},{second}") == (0, None), "not cordoned")
+    m.create("outside", 4)
+    for partition in range(4):
+        m.wait_where("outside", third, partition=partition)
+    check(m.move("outside", first) == CORDONED, "moved to a cordoned directory")
+    check(m.move("gone", first) == CORDONED, "meant for a cordoned directory")
+    # Over a controller's listener they only become fewer; so they are after a restart.
+    code, message = m.cordon(f"{second},{third}", m.node.controller_port)
+    check(code == 40 and "must be a subset" in message, f"more of them: {code} {message}")
+    check(m.cordon(second, m.node.controller_port) == (0, None), "not fewer")
+    check(m.node.stop() in (0, 143), "does not stop")
+    m.node.start()
+    m.wait_cordoned([second])
+    check(m.move("outside", second) == CORDONED, "forgotten at the restart")
+    check(m.move("outside", first) == 0, "not open again")
+    m.wait_where("outside", first)
+    check(m.cordon("*") == (0, None), "not all of them")
+    try:
+        m.create("nowhere")
+        raise AssertionError("a topic without a place")
+    except KafkaException as error:
+        check(error.args[0].code() == NO_PLACE, f"{error}")
+    check(m.cordon(None) == (0, None), "not removed")
+    m.create("nowhere")
+
+
 def test_preferred(m):
     """Where a topic's replica is made is said before there is one."""
     for i, path in enumerate(m.dirs):
@@ -388,6 +447,7 @@ PARTS = (
     test_killed,
     test_deleted_records,
     test_deleted_topic,
+    test_cordoned,
     test_preferred,
     test_tool,
     test_failed_target,

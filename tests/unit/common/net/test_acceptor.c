@@ -10,7 +10,7 @@ static struct acceptor *acceptor;
 static struct acceptor_limits limits;
 static struct acceptor_listener_options options[2];
 static int listener_count;
-static struct acceptor_override overrides[1];
+static struct address_override overrides[1];
 static _Atomic int drained, closed, open_on_loop[4];
 static struct request_slot *_Atomic kept;
 static struct buf *kept_frame;
@@ -171,7 +171,7 @@ static void set_limits(void *arg)
 static void an_override_replaces_the_limit(void **state)
 {
     limits.connections_per_address_max = 0;
-    overrides[0] = (struct acceptor_override){"127.0.0.1", 1};
+    overrides[0] = (struct address_override){"127.0.0.1", 1};
     limits.overrides = overrides;
     limits.override_count = 1;
     start();
@@ -261,9 +261,148 @@ static void an_essential_listener_takes_the_place_of_another(void **state)
     close(internal);
 }
 
+static void alone_an_essential_listener_keeps_to_the_common_limits(void **state)
+{
+    limits.connections_max = 1;
+    options[0].essential = true;
+    start();
+    int first = tcp_connect(acceptor_port(acceptor, 0));
+    assert_true(is_served(first));
+    int second = tcp_connect(acceptor_port(acceptor, 0));
+    assert_true(is_held(second));
+    close(first);
+    expect_frame(second, "e");
+    close(second);
+}
+
+static void the_common_rate_spares_an_essential_listener(void **state)
+{
+    int fds[4];
+    limits.creations_per_s_max = 1;
+    listener_count = 2;
+    options[1].essential = true;
+    start();
+    for (int i = 0; i < 4; i++) {
+        fds[i] = tcp_connect(acceptor_port(acceptor, 1));
+        assert_true(is_served(fds[i]));
+    }
+    int other = tcp_connect(acceptor_port(acceptor, 0));
+    assert_true(is_served(other)); /* nor did they take anything of it */
+    close(other);
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+}
+
+static void set_listener_limits(void *arg)
+{
+    acceptor_set_listener_limits(acceptor, 0, arg);
+}
+
+static void a_listener_has_a_limit_of_its_own(void **state)
+{
+    struct acceptor_listener_limits own = {.connections_max = 1};
+    listener_count = 2;
+    options[0].limits.connections_max = 2;
+    start();
+    int first = tcp_connect(acceptor_port(acceptor, 0));
+    int second = tcp_connect(acceptor_port(acceptor, 0));
+    assert_true(is_served(first) && is_served(second));
+    int third = tcp_connect(acceptor_port(acceptor, 0));
+    int other = tcp_connect(acceptor_port(acceptor, 1));
+    assert_true(is_served(other));
+    assert_true(is_held(third));
+    on_loop(n.env->loops[0], set_listener_limits, &own);
+    assert_true(is_served(first) && is_served(second)); /* who is in stays */
+    close(first);
+    assert_true(is_held(third));
+    own.connections_max = 0;
+    on_loop(n.env->loops[0], set_listener_limits, &own);
+    expect_frame(third, "e");
+    close(second);
+    close(third);
+    close(other);
+}
+
+static void answer_kept(void *arg)
+{
+    answer(atomic_exchange(&kept, NULL), kept_frame);
+}
+
+static void unlisten(void *arg)
+{
+    acceptor_unlisten(acceptor, 0, "the test closes it", note, arg);
+}
+
+static void listen_again(void *arg)
+{
+    CHECK(acceptor_listen(acceptor, &options[0], arg) == 0);
+}
+
+static bool is_refused(uint16_t port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    bool refused = connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0;
+    close(fd);
+    return refused;
+}
+
+/* One that waits for a place, one that waits for its answer, one that is idle. */
+static void a_listener_goes_while_others_serve(void **state)
+{
+    _Atomic int gone = 0;
+    int index = -1;
+    listener_count = 2;
+    options[0].limits.connections_max = 2;
+    start();
+    uint16_t port = acceptor_port(acceptor, 0);
+    int idle = tcp_connect(port), busy = tcp_connect(port);
+    assert_true(is_served(idle));
+    send_frame(busy, "d");
+    WAIT_FOR(atomic_load(&kept) != NULL);
+    int waits = tcp_connect(port), other = tcp_connect(acceptor_port(acceptor, 1));
+    assert_true(is_served(other));
+    WAIT_FOR(acceptor_stats(acceptor, 0).held_count == 1);
+    struct loop *loop = connection_group_of(atomic_load(&kept)->connection)->loop;
+    on_loop(n.env->loops[0], unlisten, &gone);
+    assert_true(is_refused(port));
+    assert_true(tcp_at_end(waits) && tcp_at_end(idle) && tcp_at_end(busy));
+    assert_true(is_served(other));
+    assert_int_equal(atomic_load(&gone), 0); /* a request is still out */
+    on_loop(loop, answer_kept, NULL);
+    WAIT_FOR(atomic_load(&gone) == 1);
+    on_loop(n.env->loops[0], listen_again, &index);
+    assert_int_equal(index, 0);
+    int again = tcp_connect(acceptor_port(acceptor, 0));
+    assert_true(is_served(again) && is_served(other));
+    close(idle);
+    close(busy);
+    close(waits);
+    close(other);
+    close(again);
+}
+
+/* The end of all takes along what was on its way out. */
+static void the_end_comes_before_a_listener_is_gone(void **state)
+{
+    _Atomic int gone = 0;
+    start();
+    int fd = tcp_connect(acceptor_port(acceptor, 0));
+    send_frame(fd, "d");
+    WAIT_FOR(atomic_load(&kept) != NULL);
+    struct loop *loop = connection_group_of(atomic_load(&kept)->connection)->loop;
+    on_loop(n.env->loops[0], unlisten, &gone);
+    on_loop(n.env->loops[0], close_acceptor, NULL);
+    on_loop(loop, answer_kept, NULL);
+    WAIT_FOR(atomic_load(&closed) == 1);
+    assert_int_equal(atomic_load(&gone), 0);
+    close(fd);
+}
+
 static void connections_come_no_faster_than_allowed(void **state)
 {
-    options[0].creations_per_s_max = 5;
+    options[0].limits.creations_per_s_max = 5;
     start();
     uint16_t port = acceptor_port(acceptor, 0);
     int fds[7];
@@ -278,11 +417,6 @@ static void connections_come_no_faster_than_allowed(void **state)
     assert_true(env_now_ms(n.env) - began_ms >= 350);
     for (int i = 0; i < 7; i++)
         close(fds[i]);
-}
-
-static void answer_kept(void *arg)
-{
-    answer(atomic_exchange(&kept, NULL), kept_frame);
 }
 
 static void a_drain_lets_requests_finish(void **state)
@@ -304,11 +438,7 @@ static void a_drain_lets_requests_finish(void **state)
     WAIT_FOR(atomic_load(&drained) == 1);
     close(idle);
     close(waiting);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), -1);
-    close(fd);
+    assert_true(is_refused(port));
 }
 
 static void a_close_cuts_a_drain_short(void **state)
@@ -373,6 +503,11 @@ int main(void)
         T(a_lowered_limit_closes_the_longest_inactive),
         T(at_a_closed_door_connections_wait),
         T(an_essential_listener_takes_the_place_of_another),
+        T(alone_an_essential_listener_keeps_to_the_common_limits),
+        T(the_common_rate_spares_an_essential_listener),
+        T(a_listener_has_a_limit_of_its_own),
+        T(a_listener_goes_while_others_serve),
+        T(the_end_comes_before_a_listener_is_gone),
         T(connections_come_no_faster_than_allowed),
         T(a_drain_lets_requests_finish),
         T(a_close_cuts_a_drain_short),

@@ -218,6 +218,61 @@ static void work_is_completed_at_the_end(void **state)
     assert_int_equal(atomic_load(&works_done), 4);
 }
 
+/* Each of these runs until as many as `together` run at the same time. */
+static _Atomic int running_now, together;
+
+static void gather_run(struct work *work)
+{
+    atomic_fetch_add(&running_now, 1);
+    while (atomic_load(&running_now) < atomic_load(&together))
+        sleep_ms(1);
+}
+
+static void quick_run(struct work *work)
+{
+}
+
+static void set_disk_workers(void *arg)
+{
+    CHECK(n.env->ops->set_workers(n.env, WORK_DISK, (int)(intptr_t)arg) == 0);
+}
+
+static void submit_all(struct work *all, int count, void (*run)(struct work *))
+{
+    atomic_store(&works_done, 0);
+    atomic_store(&running_now, 0);
+    for (int i = 0; i < count; i++) {
+        all[i] = (struct work){run, work_done, n.env->loops[0]};
+        work_submit(&all[i], WORK_DISK);
+    }
+}
+
+static void workers_become_more_and_fewer(void **state)
+{
+    static struct work all[600];
+    atomic_store(&together, 6); /* more than there were at the start */
+    submit_all(all, 6, gather_run);
+    sleep_ms(20);
+    assert_int_equal(atomic_load(&works_done), 0);
+    on_loop(n.env->loops[0], set_disk_workers, (void *)6);
+    WAIT_FOR(atomic_load(&works_done) == 6);
+    /* One at a time: two would meet. */
+    on_loop(n.env->loops[0], set_disk_workers, (void *)1);
+    atomic_store(&together, 2);
+    submit_all(all, 2, gather_run);
+    WAIT_FOR(atomic_load(&running_now) == 1);
+    sleep_ms(50);
+    assert_int_equal(atomic_load(&running_now), 1);
+    atomic_store(&together, 1);
+    WAIT_FOR(atomic_load(&works_done) == 2);
+    /* Nothing is forgotten while they come and go. */
+    submit_all(all, 600, quick_run);
+    for (intptr_t i = 0; i < 100; i++)
+        on_loop(n.env->loops[0], set_disk_workers, (void *)(1 + i * 7 % 5));
+    WAIT_FOR(atomic_load(&works_done) == 600);
+    on_loop(n.env->loops[0], set_disk_workers, (void *)4);
+}
+
 static void spin(void *arg)
 {
     int64_t end_us = env_now_us(n.env) + 50000;
@@ -295,6 +350,7 @@ int main(void)
         cmocka_unit_test(quorum_work_runs_in_order),
         cmocka_unit_test(classes_do_not_wait_for_each_other),
         cmocka_unit_test(work_is_completed_at_the_end),
+        cmocka_unit_test(workers_become_more_and_fewer),
         cmocka_unit_test(a_busy_loop_shows),
         cmocka_unit_test(random_ids_differ),
         cmocka_unit_test(a_signal_reaches_loop_0),

@@ -478,6 +478,32 @@ static void crash_at_any_call(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup_moves, teardown)
 
+/* KIP-1066: only what is meant for a cordoned directory goes there. */
+static void a_cordoned_directory_gets_what_is_meant_for_it(void **state)
+{
+    struct fixture *f = *state;
+    struct log *logs[5];
+    start(f);
+    log_manager_cordon(f->m, 0, true);
+    assert_true(log_manager_dir_cordoned(f->m, 0) && !log_manager_dir_cordoned(f->m, 1));
+    for (int i = 0; i < 2; i++) {
+        logs[i] = open_log(f, "a", i, 1);
+        assert_int_equal(log_manager_dir_of(f->m, logs[i]), 1);
+    }
+    assert_int_equal(open_in(f, 0, &logs[2]), 0);
+    assert_int_equal(log_manager_dir_of(f->m, logs[2]), 0);
+    /* With nowhere else to go it is as if none were. */
+    log_manager_cordon(f->m, 1, true);
+    logs[3] = open_log(f, "a", 2, 1);
+    assert_int_equal(log_manager_dir_of(f->m, logs[3]), 0);
+    log_manager_cordon(f->m, 0, false);
+    log_manager_cordon(f->m, 1, false);
+    logs[4] = open_log(f, "a", 3, 1);
+    assert_int_equal(log_manager_dir_of(f->m, logs[4]), 0);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(close_log(f, logs[i], true), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -488,6 +514,7 @@ int main(void)
         T(the_metadata_says_which_of_two_is_the_log),
         T(a_disk_that_fails_at_the_end_leaves_the_old_log),
         T(a_log_is_made_where_it_was_asked_for),
+        T(a_cordoned_directory_gets_what_is_meant_for_it),
         T(a_copy_begins_within_a_batch),
         T(producers_move_along),
         cmocka_unit_test(producers_outlive_a_power_cut),

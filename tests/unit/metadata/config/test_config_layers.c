@@ -187,6 +187,36 @@ static void what_is_secret_or_unknown_is_not_shown(void **state)
     arena_release(&arena);
 }
 
+static void a_listener_has_values_of_its_own(void **state)
+{
+    static const char *const here[] = {"listener.name.external.max.connections", "5",
+                                       "listener.name.other.max.connections", "x", NULL};
+    static const char *const everywhere[] = {"max.connections",
+                                             "7",
+                                             "listener.name.external.max.connections",
+                                             "6",
+                                             "listener.name.inside.max.connections",
+                                             "8",
+                                             NULL};
+    static const char *const started[] = {"listener.name.other.max.connections", "9", NULL};
+    const struct config_layers layers = {
+        .broker = LAYER(here), .cluster = LAYER(everywhere), .file = LAYER(started)};
+    static const struct {
+        const char *listener;
+        int64_t value; /* 0: none of its own */
+    } cases[] = {{"EXTERNAL", 5}, {"INSIDE", 8}, {"OTHER", 9}, {"PLAINTEXT", 0}};
+    struct arena arena;
+    arena_init(&arena, 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct config_value value = config_layers_of_listener(
+            &layers, str_of(cases[i].listener), CONFIG_BROKER_MAX_CONNECTIONS, &arena);
+        assert_int_equal(value.type, cases[i].value ? CONFIG_TYPE_INT : CONFIG_TYPE_UNKNOWN);
+        if (cases[i].value)
+            assert_int_equal(value.integer, cases[i].value);
+    }
+    arena_release(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +224,7 @@ int main(void)
         cmocka_unit_test(the_nearest_level_counts),
         cmocka_unit_test(synonyms_go_level_by_level),
         cmocka_unit_test(what_is_secret_or_unknown_is_not_shown),
+        cmocka_unit_test(a_listener_has_values_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

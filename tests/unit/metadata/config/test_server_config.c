@@ -1,4 +1,4 @@
-#include "metadata/config/server_config.h"
+#include "metadata/config/server_config_change.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -373,7 +373,9 @@ static void listeners_are_told_apart(void **state)
                                           "[A://h:1, A://h:2, CONTROLLER://h:9093]");
     refuse("listeners=PLAINTEXT://1.1.1.1:1,CONTROLLER://2.2.2.2:1\n",
            "If you have two listeners on the same port then one needs to be IPv4");
-    refuse("listeners=foo\n", "line 1: Unable to parse a listener name from foo");
+    refuse("listeners=foo\n",
+           "line 1: Error creating broker listeners from '[foo]': Unable to parse foo to a "
+           "broker endpoint (write NAME://host:port)");
     refuse("listeners=PLAINTEXT://h:x\n", "Unable to parse PLAINTEXT://h:x to a broker endpoint");
     refuse("listeners=PLAINTEXT://h:70000\n", "Unable to parse PLAINTEXT://h:70000");
     refuse("listeners=PLAINTEXT://::1:9092\n", "with an IPv6 address in brackets");
@@ -428,6 +430,70 @@ static void strict_refuses_what_kafka_refuses(void **state)
     assert_int_equal(load_with(NODE, true, NULL, 0), 0);
 }
 
+static void cordon(const char *text, const char *flags, const char *fault)
+{
+    bool cordoned[3] = {true, false, true};
+    struct str error = STR_EMPTY;
+    struct config_value list = config_split_list(str_of(text), &config.arena);
+    int rv = server_config_cordoned(&config, &list, &config.arena, cordoned, &error);
+    assert_int_equal(rv, fault == NULL ? 0 : -EINVAL);
+    if (fault != NULL)
+        assert_string_equal(error.data, fault);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(cordoned[i], flags[i] == 'c');
+}
+
+static void cordoned_directories_are_found(void **state)
+{
+    load(NODE "log.dirs=/a,/b,/c\n");
+    cordon("", "...", NULL);
+    cordon("/b", ".c.", NULL);
+    cordon("/c, /a", "c.c", NULL);
+    cordon("*", "ccc", NULL);
+    /* What is refused changes nothing. */
+    cordon("*,/a", "c.c", "When cordoned.log.dirs is set to *, it must not contain other values");
+    cordon("/a/,/b,/x", "c.c",
+           "All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing "
+           "entries : /a/, /x");
+}
+
+/* "NAME" for each, or what is wrong. */
+static void change_listeners(const char *listeners, const char *map, const char *expected)
+{
+    struct server_config changed;
+    char text[200] = "";
+    server_config_init(&changed);
+    int rv = server_config_with_listeners(&config, str_of(listeners), str_of(map), &changed);
+    for (int i = 0; rv == 0 && i < changed.listeners_count; i++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s%s", i > 0 ? " " : "",
+                 changed.listeners[i].name.data, changed.listeners[i].is_advertised ? "+" : "");
+    assert_string_equal(rv == 0 ? text : changed.error, expected);
+    server_config_release(&changed);
+}
+
+#define MAP "PLAINTEXT:PLAINTEXT,NEW:PLAINTEXT,CONTROLLER:PLAINTEXT"
+
+static void listeners_can_be_others_later(void **state)
+{
+    static const char more[] =
+        "PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093,NEW://127.0.0.1:9094";
+    load(NODE);
+    change_listeners(NULL, NULL, "PLAINTEXT+ CONTROLLER+");
+    change_listeners(more, MAP, "PLAINTEXT+ CONTROLLER+ NEW+");
+    change_listeners(NULL, MAP, "PLAINTEXT+ CONTROLLER+");
+    load(NODE "advertised.listeners=PLAINTEXT://127.0.0.1:9092\n");
+    change_listeners(more, MAP, "PLAINTEXT+ CONTROLLER+ NEW");
+    assert_int_equal(config.listeners_count, 2); /* as it was */
+    /* No place: none of this stands in the file. */
+    change_listeners("PLAINTEXT://127.0.0.1:9092", NULL,
+                     "requirement failed: controller.listener.names must contain at least one "
+                     "value appearing in the "
+                     "'listeners' configuration when running the KRaft controller role");
+    /* Where nobody spoke of controllers nobody has to now. */
+    load(NULL);
+    change_listeners("PLAINTEXT://127.0.0.1:9092", NULL, "PLAINTEXT+ CONTROLLER+");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -449,6 +515,8 @@ int main(void)
         TEST(listeners_are_told_apart),
         TEST(limits_of_addresses_are_read),
         TEST(strict_refuses_what_kafka_refuses),
+        TEST(cordoned_directories_are_found),
+        TEST(listeners_can_be_others_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
