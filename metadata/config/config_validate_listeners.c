@@ -12,6 +12,11 @@
 
 static const struct str listener_prefix = {"listener.name.", 14};
 
+static struct str text_of(const struct config_layer *layer, struct str name)
+{
+    return layer->get == NULL ? STR_NULL : layer->get(layer->ctx, name);
+}
+
 /* The keys that are read anew for a listener that is there. */
 static const enum config_id of_listeners[] = {
     CONFIG_BROKER_MAX_CONNECTIONS,
@@ -52,17 +57,20 @@ bool validation_is_per_broker(struct str name)
  */
 
 /* Its prefix is in lower case; no other spelling is any listener's. */
-static const struct server_listener *find_prefixed(const struct server_config *config,
-                                                   struct str name)
+static bool is_prefix_of(const struct server_listener *listener, struct str prefix)
 {
-    for (int i = 0; i < config->listeners_count; i++) {
-        struct str known = config->listeners[i].name;
-        bool same = known.len == name.len;
-        for (int32_t c = 0; same && c < name.len; c++)
-            same = name.data[c] == (char)tolower((unsigned char)known.data[c]);
-        if (same)
+    bool same = listener->name.len == prefix.len;
+    for (int32_t i = 0; same && i < prefix.len; i++)
+        same = prefix.data[i] == (char)tolower((unsigned char)listener->name.data[i]);
+    return same;
+}
+
+static const struct server_listener *find_prefixed(const struct server_config *config,
+                                                   struct str prefix)
+{
+    for (int i = 0; i < config->listeners_count; i++)
+        if (is_prefix_of(&config->listeners[i], prefix))
             return &config->listeners[i];
-    }
     return NULL;
 }
 
@@ -123,22 +131,13 @@ static const char *shown(const struct server_config *config, bool advertised, st
 }
 
 /* A key of a listener that stays, and that nobody would read again. */
-static bool changes_for_nothing(const struct validation *v, const struct broker_change *change,
+static bool changes_for_nothing(const struct validation *v, const struct config_layer *before,
                                 const struct server_listener *listener)
 {
     for (int i = 0; i < v->count; i++) {
-        struct str name, key, full = v->entries[i].key;
-        const struct config_def *def = config_find_broker(full, NULL);
-        if (!validation_listener_key(full, &name, &key) || is_of_listeners(key) ||
-            (def != NULL && def->update != CONFIG_UPDATE_NEVER &&
-             (str_starts_with(def->name, STR("ssl.")) || str_starts_with(def->name, STR("sasl.")))))
-            continue;
-        struct server_config one = {.listeners = (struct server_listener *)(uintptr_t)listener,
-                                    .listeners_count = 1};
-        struct str before = change->current->broker.get != NULL
-                                ? change->current->broker.get(change->current->broker.ctx, full)
-                                : STR_NULL;
-        if (find_prefixed(&one, name) != NULL && !str_eq(before, v->entries[i].value))
+        struct str prefix, key, name = v->entries[i].key;
+        if (validation_listener_key(name, &prefix, &key) && !is_of_listeners(key) &&
+            is_prefix_of(listener, prefix) && !str_eq(text_of(before, name), v->entries[i].value))
             return true;
     }
     return false;
@@ -165,7 +164,7 @@ static enum kafka_error check_set(const struct validation *v, const struct broke
                                 "listener %.*s uses a security protocol that is not supported yet "
                                 "(allowed: PLAINTEXT)",
                                 STR_FMT(now->name)));
-        if (old != NULL && changes_for_nothing(v, change, old))
+        if (old != NULL && changes_for_nothing(v, &change->current->broker, old))
             return validation_fail_part(
                 v, arena_printf(v->arena,
                                 "Configs cannot be updated dynamically for existing listener "
@@ -188,9 +187,7 @@ static void texts_of(const struct config_layers *layers, struct str ret_texts[2]
     static const enum config_id ids[] = {CONFIG_BROKER_LISTENERS,
                                          CONFIG_BROKER_LISTENER_SECURITY_PROTOCOL_MAP};
     for (size_t i = 0; i < ARRAY_LEN(ids); i++)
-        ret_texts[i] = layers->broker.get == NULL
-                           ? STR_NULL
-                           : layers->broker.get(layers->broker.ctx, config_defs[ids[i]].name);
+        ret_texts[i] = text_of(&layers->broker, config_defs[ids[i]].name);
 }
 
 static bool same_text(struct str a, struct str b)

@@ -30,7 +30,7 @@ from test_controller_api import Connection, load_spec
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOPIC, BROKER = 2, 4
-SET, DELETE = 0, 1
+SET, DELETE, APPEND = 0, 1, 2
 OWN, CLUSTER, FILE, DEFAULT = 1, 3, 4, 5  # sources; a broker's own is 2
 OWN_BROKER = 2
 DAY_MS = 86400000
@@ -500,6 +500,9 @@ def listeners(subject):
     code, message = subject.alter(BROKER, "1", SET, {"listeners": f"NEW://127.0.0.1:{first}"})
     check(code == 42 and message.endswith("No security protocol defined for listener NEW"),
           f"without a protocol: {message}")
+    code, message = subject.alter(BROKER, "1", APPEND, {
+        "listeners": f"NEW://127.0.0.1:{first}", "listener.security.protocol.map": "NEW:PLAINTEXT"})
+    check(code == 40 and "append is not allowed" in message, f"to what is no list: {message}")
     told = {name: port for name, port in one.known.items() if name != "EXTERNAL"}
     code, message = subject.alter(BROKER, "1", SET, {"listeners": ",".join(
         f"{name}://127.0.0.1:{port}" for name, port in told.items())})

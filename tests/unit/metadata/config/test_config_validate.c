@@ -180,12 +180,78 @@ static void a_session_is_longer_than_a_heartbeat(void **state)
     arena_release(&arena);
 }
 
+#define OLD "PLAINTEXT://127.0.0.1:9092,EXTERNAL://127.0.0.1:9094,CONTROLLER://127.0.0.1:9093"
+#define MAP "PLAINTEXT:PLAINTEXT,EXTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"
+#define PART(text)                                                                                 \
+    "Invalid value org.apache.kafka.common.config.ConfigException: " text                          \
+    " for configuration Invalid dynamic configuration"
+
+/* A broker that has a listener NEW already, which server.properties does not know. `set`: what its
+ * configuration is then, name, value ... NULL. */
+static void change_again(int server, const char *const *set, enum kafka_error error,
+                         const char *message)
+{
+    const struct config_entry now[] = {
+        {STR("listeners"), STR(OLD ",NEW://127.0.0.1:9095")},
+        {STR("listener.security.protocol.map"), STR(MAP ",NEW:PLAINTEXT")},
+    };
+    const struct settings before = {now, 2};
+    struct config_entry then[4];
+    struct settings left = {then, 0};
+    for (; *set != NULL; set += 2)
+        then[left.count++] = (struct config_entry){str_of(set[0]), str_of(set[1])};
+    const struct config_layers current = {.broker = {.get = settings_get, .ctx = &before}};
+    const struct config_layers after = {.broker = {.get = settings_get, .ctx = &left}};
+    struct broker_change change = {.entries = then,
+                                   .count = left.count,
+                                   .current = &current,
+                                   .after = &after,
+                                   .server = &servers[server]};
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct str text = STR_EMPTY;
+    assert_int_equal(config_validate_broker(&change, &arena, &text), error);
+    assert_string_equal(text.data, message);
+    arena_release(&arena);
+}
+
+static void an_added_listener_is_judged_as_one_that_was_there(void **state)
+{
+    static const char *const nothing[] = {NULL};
+    static const char *const secured[] = {"listeners", OLD ",NEW://127.0.0.1:9095",
+                                          "listener.security.protocol.map", MAP ",NEW:SSL", NULL};
+    static const char *const unmapped[] = {"listeners", OLD ",NEW://127.0.0.1:9095", NULL};
+    static const char *const limited[] = {"listeners",
+                                          OLD ",NEW://127.0.0.1:9095",
+                                          "listener.security.protocol.map",
+                                          MAP ",NEW:PLAINTEXT",
+                                          "listener.name.new.max.connections",
+                                          "0",
+                                          NULL};
+    /* What nobody advertises goes again; without advertised.listeners every one is. */
+    change_again(1, nothing, KAFKA_ERROR_NONE, "");
+    change_again(0, nothing, KAFKA_ERROR_INVALID_REQUEST,
+                 PART("Advertised listeners 'Set(ListenerName(PLAINTEXT), ListenerName(EXTERNAL), "
+                      "ListenerName(NEW))' must be a subset of listeners "
+                      "'Set(ListenerName(PLAINTEXT), ListenerName(EXTERNAL), "
+                      "ListenerName(CONTROLLER))'"));
+    change_again(0, secured, KAFKA_ERROR_INVALID_REQUEST,
+                 PART("Security protocol cannot be updated for existing listener "
+                      "ListenerName(NEW)"));
+    change_again(1, unmapped, KAFKA_ERROR_INVALID_REQUEST,
+                 "Error creating broker listeners from '[PLAINTEXT://127.0.0.1:9092, "
+                 "EXTERNAL://127.0.0.1:9094, CONTROLLER://127.0.0.1:9093, NEW://127.0.0.1:9095]': "
+                 "No security protocol defined for listener NEW");
+    change_again(1, limited, KAFKA_ERROR_INVALID_REQUEST, PART("Invalid max.connections 0"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changes_are_judged_as_kafka_does),
         cmocka_unit_test(what_else_kafka_says),
         cmocka_unit_test(a_session_is_longer_than_a_heartbeat),
+        cmocka_unit_test(an_added_listener_is_judged_as_one_that_was_there),
     };
     return cmocka_run_group_tests(tests, start_servers, stop_servers);
 }

@@ -172,12 +172,37 @@ static void one_key_twice_is_refused(void **state)
     harness_release(&h);
 }
 
+static void cordoned_directories_need_their_metadata_version(void **state)
+{
+    static const char refusal[] = "The cordoned.log.dirs configuration value cannot be set because "
+                                  "it requires metadata.version >= 4.3-IV0";
+    struct harness h;
+    harness_init(&h);
+    harness_add_broker(&h, 1, 1, NULL);
+    assert_answer(alter(&h, CONFIG_RESOURCE_BROKER, "1", "cordoned.log.dirs", "/d", SET), 0, NULL);
+    h.result = (struct controller_result){.atomic = true};
+    struct feature_level_record *level =
+        METADATA_RECORD_ADD(&h.result.records, &h.arena, feature_level_record, FEATURE_LEVEL, 0);
+    level->name = STR("metadata.version");
+    level->feature_level = METADATA_VERSION_CORDONED_DIRS - 1;
+    harness_commit(&h);
+    assert_answer(alter(&h, CONFIG_RESOURCE_BROKER, "1", "cordoned.log.dirs", "/d", SET),
+                  KAFKA_ERROR_INVALID_CONFIG, refusal);
+    assert_answer(alter(&h, CONFIG_RESOURCE_BROKER, "1", "cordoned.log.dirs", NULL, DELETE),
+                  KAFKA_ERROR_INVALID_CONFIG, refusal);
+    assert_answer(alter(&h, CONFIG_RESOURCE_BROKER, "1", "log.retention.ms", "5", SET), 0, NULL);
+    harness_release(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(elr_guards_the_minimum),   cmocka_unit_test(resources_have_to_exist),
-        cmocka_unit_test(lists_grow_and_shrink),    cmocka_unit_test(values_have_a_largest_size),
+        cmocka_unit_test(elr_guards_the_minimum),
+        cmocka_unit_test(resources_have_to_exist),
+        cmocka_unit_test(lists_grow_and_shrink),
+        cmocka_unit_test(values_have_a_largest_size),
         cmocka_unit_test(one_key_twice_is_refused),
+        cmocka_unit_test(cordoned_directories_need_their_metadata_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
