@@ -6,6 +6,12 @@
 
 bool json_input_read(const char *path, json_t **ret_document, struct failure *failure)
 {
+    return json_input_read_or(path, "The input string is not a valid JSON", ret_document, failure);
+}
+
+bool json_input_read_or(const char *path, const char *invalid, json_t **ret_document,
+                        struct failure *failure)
+{
     json_error_t error;
     char first;
     FILE *file = fopen(path[0] ? path : ".", "re");
@@ -21,8 +27,7 @@ bool json_input_read(const char *path, json_t **ret_document, struct failure *fa
     json_t *document = json_loadf(file, JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &error);
     fclose(file);
     if (document == NULL)
-        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
-                           "The input string is not a valid JSON");
+        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "%s", invalid);
     *ret_document = document;
     return true;
 }
@@ -46,6 +51,11 @@ bool json_input_array(const json_t *value, struct failure *failure)
     return json_is_array(value) || unexpected("JSON array", value, failure);
 }
 
+bool json_input_items(const json_t *value, struct failure *failure)
+{
+    return json_is_array(value) || unexpected("`JSON array` value", value, failure);
+}
+
 bool json_input_version(const json_t *document, struct failure *failure)
 {
     int32_t number = 1;
@@ -66,6 +76,13 @@ bool json_input_list(const json_t *document, const char *name, const json_t **re
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "Missing %s field", name);
     *ret_list = list;
     return json_input_array(list, failure);
+}
+
+bool json_input_list_if_any(const json_t *document, const char *name, const json_t **ret_list,
+                            struct failure *failure)
+{
+    *ret_list = json_object_get(document, name);
+    return *ret_list == NULL || json_input_array(*ret_list, failure);
 }
 
 const json_t *json_input_field(const json_t *entry, const char *name, struct failure *failure)

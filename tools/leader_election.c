@@ -111,10 +111,13 @@ static bool take_file(struct command *command, const char *path, struct failure 
 {
     const json_t *list, *entry, *field;
     size_t i;
-    if (!json_input_read(path, &command->file, failure) ||
+    if (!json_input_read_or(path, "Replica election data is empty", &command->file, failure) ||
         !json_input_object(command->file, failure) ||
-        !json_input_list(command->file, "partitions", &list, failure))
+        !json_input_list_if_any(command->file, "partitions", &list, failure))
         return false;
+    if (list == NULL)
+        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
+                           "Replica election data is missing \"partitions\" field");
     command->count = json_array_size(list);
     command->partitions = ARENA_ARRAY(&command->arena, struct named, command->count);
     json_array_foreach(list, i, entry)
@@ -131,8 +134,7 @@ static bool take_file(struct command *command, const char *path, struct failure 
     for (i = 1; i < command->count; i++) {
         if (by_name(&command->partitions[i - 1], &command->partitions[i]) == 0)
             return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
-                               "Replica election data contains duplicate topic partitions: "
-                               "%.*s-%d",
+                               "Replica election data contains duplicate partitions: [%.*s-%d]",
                                STR_FMT(command->partitions[i].topic),
                                command->partitions[i].partition);
     }

@@ -203,6 +203,8 @@ static int run(struct tool *tool)
         options_value(options, "topic-list", &command->topics) != 0 ||
         options_value(options, "command-config", &config_path) != 0)
         return tool_fail_options(tool);
+    if (command->topics != NULL && command->topics[0] == '\0')
+        command->topics = NULL;
     client_config_init(&config, "log-dirs-tool");
     arena_init(&command->arena, 0);
     bool ok = client_config_read(&config, config_path, &failure) &&

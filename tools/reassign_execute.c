@@ -227,8 +227,14 @@ int reassign_execute(struct reassign_command *command, const char *path)
     struct failure failure;
     struct reassign_moves moves, current;
     struct list_partition_reassignments_response ongoing;
-    if (!reassign_read_moves(command, path, &moves, &failure) ||
-        !admin_reassignments(command->client, &command->arena, &ongoing, &failure))
+    if (!reassign_read_moves(command, path, &moves, &failure))
+        return reassign_fail(command, &failure);
+    if (moves.count == 0) {
+        failure_set(&failure, KAFKA_ERROR_INVALID_REQUEST,
+                    "Partition reassignment list cannot be empty");
+        return reassign_fail(command, &failure);
+    }
+    if (!admin_reassignments(command->client, &command->arena, &ongoing, &failure))
         return reassign_fail(command, &failure);
     if (ongoing.topics_count > 0 && !command->additional) {
         failure_set(&failure, KAFKA_ERROR_REASSIGNMENT_IN_PROGRESS,

@@ -21,6 +21,9 @@ static bool parse_brokers(struct reassign_command *command, const char *list, in
 {
     struct str rest = str_of(list), one;
     int32_t *ids = ARENA_ARRAY(&command->arena, int32_t, strlen(list) + 1), count = 0;
+    /* As Java splits: nothing behind the last comma is nothing. */
+    while (rest.len > 1 && rest.data[rest.len - 1] == ',')
+        rest.len--;
     while (!str_is_null(rest)) {
         int32_t id;
         str_split(&rest, ',', &one);
@@ -70,7 +73,7 @@ static bool read_topics(struct reassign_command *command, const char *path, stru
     size_t i;
     if (!json_input_read(path, &command->file, failure) ||
         !json_input_version(command->file, failure) ||
-        !json_input_list(command->file, "topics", &list, failure))
+        !json_input_list_if_any(command->file, "topics", &list, failure))
         return false;
     struct str *names = ARENA_ARRAY(&command->arena, struct str, json_array_size(list));
     json_array_foreach(list, i, entry)
@@ -98,6 +101,10 @@ static bool propose_topic(struct reassign_command *command, struct placer_broker
 {
     int32_t factor = moves[0].count;
     struct random_source random = {fill_random, NULL};
+    if (broker_count == 0)
+        return failure_set(failure, KAFKA_ERROR_INVALID_REPLICATION_FACTOR,
+                           "All brokers are currently fenced, or have all their log directories "
+                           "cordoned.");
     if (factor > broker_count)
         return failure_set(failure, KAFKA_ERROR_INVALID_REPLICATION_FACTOR,
                            "The target replication factor of %d cannot be reached because only %d "

@@ -98,9 +98,12 @@ static const struct action *find_action(const struct tool *tool)
                          "--verify, --cancel, --list");
         return NULL;
     }
-    if (!options_has(options, "bootstrap-server") &&
-        !options_has(options, "bootstrap-controller")) {
-        tool_usage(tool, "Please specify --bootstrap-server or --bootstrap-controller");
+    bool brokers = options_has(options, "bootstrap-server");
+    if (brokers == options_has(options, "bootstrap-controller")) {
+        tool_usage(tool,
+                   brokers ? "Please don't specify both --bootstrap-server and "
+                             "--bootstrap-controller"
+                           : "Please specify either --bootstrap-server or --bootstrap-controller");
         return NULL;
     }
     const char *name, *value;
@@ -116,7 +119,7 @@ static const struct action *find_action(const struct tool *tool)
         if (found->needs[i] != NULL && !tool_require(tool, found->needs[i]))
             return NULL;
     }
-    return tool_exclude(tool, "bootstrap-server", "bootstrap-controller") ? found : NULL;
+    return found;
 }
 
 static void add_ids(json_t *entry, const char *name, const int32_t *ids, int32_t count)

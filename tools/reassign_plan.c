@@ -67,7 +67,7 @@ static bool read_dirs(struct reassign_command *command, const json_t *list,
 {
     size_t i;
     const json_t *entry;
-    if (!json_input_array(list, failure))
+    if (!json_input_items(list, failure))
         return false;
     if (json_array_size(list) != (size_t)move->count) {
         char *dirs = json_dumps(list, JSON_COMPACT);
@@ -109,7 +109,7 @@ static bool read_move(struct reassign_command *command, const json_t *entry,
         (field = json_input_field(entry, "partition", failure)) == NULL ||
         !json_input_int32(field, &move->partition, failure) ||
         (field = json_input_field(entry, "replicas", failure)) == NULL ||
-        !json_input_array(field, failure))
+        !json_input_items(field, failure))
         return false;
     move->replicas = ARENA_ARRAY(&command->arena, int32_t, json_array_size(field));
     json_array_foreach(field, i, id)
@@ -144,7 +144,7 @@ bool reassign_read_moves(struct reassign_command *command, const char *path,
     size_t i;
     if (!json_input_read(path, &command->file, failure) ||
         !json_input_version(command->file, failure) ||
-        !json_input_list(command->file, "partitions", &list, failure))
+        !json_input_list_if_any(command->file, "partitions", &list, failure))
         return false;
     struct reassign_moves moves = {0};
     moves.items = ARENA_ARRAY(&command->arena, struct reassign_move, json_array_size(list));
@@ -155,10 +155,8 @@ bool reassign_read_moves(struct reassign_command *command, const char *path,
             return false;
         moves.count++;
     }
-    if (moves.count == 0)
-        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
-                           "Partition reassignment list cannot be empty");
-    qsort(moves.items, moves.count, sizeof(*moves.items), by_name);
+    if (moves.count > 0)
+        qsort(moves.items, moves.count, sizeof(*moves.items), by_name);
     for (i = 1; i < moves.count; i++) {
         if (by_name(&moves.items[i - 1], &moves.items[i]) == 0)
             return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,

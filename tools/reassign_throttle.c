@@ -214,7 +214,7 @@ static bool clear_brokers(struct reassign_command *command, struct failure *fail
         return false;
     struct str text = reassign_ids_text(&command->arena, ids, (int32_t)count, ",");
     if (!command->tool.json)
-        printf("Clearing broker-level throttles on broker%s %.*s\n", count > 1 ? "s" : "",
+        printf("Clearing broker-level throttles on broker%s %.*s\n", count != 1 ? "s" : "",
                STR_FMT(text));
     for (size_t i = 0; ok && i < count; i++)
         ok = alter_broker(command, ids[i], settings, ARRAY_LEN(settings), failure);
@@ -236,7 +236,7 @@ bool reassign_clear_throttles(struct reassign_command *command, const struct rea
     }
     java_map_order(topics, count, 0, order);
     if (!command->tool.json) {
-        printf("Clearing topic-level throttles on topic%s ", count > 1 ? "s" : "");
+        printf("Clearing topic-level throttles on topic%s ", count != 1 ? "s" : "");
         for (size_t i = 0; i < count; i++)
             printf("%s%.*s", i ? "," : "", STR_FMT(topics[order[i]]));
         putchar('\n');

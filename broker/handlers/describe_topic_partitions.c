@@ -58,8 +58,8 @@ static void fill_partition(struct request *request, const struct partition_image
                            struct describe_topic_partitions_response_partition *out)
 {
     struct partition_description d;
+    /* Without a leader it is described as any other, without an error, as Kafka does. */
     describe_partition(request, partition, &d);
-    out->error_code = (int16_t)d.error;
     out->partition_index = partition->id;
     out->leader_id = d.leader_id;
     out->leader_epoch = partition->leader_epoch;

@@ -44,6 +44,12 @@ static void reply(struct controller_call *call)
 void handle_elect_leaders(struct request *request)
 {
     const struct elect_leaders_request *body = request->body;
+    if (body->timeout_ms <= 0 && body->topic_partitions_count != 0) {
+        struct elect_leaders_response response;
+        fail_all(request, &response, KAFKA_ERROR_REQUEST_TIMED_OUT, STR_NULL);
+        request_respond(request, &response);
+        return;
+    }
     struct controller_call *call = controller_call_new(request);
     call->timeout_ms = body->timeout_ms;
     call->decide = decide_elect_leaders;

@@ -69,7 +69,7 @@ static void from_request(const struct fetch_request_fetch_topic *topic,
         .max_bytes = in->partition_max_bytes,
         .fetch_offset = in->fetch_offset,
         .log_start_offset = in->log_start_offset,
-        .current_leader_epoch = in->current_leader_epoch,
+        .current_leader_epoch = MAX(in->current_leader_epoch, -1),
         .last_fetched_epoch = in->last_fetched_epoch,
         .replica_directory_id = in->replica_directory_id,
         .follower_high_watermark = in->high_watermark,
@@ -467,7 +467,8 @@ static void set_closest(struct fetch_op *op)
                                              CONFIG_BROKER_REPLICA_SELECTOR_CLASS);
     params->listener = op->request->listener->name;
     bool places = params->replica_id == -1 && params->version >= 11;
-    params->any_replica = places || params->replica_id == DEBUGGING_REPLICA_ID;
+    params->any_replica =
+        places || (params->replica_id == DEBUGGING_REPLICA_ID && params->version >= 11);
     if (places && str_eq_z(selector, RACK_AWARE_SELECTOR))
         params->rack = op->body->rack_id;
 }

@@ -209,7 +209,7 @@ static struct fetch_partition *named_of(const struct fetch_request *body, struct
                 .max_bytes = in->partition_max_bytes,
                 .fetch_offset = in->fetch_offset,
                 .log_start_offset = in->log_start_offset,
-                .current_leader_epoch = in->current_leader_epoch,
+                .current_leader_epoch = MAX(in->current_leader_epoch, -1),
                 .last_fetched_epoch = in->last_fetched_epoch,
                 .replica_directory_id = in->replica_directory_id,
                 .follower_high_watermark = in->high_watermark,
@@ -329,11 +329,11 @@ static enum kafka_error op_plan(struct replica_op *op, struct replica_op **ret_e
     enum kafka_error error = fetch_session_begin(request->shard->sessions, &asked, &plan);
     if (error != KAFKA_ERROR_NONE)
         return error;
-    uint64_t none = 0;
     op->session_id = plan.answer_session_id;
     *ret_earlier = plan.earlier;
-    route(op, plan.session ? fetch_session_owners(plan.session) : &none, named,
-          asked.partition_count, forgotten, asked.forgotten_count);
+    if (plan.session != NULL)
+        route(op, fetch_session_owners(plan.session), named, asked.partition_count, forgotten,
+              asked.forgotten_count);
     return KAFKA_ERROR_NONE;
 }
 

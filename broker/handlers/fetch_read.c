@@ -1,5 +1,6 @@
 #include "broker/handlers/fetch_read.h"
 
+#include "broker/replica/replica_feed.h"
 #include "broker/server/shard.h"
 #include "broker/server/shard_topics.h"
 #include "common/base/check.h"
@@ -220,6 +221,15 @@ static bool ready_to_read(struct fetch_group *group)
     return true;
 }
 
+/* A replica's fetch outside of its session (one that came late, or from who is not that replica)
+ * may have said another place than the session, which would not speak of this partition again. */
+static void stir_session(const struct fetch_entry *entry, struct shard *shard)
+{
+    struct partition *p = shard_partition(shard, entry->at.topic_id, entry->at.partition);
+    if (p != NULL && entry->error == KAFKA_ERROR_NONE)
+        replica_feeds_stir(partition_feed_members(p));
+}
+
 void fetch_group_read(struct shard_call *call)
 {
     struct fetch_group *group = CONTAINER_OF(call, struct fetch_group, call);
@@ -231,6 +241,8 @@ void fetch_group_read(struct shard_call *call)
         fetch_entry_clear(group->entries[i]);
         group->entries[i]->warmed = false;
         fetch_entry_read(group->entries[i], group->shard, group->params);
+        if (fetch_is_by_replica(group->params))
+            stir_session(group->entries[i], group->shard);
     }
     group->woken = false;
     shard_call_answer(call);

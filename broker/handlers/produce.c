@@ -28,6 +28,8 @@ struct produce_entry {
     struct record_validation validation;
     enum kafka_error error;
     struct partition_appended appended;
+    bool is_appended;
+    int64_t log_start_offset;        /* -1: no partition that leads has seen it */
     int32_t leader_id, leader_epoch; /* where it is led, when not here */
     struct ack_wait wait;
 };
@@ -102,6 +104,9 @@ static void append_entry(struct produce_entry *entry, struct partition *p, int16
     entry->error = acks == -1 ? partition_check_in_sync(p) : KAFKA_ERROR_NONE;
     if (entry->error == KAFKA_ERROR_NONE)
         entry->error = partition_append(p, batch, LOG_APPEND_CLIENT, &entry->appended);
+    entry->is_appended = entry->error == KAFKA_ERROR_NONE;
+    if (partition_check_leader(p, -1) == KAFKA_ERROR_NONE)
+        entry->log_start_offset = log_start_offset(partition_log(p));
     count_produced(entry->group->owner, entry, partition_topic(p), batch.len);
     note_leader(entry, p);
     if (entry->error != KAFKA_ERROR_NONE || acks == 0)
@@ -177,12 +182,13 @@ static void fill_entry(struct produce_op *op, const struct produce_entry *entry,
     answered_partition *out = entry->out;
     out->error_code = (int16_t)entry->error;
     out->base_offset = -1;
-    if (entry->error == KAFKA_ERROR_NONE) {
+    out->log_start_offset = entry->log_start_offset;
+    if (entry->is_appended) { /* also what was not committed in time is there */
         out->base_offset = entry->appended.info.first_offset;
         out->log_append_time_ms = entry->appended.info.append_time_ms;
-        out->log_start_offset = entry->appended.info.log_start_offset;
-        return;
     }
+    if (entry->error == KAFKA_ERROR_NONE)
+        return;
     fill_record_errors(op, entry);
     if (op->request->header.request_api_version >= 10 && entry->leader_epoch >= 0) {
         out->current_leader.leader_id = entry->leader_id;
@@ -359,6 +365,7 @@ static void add_entry(struct produce_op *op, const struct produce_request_topic_
     entry->in = in;
     entry->error = KAFKA_ERROR_NONE;
     entry->leader_id = entry->leader_epoch = -1;
+    entry->log_start_offset = -1;
     entry->validation.message = STR_NULL;
     check_entry(op, entry, topic);
 }

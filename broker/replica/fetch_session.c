@@ -260,7 +260,8 @@ static enum kafka_error begin_full(struct fetch_session_cache *cache,
     if (request->privileged && request->peer != 0)
         free_sessions_of(cache, request->peer);
     *ret_plan = (struct fetch_session_plan){.count = request->partition_count, .earlier = earlier};
-    if (request->epoch == FETCH_SESSION_FINAL_EPOCH || request->partition_count == 0 ||
+    if (request->epoch == FETCH_SESSION_FINAL_EPOCH ||
+        (request->partition_count == 0 && request->privileged) ||
         /* Replicas are as many as there are brokers: they are never without. */
         (!cache_make_room(cache, request->privileged, request->now_ms) && !request->privileged))
         return KAFKA_ERROR_NONE;
@@ -297,8 +298,9 @@ enum kafka_error fetch_session_begin(struct fetch_session_cache *cache,
             session_drop(cache, session, p);
     }
     if (session->count == 0) {
+        /* What is named and forgotten at once is answered without a session, as in Kafka. */
         session_free(cache, session);
-        *ret_plan = (struct fetch_session_plan){.incremental = true};
+        *ret_plan = (struct fetch_session_plan){.count = request->partition_count};
         return KAFKA_ERROR_NONE;
     }
     session->epoch = session->epoch == INT32_MAX ? 1 : session->epoch + 1;

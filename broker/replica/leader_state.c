@@ -193,6 +193,27 @@ static bool stays(const struct leader_state *leader, const struct leader_view *v
     return !shrink || caught_up(view, f);
 }
 
+/* Kafka's leaders keep the ISR in a hash set of Java: 16 places, or twice as many until three of
+ * four are left over, in the order of the ids' last bits. That is the order that everybody sees. */
+static void sort_members(struct isr_member *members, int32_t count)
+{
+    uint32_t places = 16;
+    while ((uint32_t)count > places / 4 * 3)
+        places *= 2;
+    for (int32_t i = 1; i < count; i++) {
+        struct isr_member member = members[i];
+        uint32_t hash = (uint32_t)member.id, place = (hash ^ hash >> 16) & (places - 1);
+        int32_t k = i;
+        for (; k > 0; k--) {
+            uint32_t other = (uint32_t)members[k - 1].id;
+            if (((other ^ other >> 16) & (places - 1)) <= place)
+                break;
+            members[k] = members[k - 1];
+        }
+        members[k] = member;
+    }
+}
+
 bool leader_state_propose(struct leader_state *leader, const struct leader_view *view, bool shrink)
 {
     const struct partition_role *role = leader->role;
@@ -215,7 +236,6 @@ bool leader_state_propose(struct leader_state *leader, const struct leader_view 
         .recovery_state = LEADER_RECOVERED,
         .members = mem_calloc((size_t)count, sizeof(struct isr_member)),
     };
-    /* In the order of the replicas, as Kafka keeps it. */
     for (int32_t i = 0; i < role->replicas.count; i++) {
         const struct follower_progress *f = find(leader, role->replicas.ids[i]);
         if (role->replicas.ids[i] == leader->node_id)
@@ -226,6 +246,7 @@ bool leader_state_propose(struct leader_state *leader, const struct leader_view 
                 (struct isr_member){f->id, f->broker_epoch};
     }
     CHECK(proposal->member_count <= count);
+    sort_members(proposal->members, proposal->member_count);
     leader->proposing = true;
     return true;
 }

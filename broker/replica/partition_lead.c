@@ -82,9 +82,9 @@ enum kafka_error partition_check_reader(const struct partition *p, int32_t clien
         return KAFKA_ERROR_KAFKA_STORAGE_ERROR;
     if (p->state != PARTITION_ONLINE)
         return KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
-    if (client_epoch >= 0 && client_epoch < p->role.leader_epoch)
+    if (client_epoch != -1 && client_epoch < p->role.leader_epoch)
         return KAFKA_ERROR_FENCED_LEADER_EPOCH;
-    if (client_epoch >= 0 && client_epoch > p->role.leader_epoch)
+    if (client_epoch > p->role.leader_epoch)
         return KAFKA_ERROR_UNKNOWN_LEADER_EPOCH;
     return p->role.leader_id >= 0 ? KAFKA_ERROR_NONE : KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
 }

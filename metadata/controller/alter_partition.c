@@ -181,6 +181,8 @@ CONTROLLER_API(alter_partition)
         cluster_image_broker(&controller_image(controller)->cluster, request->broker_id);
     *ret_result = (struct controller_result){0};
     message_init(&alter_partition_response_desc, ret_response);
+    if (request->topics_count <= 0)
+        return;
     if (!has_broker_epoch(controller, broker, request->broker_epoch)) {
         ret_response->error_code = KAFKA_ERROR_STALE_BROKER_EPOCH;
         return;

@@ -175,7 +175,7 @@ CONTROLLER_API(alter_partition_reassignments)
     partition_decider_init(&r.decider, controller);
     map_init(&r.seen, MAP_UUID);
     ret_response->allow_replication_factor_change = request->allow_replication_factor_change;
-    ret_response->error_message = STR_NULL;
+    ret_response->error_message = request->topics_count > 0 ? STR_NULL : STR("");
     ret_response->responses =
         MESSAGE_ARRAY(arena, alter_partition_reassignments_response_reassignable_topic_response,
                       request->topics_count);

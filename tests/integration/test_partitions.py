@@ -287,21 +287,42 @@ def the_killed_controller(cluster):
     print(f"kill -9 of the active controller: {took * 1000:.0f} ms to other leaders")
 
 
-def sequenced(cluster, name, node, sequence, connection=None):
+def sequenced(cluster, name, node, sequence, connection=None, timeout_ms=60000):
     """Sends one record of an idempotent producer; the connection on which its answer comes."""
     record = b"\x10\0\0\0\1\x04ab\0"
     tail = struct.pack(">hiqqqhii", 0, 0, 0, 0, 4711, 0, sequence, 1) + record
     batch = struct.pack(">qiibI", 0, 9 + len(tail), -1, 2, crc32c(tail)) + tail
-    body = {"TransactionalId": None, "Acks": -1, "TimeoutMs": 60000, "TopicData": [
+    body = {"TransactionalId": None, "Acks": -1, "TimeoutMs": timeout_ms, "TopicData": [
         {"Name": name, "PartitionData": [{"Index": 0, "Records": batch}]}]}
     connection = connection or Connection(cluster.spec, node.port)
     connection.send("Produce", 9, body)
     return connection
 
 
+def answer_of(connection):
+    """Error, base offset and log start offset."""
+    answer = connection.receive("Produce", 9)["Responses"][0]["PartitionResponses"][0]
+    return answer["ErrorCode"], answer["BaseOffset"], answer["LogStartOffset"]
+
+
 def error_of(connection):
-    answer = connection.receive("Produce", 9)
-    return answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"]
+    return answer_of(connection)[0]
+
+
+def an_idle_follower(cluster):
+    """What it did not fetch in time is in the log all the same, and the answer says where, as
+    Kafka's does."""
+    cluster.create("late", [[1, 2]])
+    eventually("all replicas are in sync", in_sync(cluster, "late", 2))
+    follower = cluster.nodes[1].process
+    follower.send_signal(signal.SIGSTOP)
+    try:
+        late = answer_of(sequenced(cluster, "late", cluster.nodes[0], 0, timeout_ms=300))
+    finally:
+        follower.send_signal(signal.SIGCONT)
+    check(late == (7, 0, 0), f"a record that was not replicated in time: {late}")
+    wrong = answer_of(sequenced(cluster, "late", cluster.nodes[0], 7))
+    check(wrong == (45, -1, 0), f"a record out of sequence: {wrong}")
 
 
 def taken(cluster, name, node, sequence):
@@ -406,6 +427,7 @@ def main():
             measure(cluster, args.measure)
         else:
             as_recorded(cluster, args.case)
+            an_idle_follower(cluster)
             a_killed_broker(cluster)
             the_killed_controller(cluster)
             a_frozen_node(cluster, controller=False)

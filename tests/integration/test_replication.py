@@ -14,6 +14,7 @@ are equal byte for byte.
 import argparse
 import glob
 import os
+import re
 import shutil
 import signal
 import threading
@@ -425,6 +426,36 @@ def test_closest_replica(cluster):
         settled(read_nearby)  # a leader sends nobody to a replica that lags just then
 
 
+def fetch_once(cluster, topic_id, offset, leader, **more):
+    """The answer about partition 0 of a fetch without a session."""
+    connection = Connection(cluster.spec, leader.port)
+    answer = connection.ask("Fetch", 17, {
+        "MaxWaitMs": 0, "MinBytes": 1, "MaxBytes": 1, "SessionEpoch": -1, **more,
+        "Topics": [{"TopicId": topic_id, "Partitions": [
+            {"Partition": 0, "CurrentLeaderEpoch": -1, "LastFetchedEpoch": -1,
+             "FetchOffset": offset, "PartitionMaxBytes": 1}]}]})
+    connection.close()
+    return answer["Responses"][0]["Partitions"][0]
+
+
+def test_fetch_beside_session(cluster):
+    """A replica's fetch that says an old place, outside of its session: the session corrects that,
+    also where nothing is written any more."""
+    leader = leader_of(cluster, "near", 0)
+    number, follower = next((i, n) for i, n in enumerate(cluster.nodes, 1) if n is not leader)
+    connection = Connection(cluster.spec, leader.port)
+    named = connection.ask("Metadata", 12, {"Topics": [{"TopicId": bytes(16), "Name": "near"}]})
+    connection.close()
+    topic_id = named["Topics"][0]["TopicId"]
+    epoch = int(re.findall(rf"Registered broker={number} epoch=(\d+)", follower.log(100000))[-1])
+    replica = {"ReplicaId": number, "ReplicaEpoch": epoch}
+    forged = fetch_once(cluster, topic_id, 0, leader, ReplicaState=replica)
+    check(forged["ErrorCode"] == 0, f"{forged}")
+    end = forged["HighWatermark"]
+    eventually("the leader knows that it has all", lambda: fetch_once(
+        cluster, topic_id, end, leader, RackId=f"rack-{number}")["PreferredReadReplica"] == number)
+
+
 def test_damaged_leader(cluster):
     """A batch damaged on the leader's disk goes no further; once it is right it is taken."""
     cluster.wait_isr("copied", 3)
@@ -463,6 +494,7 @@ PARTS = (
     test_lost_directory,
     test_moved_directories,
     test_closest_replica,
+    test_fetch_beside_session,
     test_damaged_leader,
 )
 

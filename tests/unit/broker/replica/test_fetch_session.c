@@ -73,6 +73,31 @@ static void an_empty_session_is_dropped(void **state)
     assert_int_equal(fetch_session_cache_count(cache), 0);
     assert_int_equal(fetch_session_cache_partitions(cache), 0);
     begin(cache, id, 2, NULL, 0, KAFKA_ERROR_FETCH_SESSION_ID_NOT_FOUND);
+    /* A reader that has nothing to read yet gets a session, too. */
+    id = begin(cache, 0, 0, NULL, 0, KAFKA_ERROR_NONE).answer_session_id;
+    assert_int_not_equal(id, 0);
+    assert_int_equal(begin(cache, id, 1, NULL, 0, KAFKA_ERROR_NONE).answer_session_id, 0);
+    begin(cache, id, 2, NULL, 0, KAFKA_ERROR_FETCH_SESSION_ID_NOT_FOUND);
+    fetch_session_cache_free(cache);
+}
+
+static void what_is_named_and_forgotten_is_answered_once(void **state)
+{
+    struct fetch_session_cache *cache = fetch_session_cache_new(2, 1000, 0, 1);
+    struct fetch_partition asked = partition("a", 0, 5);
+    int32_t id = begin(cache, 0, 0, &asked, 1, KAFKA_ERROR_NONE).answer_session_id;
+    struct fetch_session_request request = {.session_id = id,
+                                            .epoch = 1,
+                                            .partitions = &asked,
+                                            .partition_count = 1,
+                                            .forgotten = &asked,
+                                            .forgotten_count = 1};
+    struct fetch_session_plan plan;
+    assert_int_equal(fetch_session_begin(cache, &request, &plan), KAFKA_ERROR_NONE);
+    assert_int_equal(plan.count, 1);
+    assert_null(plan.session);
+    assert_false(plan.incremental);
+    assert_int_equal(fetch_session_cache_count(cache), 0);
     fetch_session_cache_free(cache);
 }
 
@@ -205,6 +230,7 @@ int main(void)
         cmocka_unit_test(incremental_requests_keep_what_was_asked),
         cmocka_unit_test(wrong_epochs_change_nothing),
         cmocka_unit_test(an_empty_session_is_dropped),
+        cmocka_unit_test(what_is_named_and_forgotten_is_answered_once),
         cmocka_unit_test(answers_hold_only_news),
         cmocka_unit_test(a_full_cache_evicts_only_the_stale),
         cmocka_unit_test(a_replica_that_connects_again_has_one_session),

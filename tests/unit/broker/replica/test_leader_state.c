@@ -233,6 +233,46 @@ static void an_unclean_leader_says_that_it_is_through(void **state)
     assert_int_equal(f->leader.proposal.member_count, 1);
 }
 
+static int64_t live_epoch(void *ctx, int32_t id, bool *ret_live)
+{
+    *ret_live = true;
+    return 10;
+}
+
+static void check_order(struct fixture *f, struct node_list replicas, struct node_list expected)
+{
+    struct partition_role role = {.leader_id = replicas.ids[0],
+                                  .leader_epoch = 5,
+                                  .replicas = replicas,
+                                  .isr = {replicas.ids, replicas.count - 1}};
+    struct partition_role kept = {0};
+    struct leader_state leader;
+    partition_role_set(&kept, &role);
+    f->view.epoch_of = live_epoch;
+    leader_state_init(&leader, role.leader_id, &kept);
+    leader_state_begin(&leader, 60, f->view.now_ms);
+    struct replica_fetch fetch = {
+        .id = replicas.ids[replicas.count - 1], .broker_epoch = 10, .offset = 100};
+    leader_state_fetched(&leader, &f->view, &fetch);
+    assert_true(leader_state_propose(&leader, &f->view, false));
+    assert_int_equal(leader.proposal.member_count, expected.count);
+    for (int32_t i = 0; i < expected.count; i++)
+        assert_int_equal(leader.proposal.members[i].id, expected.ids[i]);
+    leader_state_release(&leader);
+    partition_role_release(&kept);
+}
+
+static void a_proposal_is_in_the_order_of_kafka(void **state)
+{
+    struct fixture *f = *state;
+    check_order(f, IDS(3, 2, 1), IDS(1, 2, 3));
+    check_order(f, IDS(2, 3), IDS(2, 3));
+    check_order(f, IDS(15, 16, 101, 1), IDS(16, 1, 101, 15));
+    check_order(f, IDS(31, 17, 1), IDS(17, 1, 31));
+    check_order(f, IDS(20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12),
+                IDS(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 20));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -243,6 +283,7 @@ int main(void)
         TEST(who_lags_too_long_leaves),
         TEST(who_reached_the_end_of_the_fetch_before_keeps_up),
         TEST(a_follower_joins_once_it_has_all_that_is_committed),
+        TEST(a_proposal_is_in_the_order_of_kafka),
         TEST(answers_decide_what_becomes_of_a_proposal),
         TEST(an_unclean_leader_says_that_it_is_through),
     };
