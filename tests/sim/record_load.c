@@ -12,7 +12,7 @@
 /* Of the answers to Metadata; the newer one names topics by their ids, too. */
 enum { PLAIN_METADATA = 9, METADATA_WITH_IDS = 12 };
 /* One seed of so many has a churner. */
-enum { CHURNING_SEEDS = 4 };
+enum { CHURNING_SEEDS = 8 };
 
 /* --- Who leads --- */
 

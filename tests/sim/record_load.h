@@ -6,7 +6,7 @@
  *           follower, where the leader sends it
  *   mover   moves replicas to other brokers and asks for preferred leaders, in half of the runs
  *   churner deletes a topic and makes it again under the same name, adds partitions to it, and
- *           deletes records of all topics; in every fourth seed
+ *           deletes records of all topics; in every eighth seed
  * They find the leaders by Metadata of any broker. What they send and see goes to replica_watch.h.
  *
  * Processes that are never killed; the state is the world's.
