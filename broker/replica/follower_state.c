@@ -49,12 +49,16 @@ enum follower_reset follower_copy_cut(const struct follower_log *copy, int32_t l
     }
     if (end.epoch < 0 || end.end_offset < 0)
         return FOLLOWER_START_AT;
+    /* Where the log's epochs are gone with its records nothing tells whether the copy's are the
+     * same. */
+    if (end.end_offset <= log_start && copy->start_offset < log_start)
+        return FOLLOWER_START_AT;
     if (end.epoch == last_epoch && end.end_offset >= copy->end_offset)
         return FOLLOWER_FETCH_ON;
     int64_t offset = follower_truncation_offset(copy, end, own);
     if (offset >= copy->end_offset)
         return FOLLOWER_FETCH_ON;
-    if (offset <= copy->start_offset || offset < log_start)
+    if (offset <= copy->start_offset || offset <= log_start)
         return FOLLOWER_START_AT;
     *ret_offset = offset;
     return FOLLOWER_TRUNCATE;

@@ -88,6 +88,13 @@ static void a_copy_is_cut_where_its_log_was(void **state)
     assert_int_equal(copy_cut(&own, 3, 10, (struct log_epoch_end){2, 5}, 60, &at),
                      FOLLOWER_START_AT);
     assert_int_equal(at, 10);
+    /* The log began another epoch somewhere below its start of today, or just there. */
+    assert_int_equal(copy_cut(&own, 3, 90, (struct log_epoch_end){3, 90}, 100, &at),
+                     FOLLOWER_START_AT);
+    assert_int_equal(at, 90);
+    assert_int_equal(copy_cut(&own, 3, 100, (struct log_epoch_end){3, 100}, 100, &at),
+                     FOLLOWER_START_AT);
+    assert_int_equal(at, 100);
     /* It lost its first segments with the power. */
     assert_int_equal(copy_cut(&own, 3, 9, (struct log_epoch_end){3, 150}, 100, &at),
                      FOLLOWER_START_AT);
