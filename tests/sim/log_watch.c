@@ -100,7 +100,7 @@ void watched_batch_note(struct map *seen, const struct watched_log *l,
 void watched_log_follow(struct watched_log *l, const struct log *log, size_t first,
                         void (*found)(void *ctx, const struct watched_batch *b), void *ctx)
 {
-    int64_t end = log_end_offset(log), start = log->segments[first]->base_offset;
+    int64_t end = log_end_offset(log), start = log->segments[0]->base_offset;
     snprintf(l->path, sizeof(l->path), "%s", log_path(log));
     while (l->count > 0 && l->batches[l->count - 1].end > end)
         l->count--;
@@ -111,7 +111,8 @@ void watched_log_follow(struct watched_log *l, const struct log *log, size_t fir
     l->count -= gone;
     if (gone > 0)
         memmove(l->batches, l->batches + gone, l->count * sizeof(l->batches[0]));
-    int64_t offset = l->count > 0 ? l->batches[l->count - 1].end : start;
+    int64_t offset =
+        l->count > 0 ? l->batches[l->count - 1].end : log->segments[first]->base_offset;
     /* It may begin within a batch for which there was no room. */
     if (l->count == 0 && first + 1 == log->segment_count && log->segments[first]->size_bytes == 0)
         offset = end;

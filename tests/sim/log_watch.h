@@ -33,8 +33,8 @@ struct watched_log {
 };
 
 void watched_log_release(struct watched_log *l);
-/* Brings the list in line with an open log, from that segment on; `found` is called for every batch
- * that is new. */
+/* Brings the list in line with an open log; `found` is called for every batch that is new. Where
+ * nothing is known of it yet it begins with that segment. */
 void watched_log_follow(struct watched_log *l, const struct log *log, size_t first,
                         void (*found)(void *ctx, const struct watched_batch *b), void *ctx);
 /* Nobody has it open and the disk may have lost something: keeps what still stands there. */

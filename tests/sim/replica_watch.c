@@ -355,12 +355,12 @@ static void look_at_replica(struct watched_partition *p, int at, const struct no
     r->epoch = part->role.leader_epoch;
     if (led_epoch >= 0)
         p->leader_isr = mask_of(part->role.isr);
-    /* What lies below the log start nobody reads, and a power cut may have torn it. */
-    size_t first = log_segment_at(log, log_start_offset(log));
-    if (end != r->end || log->segments[first]->base_offset != r->begin)
-        watched_log_follow(&r->there, log, first, found, r);
+    /* What lies below the log start that was written down nobody reads: a power cut may have torn
+     * it. */
+    if (end != r->end || log->segments[0]->base_offset != r->begin)
+        watched_log_follow(&r->there, log, log_segment_at(log, log_start_offset(log)), found, r);
     r->end = end;
-    r->begin = log->segments[first]->base_offset;
+    r->begin = log->segments[0]->base_offset;
     r->synced_from = MIN(r->synced_from, end);
     bool begins = led_epoch >= 0 && led_epoch != r->led_epoch;
     /* It may have committed something and ceased to lead in one event, or all of its epoch. */

@@ -47,7 +47,7 @@ struct watched_replica {
     int32_t led_epoch;       /* that it leads in; -1 */
     int32_t commits_in;      /* likewise, or that it led in until, or only within, this event */
     int32_t elected_epoch;   /* the newest that an image gave it to lead; -1 */
-    int64_t start, begin;    /* of the log, and of the segment that holds it */
+    int64_t start, begin;    /* of the log, and of its first segment */
     bool registered;         /* in the life that the metadata knows */
 };
 
