@@ -106,7 +106,7 @@ static void diverged(struct partition *p, struct log_epoch_end leader, int64_t l
     int64_t offset = follower_truncation_offset(&log, leader, own);
     /* The leader knows no epochs of what it has deleted: nothing tells whether ours is the same. It
      * would be seen again where a crash forgets how far the log start had come. */
-    if (offset <= leader_start && leader_start > log.start_offset)
+    if (offset <= leader_start && leader_start > 0 && log_size_bytes(p->log) > 0)
         cut(p, true, leader_start);
     else if (offset >= log.end_offset)
         log_forget_open_epoch(p->log);
@@ -144,6 +144,19 @@ static bool are_earlier(struct bytes records, int64_t offset)
            record_batch_next_offset(&batch.header) <= offset;
 }
 
+/* All we have is from before the leader's log begins, and what comes next is of another epoch than
+ * our last: whether they fit nobody knows, as in `diverged`. Leaders do not say so: to an Apache
+ * Kafka that follows it would mean nothing. */
+static bool is_beyond_compare(const struct partition *p, const struct follow_at *at,
+                              const struct follow_answer *answer)
+{
+    struct record_batches run = record_batches_of(answer->records);
+    struct record_batch batch;
+    return at->offset == answer->log_start_offset && log_size_bytes(p->log) > 0 &&
+           record_batches_next(&run, &batch) == 1 &&
+           batch.header.partition_leader_epoch > at->last_epoch;
+}
+
 enum follow_result partition_follow(struct partition *p, const struct follow_at *at,
                                     const struct follow_answer *answer, int64_t *ret_bytes)
 {
@@ -156,6 +169,10 @@ enum follow_result partition_follow(struct partition *p, const struct follow_at 
             partition_follow_watermark(p);
         }
         diverged(p, answer->diverging, answer->log_start_offset);
+        return FOLLOW_TAKEN;
+    }
+    if (is_beyond_compare(p, at, answer)) {
+        cut(p, true, at->offset);
         return FOLLOW_TAKEN;
     }
     bool corrupt;

@@ -215,6 +215,9 @@ static void follow_watermark(struct watched_partition *p, struct watched_replica
     /* A leader commits what its high watermark covered when it only followed, too. */
     int64_t from = r->commits_in < 0 ? r->high_watermark
                                      : MIN(r->high_watermark, watched_partition_committed_end(p));
+    /* Where the leader's log begins, a follower that ends there cannot compare what it has before.
+     */
+    from = MAX(from, MIN(r->start, watched_partition_committed_end(p)));
     size_t at = there->count;
     while (at > 0 && there->batches[at - 1].end > from)
         at--;

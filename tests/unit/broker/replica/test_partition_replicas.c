@@ -295,6 +295,39 @@ static void what_the_leader_deleted_is_not_kept(void **state)
     end();
 }
 
+/* The same where ours ends just there: the leader sees no difference. */
+static void what_the_leader_deleted_up_to_our_end_is_not_kept(void **state)
+{
+    struct bytebuf bytes;
+    begin(false);
+    takes(1, 2, 2);
+    takes(1, 2, 2);
+    is_led_by(OTHER, 3);
+    struct follow_answer answer = {.records = batch(&bytes, 4, 3, 2),
+                                   .high_watermark = 6,
+                                   .log_start_offset = 4,
+                                   .diverging = {-1, -1}};
+    follow(&answer);
+    run_ms(50);
+    assert_int_equal(log_start_offset(log_here()), 4);
+    assert_int_equal(log_end_offset(log_here()), 4);
+    assert_int_equal(log_size_bytes(log_here()), 0);
+    follow(&answer);
+    assert_int_equal(log_end_offset(log_here()), 6);
+    /* Of the same epoch all is known. */
+    answer.records.len = 0;
+    answer.log_start_offset = 6;
+    follow(&answer);
+    bytebuf_release(&bytes);
+    answer.records = batch(&bytes, 6, 3, 2);
+    follow(&answer);
+    bytebuf_release(&bytes);
+    run_ms(50);
+    assert_int_equal(log_end_offset(log_here()), 8);
+    assert_true(log_size_bytes(log_here()) > answer.records.len);
+    end();
+}
+
 static void the_watermark_waits_for_the_cut(void **state)
 {
     begin(false);
@@ -443,6 +476,7 @@ int main(void)
         cmocka_unit_test(a_new_epoch_alone_cuts_nothing),
         cmocka_unit_test(fast_double_failover),
         cmocka_unit_test(what_the_leader_deleted_is_not_kept),
+        cmocka_unit_test(what_the_leader_deleted_up_to_our_end_is_not_kept),
         cmocka_unit_test(the_watermark_waits_for_the_cut),
         cmocka_unit_test(what_is_not_synced_is_not_fetched_beyond),
         cmocka_unit_test(the_watermark_waits_for_who_is_in_sync),
