@@ -3,6 +3,7 @@
 #define LOG_MODULE "listeners"
 
 #include "broker/server/broker_metrics.h"
+#include "broker/server/listener_hosts.h"
 #include "broker/server/node.h"
 #include "broker/server/peer_requests.h"
 #include "broker/server/request.h"
@@ -45,10 +46,11 @@ struct listeners {
     struct node *node;
     struct acceptor *acceptors[ACCEPTOR_COUNT]; /* NULL at the end */
     struct list open, closing;                  /* struct open_listener */
+    struct listener_hosts hosts;                /* of those that are opened later */
     bool opened;  /* as far as the configuration goes: what it says later counts from now on */
     bool serving; /* clients */
     bool draining;
-    int draining_count; /* acceptors that still do */
+    int draining_count; /* acceptors that still do, then those that are not closed */
     void (*drained)(void *ctx);
     void *drained_ctx;
 };
@@ -244,6 +246,15 @@ static struct connection_limits connection_limits_of(const struct server_config 
     };
 }
 
+static void say_unopened(const struct listeners *listeners, const struct server_listener *config,
+                         int status)
+{
+    char where[HOST_MAX + 16];
+    endpoint_format(&config->bind, where);
+    log_error(node_env(listeners->node)->logger, "Cannot listen on %.*s://%s: %s",
+              STR_FMT(config->name), where, advice(status));
+}
+
 static int open_one(struct listeners *listeners, const struct server_listener *config,
                     const struct config_layers *layers)
 {
@@ -277,10 +288,7 @@ static int open_one(struct listeners *listeners, const struct server_listener *c
     };
     int rv = acceptor_listen(one->acceptor, &options, &one->index);
     if (rv != 0) {
-        char where[HOST_MAX + 16];
-        endpoint_format(&config->bind, where);
-        log_error(node_env(listeners->node)->logger, "Cannot listen on %.*s://%s: %s",
-                  STR_FMT(config->name), where, advice(rv));
+        say_unopened(listeners, config, rv);
         free_listener(one);
         return rv;
     }
@@ -288,6 +296,21 @@ static int open_one(struct listeners *listeners, const struct server_listener *c
     list_push_back(&listeners->open, &one->link);
     metrics_add_collector(registry_of(listeners), collect, one);
     return 0;
+}
+
+static void say_drained(struct listeners *listeners)
+{
+    if (listeners->acceptors[CLIENTS] == NULL && !listener_hosts_busy(&listeners->hosts))
+        listeners->drained(listeners->drained_ctx);
+}
+
+static void host_known(void *ctx)
+{
+    struct listeners *listeners = ctx;
+    if (listeners->draining)
+        say_drained(listeners);
+    else
+        listeners_update(listeners, node_shard(listeners->node, 0)->image);
 }
 
 static void listener_closed(void *ctx)
@@ -312,6 +335,7 @@ struct listeners *listeners_new(struct node *node)
     listeners->node = node;
     list_init(&listeners->open);
     list_init(&listeners->closing);
+    listener_hosts_init(&listeners->hosts, loop, host_known, listeners);
     arena_init(&arena, 0);
     struct config_layers layers = layers_of(listeners, node_shard(node, 0)->image);
     struct acceptor_limits limits = limits_of(&layers, &arena);
@@ -350,6 +374,19 @@ static const struct server_listener *find_listener(const struct server_config *c
     return NULL;
 }
 
+/* While the node runs: its loop does not wait for a name server. */
+static int open_later(struct listeners *listeners, const struct server_listener *config,
+                      const struct config_layers *layers)
+{
+    struct server_listener resolved = *config;
+    int rv = listener_hosts_resolve(&listeners->hosts, &config->bind, &resolved.bind);
+    if (rv == 0)
+        return open_one(listeners, &resolved, layers);
+    if (rv != -EINPROGRESS)
+        say_unopened(listeners, config, rv);
+    return rv;
+}
+
 /* Opens those of the broker that are not open yet; the first error, after all of them. At the start
  * what stands in server.properties has the end point that stands there, as in Kafka: that is what
  * others are told. */
@@ -364,7 +401,7 @@ static int open_missing(struct listeners *listeners, const struct server_config 
         const struct server_listener *told =
             starts ? find_listener(node_config(listeners->node), one->name) : NULL;
         one = told != NULL ? told : one;
-        int status = open_one(listeners, one, layers);
+        int status = starts ? open_one(listeners, one, layers) : open_later(listeners, one, layers);
         rv = rv == 0 ? status : rv;
     }
     return rv;
@@ -449,7 +486,7 @@ static void acceptor_closed(void *ctx)
         return;
     for (int i = 0; i < ACCEPTOR_COUNT; i++)
         listeners->acceptors[i] = NULL;
-    listeners->drained(listeners->drained_ctx);
+    say_drained(listeners);
 }
 
 static void acceptor_drained(void *ctx)
@@ -485,6 +522,7 @@ void listeners_free(struct listeners *listeners)
         free_listener(LIST_ITEM(item, struct open_listener, link));
     LIST_FOR_EACH (item, &listeners->closing)
         free_listener(LIST_ITEM(item, struct open_listener, link));
+    listener_hosts_release(&listeners->hosts);
     free(listeners);
 }
 

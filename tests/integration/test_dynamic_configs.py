@@ -533,6 +533,14 @@ def listeners(subject):
         check(one.opens(second), "others are hurt")
     check(one.set({"OTHER": second, "NEW": first}) == (0, None) and one.opens(first),
           "not tried again")
+    every = {**one.known, "OTHER": second, "NEW": first}
+    hosts = ",".join(f"{name}://{'localhost' if name == 'NEW' else '127.0.0.1'}:{port}"
+                     for name, port in every.items())
+    check(one.set({"OTHER": second}) == (0, None) and one.closes(first), "not gone")
+    error = subject.alter(BROKER, "1", SET, {
+        "listeners": hosts,
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in every)})
+    check(error == (0, None) and one.opens(first), f"not at the address of a name: {error}")
     # After a restart they are there; what server.properties has is where that says.
     check(one.set({"NEW": first}, EXTERNAL=second) == (0, None), "not taken")
     check(subject.node.stop() in (0, 143), "does not stop")
