@@ -23,6 +23,9 @@ enum kafka_error partition_delete_records(struct partition *p, int64_t *offset)
     enum kafka_error error = partition_check_leader(p, -1);
     if (error != KAFKA_ERROR_NONE)
         return error;
+    /* Frozen or cut off: another one may lead that never hears of it. */
+    if (p->host->out_of_touch(p->host))
+        return KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER;
     if (!log_get_config(p->log)->delete_policy)
         return KAFKA_ERROR_POLICY_VIOLATION;
     if (*offset == -1)
@@ -64,7 +67,11 @@ static void end_waits(struct partition *p, enum kafka_error error, int64_t low)
 
 void partition_check_low(struct partition *p)
 {
-    if (!list_empty(&p->low_waits))
+    if (list_empty(&p->low_waits))
+        return;
+    if (p->host->out_of_touch(p->host))
+        partition_end_low_waits(p, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    else
         end_waits(p, KAFKA_ERROR_NONE, partition_low_watermark(p));
 }
 

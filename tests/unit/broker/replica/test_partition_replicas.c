@@ -470,6 +470,32 @@ static void who_may_not_lead_any_more_misses_no_sequence(void **state)
     end();
 }
 
+/* Another broker may lead since, with records that nobody told it to delete. */
+static void who_may_not_lead_any_more_deletes_nothing(void **state)
+{
+    struct deletion deletion = {.wait = {.offset = 2, .done = deleted}};
+    int64_t offset = 2;
+    begin(false);
+    scene.config.retention_ms = -1;
+    partition_set_config(scene.partition, &scene.config, 1);
+    is_led_by(SELF, 2);
+    assert_int_equal(produce(0), KAFKA_ERROR_NONE);
+    assert_int_equal(produce(1), KAFKA_ERROR_NONE);
+    assert_int_equal(produce(2), KAFKA_ERROR_NONE);
+    other_starts_at(0);
+    assert_int_equal(partition_delete_records(scene.partition, &offset), KAFKA_ERROR_NONE);
+    assert_false(partition_wait_low(scene.partition, &deletion.wait));
+    scene.out_of_touch = true;
+    other_starts_at(2);
+    assert_int_equal(deletion.answers, 1);
+    assert_int_equal(deletion.error, KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    offset = 3;
+    assert_int_equal(partition_delete_records(scene.partition, &offset),
+                     KAFKA_ERROR_NOT_LEADER_OR_FOLLOWER);
+    assert_int_equal(log_start_offset(log_here()), 2);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -482,6 +508,7 @@ int main(void)
         cmocka_unit_test(the_watermark_waits_for_who_is_in_sync),
         cmocka_unit_test(a_deletion_waits_for_the_others),
         cmocka_unit_test(who_may_not_lead_any_more_misses_no_sequence),
+        cmocka_unit_test(who_may_not_lead_any_more_deletes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
