@@ -131,9 +131,9 @@ static void collect(struct alter_dirs_op *op, const struct alter_replica_log_dir
     for (int32_t d = 0; d < body->dirs_count; d++) {
         const asked_dir *dir = &body->dirs[d];
         for (int32_t t = 0; t < dir->topics_count; t++) {
-            answered_topic *topic = topic_of(op, &topics, dir->topics[t].name);
             for (int32_t i = 0; i < dir->topics[t].partitions_count; i++)
-                add(op, topic, &seen, dir->topics[t].partitions[i], dir->path);
+                add(op, topic_of(op, &topics, dir->topics[t].name), &seen,
+                    dir->topics[t].partitions[i], dir->path);
         }
     }
     map_release(&topics);
