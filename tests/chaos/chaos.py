@@ -263,7 +263,7 @@ class Run:
     def finish(self):
         """All is read, nodes end in order, and the list of replicas to compare is written."""
         self.screen.line("chaos: reading everything once more")
-        if not self.load.finish(900):
+        if not self.load.finish(3600):
             self.problems.append("not everything could be read at the end")
         places = self.cluster.places()
         for number in self.cluster.end():

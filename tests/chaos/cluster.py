@@ -179,9 +179,13 @@ class Node:
 
     def stop(self, seconds=STOP_SECONDS):
         """In order; False when it had to be killed."""
-        if self.process is None or self.process.poll() is not None:
-            return True
         self.send(signal.SIGTERM)
+        return self.wait_end(seconds)
+
+    def wait_end(self, seconds=STOP_SECONDS):
+        """Of a node that was told to stop. Told again, it would end at once."""
+        if self.process is None:
+            return True
         try:
             self.process.wait(seconds)
             return True
@@ -359,7 +363,7 @@ class Cluster:
         for node in running:
             node.send(signal.SIGCONT)
             node.send(signal.SIGTERM)
-        return [node.number for node in running if not node.stop()]
+        return [node.number for node in running if not node.wait_end()]
 
     def kill(self):
         for node in self.nodes.values():

@@ -177,6 +177,8 @@ void *reader_run(void *argument)
         if (give_up_at == INT64_MAX && load->partitions[load->partition_count - 1].end >= 0)
             give_up_at = history_now(load->history) + load->read_ms;
         ssize_t count = rd_kafka_consume_batch_queue(reader.queue, WAIT_MS, messages, MESSAGES);
+        if (count > 0 && give_up_at != INT64_MAX)
+            give_up_at = history_now(load->history) + load->read_ms;
         for (ssize_t i = 0; i < count; i++) {
             take(&reader, messages[i]);
             rd_kafka_message_destroy(messages[i]);

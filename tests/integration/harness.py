@@ -158,9 +158,14 @@ class Node:
 
     def stop(self, wait_s=120):
         """Ends it in order and returns its exit code."""
-        if self.process is None or self.process.poll() is not None:
-            return self.process.returncode if self.process else None
-        self.process.send_signal(signal.SIGTERM)
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.wait_end(wait_s)
+
+    def wait_end(self, wait_s=120):
+        """Of a node that was told to stop. Told again, it would end at once."""
+        if self.process is None:
+            return None
         try:
             return self.process.wait(wait_s)
         except subprocess.TimeoutExpired:

@@ -324,7 +324,7 @@ def main():
         for node in running:
             node.process.terminate()
         for node in running:
-            check(node.stop() in (0, 143), f"ended badly\n{node.log(100)}")
+            check(node.wait_end() in (0, 143), f"ended badly\n{node.log(100)}")
     print("voters come and go")
     return 0
 

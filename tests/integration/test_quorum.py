@@ -273,7 +273,7 @@ def equal_logs(cluster):
     for node in cluster.nodes:
         node.process.terminate()
     for node in cluster.nodes:
-        code = node.stop()
+        code = node.wait_end()
         check(code in (0, 143), f"kraftd ended with {code}\n{node.log(200)}")
     logs = [metadata_lines(node) for node in cluster.nodes]
     shortest = min(len(log) for log in logs)
