@@ -86,7 +86,7 @@ static void collect(struct feed_part *part, struct replica_feed *feed)
     for (int32_t i = 0; i < part->named_count; i++) {
         struct feed_member *member = member_of(feed, partition_of(part, part->named[i]));
         if (member != NULL)
-            feed_member_set(member, FEED_GIVEN);
+            feed_member_named(member);
         add_entry(part, part->named[i]);
     }
     part->named_count = part->forgotten_count = 0;

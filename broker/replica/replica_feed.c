@@ -47,13 +47,24 @@ struct feed_member *replica_feed_find(const struct replica_feed *feed,
     return NULL;
 }
 
+static void forget_sent(struct feed_member *member)
+{
+    member->at.sent_high_watermark = member->at.sent_log_start_offset = INT64_MIN;
+}
+
+void feed_member_named(struct feed_member *member)
+{
+    forget_sent(member);
+    feed_member_set(member, FEED_GIVEN);
+}
+
 struct feed_member *replica_feed_add(struct replica_feed *feed, struct partition *partition,
                                      struct list *of_partition)
 {
     struct feed_member *member = mem_calloc(1, sizeof(*member));
     member->feed = feed;
     member->partition = partition;
-    member->at.sent_high_watermark = member->at.sent_log_start_offset = INT64_MIN;
+    forget_sent(member);
     list_init(&member->queued);
     list_push_back(&feed->members, &member->of_feed);
     list_push_back(of_partition, &member->of_partition);

@@ -52,6 +52,9 @@ struct feed_member *replica_feed_find(const struct replica_feed *feed,
 struct feed_member *replica_feed_add(struct replica_feed *feed, struct partition *partition,
                                      struct list *of_partition);
 void feed_member_free(struct feed_member *member);
+/* The follower says where it is: what it was sent before it said so it may have left aside, so it
+ * is told of the high watermark and the log start again. */
+void feed_member_named(struct feed_member *member);
 /* What comes next may have something for it. */
 void feed_member_set(struct feed_member *member, enum feed_state state);
 /* The oldest stirred member, or the oldest that has news, which stays so; NULL: none. */

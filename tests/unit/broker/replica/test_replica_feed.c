@@ -67,11 +67,29 @@ static void each_session_has_its_own(void **state)
     assert_true(list_empty(&members));
 }
 
+static void who_is_named_was_sent_nothing(void **state)
+{
+    int wakes = 0;
+    struct list members;
+    list_init(&members);
+    struct replica_feed *feed = replica_feed_new(1, 0, count_wake, &wakes);
+    struct feed_member *member = replica_feed_add(feed, NULL, &members);
+    member->at.sent_high_watermark = 251;
+    member->at.sent_log_start_offset = 250;
+    feed_member_set(member, FEED_NEWS);
+    feed_member_named(member);
+    assert_int_equal(member->state, FEED_GIVEN);
+    assert_null(replica_feed_next_news(feed));
+    assert_true(member->at.sent_high_watermark < 0 && member->at.sent_log_start_offset < 0);
+    replica_feed_free(feed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_stirs_comes_in_its_order_and_wakes_once),
         cmocka_unit_test(each_session_has_its_own),
+        cmocka_unit_test(who_is_named_was_sent_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
