@@ -37,6 +37,7 @@ struct recover {
     struct log_recovery *report;
     struct batch_reader reader;
     int64_t end_offset; /* of what was looked at so far */
+    bool reads_to_end;  /* nothing behind the batch is passed over */
 };
 
 enum check {
@@ -107,13 +108,16 @@ static int start_from_index(struct log *log, struct segment *s, int64_t limit, b
 }
 
 /* What the file says of this place may be older than the batch: it is not synced with each of its
- * changes, and a power cut may take such a change and leave the batch. */
-static void note_epoch(struct epoch_cache *epochs, const struct record_batch_header *header)
+ * changes, and a power cut may take such a change and leave the batch. Then what it says of what
+ * comes behind is no better, and is learned anew where that is read, too. */
+static void note_epoch(const struct recover *r, const struct record_batch_header *header)
 {
+    struct epoch_cache *epochs = &r->log->epochs;
     int32_t epoch = header->partition_leader_epoch;
     if (epoch < 0 || epoch_cache_of(epochs, header->base_offset) == epoch)
         return;
-    epoch_cache_truncate_end(epochs, header->base_offset);
+    if (r->reads_to_end)
+        epoch_cache_truncate_end(epochs, header->base_offset);
     if (epoch > epoch_cache_latest(epochs))
         epoch_cache_assign(epochs, epoch, header->base_offset);
 }
@@ -126,7 +130,7 @@ static int note(struct recover *r, struct segment *s, struct batch_view *view)
     int rv = segment_note(s, &log->place, record_batch_last_offset(&view->header),
                           view->header.max_timestamp, view->position, view->size_bytes,
                           log->config.index_interval_bytes);
-    note_epoch(&log->epochs, &view->header);
+    note_epoch(r, &view->header);
     if (rv != 0 || view->header.base_offset < log->producers.end_offset ||
         !producer_state_apply(&log->producers, &batch, &change))
         return rv;
@@ -322,6 +326,7 @@ static int check_segment(struct recover *r, size_t at, enum check check)
     s->times_known = false;
     s->max_timestamp = -1;
     r->end_offset = offset;
+    r->reads_to_end = same_boot ? s == log_active(log) : at >= first_unsafe_segment(r);
     r->report->checked_segments++;
     r->report->rebuilt_indexes += position == 0;
     rv = check_batches(r, s, position, check != CHECK_LAST, &damage);

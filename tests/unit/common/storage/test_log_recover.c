@@ -110,6 +110,32 @@ static void epochs_are_what_the_batches_say(void **state)
     assert_int_equal(end.end_offset, 4);
 }
 
+/* Segments whose index is gone are read, and those behind them are not. The file has no epoch of
+ * below the log start, which the power cut set back. */
+static void epochs_behind_what_is_read_stay(void **state)
+{
+    static const char from_3[] = "0\n2\n2 3\n3 6\n";
+    struct simulated *s = *state;
+    struct fixture *f = &s->f;
+    f->config.segment_bytes = 600;
+    fixture_open(f, LOG_TRUST_CLEAN, 0);
+    for (int i = 0; i < 9; i++) {
+        f->leader_epoch = 1 + i / 3;
+        fixture_append(f, 1, NOW_MS + i, 200);
+    }
+    assert_true(log_segment_count(f->log) > 3);
+    assert_int_equal(log_flush_now(f->log, true, NOW_MS), 0);
+    die(s, true);
+    struct disk_file *file = fixture_open_file(f, "leader-epoch-checkpoint");
+    assert_int_equal(f->disk->ops->truncate(file, 0), 0);
+    assert_int_equal(disk_pwrite(file, from_3, strlen(from_3), 0), 0);
+    disk_file_unref(file);
+    assert_int_equal(f->disk->ops->unlink(f->disk, "/logs/topic-0/00000000000000000000.index"), 0);
+    fixture_open(f, LOG_TRUST_NONE, 9);
+    assert_int_equal(log_epoch_of(f->log, 4), 2);
+    assert_int_equal(log_epoch_of(f->log, 7), 3);
+}
+
 static void write_producer(struct fixture *f, int32_t sequence)
 {
     struct record_batch_options options = RECORD_BATCH_OPTIONS_INIT;
@@ -501,6 +527,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_epoch_is_saved_before_its_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(epochs_are_what_the_batches_say, setup, teardown),
+        cmocka_unit_test_setup_teardown(epochs_behind_what_is_read_stay, setup, teardown),
         cmocka_unit_test_setup_teardown(retention_keeps_what_producers_wrote, setup, teardown),
         cmocka_unit_test_setup_teardown(indexes_are_made_again_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(index_entries_of_large_batches_are_written, setup,
