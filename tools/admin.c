@@ -60,7 +60,7 @@ static void take_metadata(const struct metadata_response *response, struct arena
 static bool ask_metadata(struct client_op *op, struct metadata_request *request,
                          struct admin_topics *ret_topics, struct failure *failure)
 {
-    struct metadata_response response;
+    struct metadata_response response = {0};
     if (!client_ask(op, CLIENT_ANY_NODE, API_METADATA, request, &response, &response.error_code,
                     NULL, failure))
         return false;
