@@ -330,6 +330,18 @@ static void distrust(struct log *log, struct segment *s)
     log->epochs_dirty = log->metadata_dirty = log->snapshot_dirty = true;
 }
 
+/* What an fsync that failed has left in memory alone. A full disk is no harm: nothing grows. */
+static int write_again(struct log *log)
+{
+    int rv = log_write_again(log, log->recovery_point);
+    if (rv == 0)
+        rv = write_topic_id(log, log->topic_id);
+    log->epochs.changed = true;
+    if (rv == 0)
+        rv = log_save_epochs(log);
+    return rv == -ENOSPC || rv == -EDQUOT ? 0 : rv;
+}
+
 /* Where a log with these segments starts and what is known to be durable. */
 static int settle(struct log *log, const struct log_open_args *args)
 {
@@ -375,7 +387,7 @@ static int settle(struct log *log, const struct log_open_args *args)
         if (log->snapshots[i] <= log->recovery_point)
             log->synced_snapshot = log->snapshots[i];
     log_publish(log);
-    return args->rewrite ? log_write_again(log, log->recovery_point) : 0;
+    return args->rewrite ? write_again(log) : 0;
 }
 
 static int load(struct log *log, const struct log_open_args *args, struct log_recovery *report)

@@ -45,7 +45,8 @@ int partition_metadata_write(struct disk *disk, const char *path, struct uuid to
     uuid_format(topic_id, id);
     int len = snprintf(text, sizeof(text), "version: 0\ntopic_id: %s", id);
     struct disk_file *file;
-    int rv = disk_open(disk, path, DISK_WRITE | DISK_CREATE | DISK_TRUNCATE, &file);
+    /* Not emptied before: what is written again has been there all the time. */
+    int rv = disk_open(disk, path, DISK_WRITE | DISK_CREATE, &file);
     if (rv != 0)
         return rv;
     rv = disk_pwrite(file, text, (size_t)len, 0);

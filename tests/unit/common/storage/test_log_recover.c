@@ -4,6 +4,7 @@
 #include "common/storage/log_retention.h"
 #include "common/storage/log_truncate.h"
 #include "common/storage/log_txn.h"
+#include "common/storage/small_files.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/unit/common/storage/log_batches.h"
 
@@ -134,6 +135,25 @@ static void epochs_behind_what_is_read_stay(void **state)
     fixture_open(f, LOG_TRUST_NONE, 9);
     assert_int_equal(log_epoch_of(f->log, 4), 2);
     assert_int_equal(log_epoch_of(f->log, 7), 3);
+}
+
+/* An fsync that failed leaves its file in memory alone, where the next one finds nothing to do. */
+static void whose_log_it_is_is_written_again(void **state)
+{
+    struct simulated *s = *state;
+    struct fixture *f = &s->f;
+    fixture_open(f, LOG_TRUST_CLEAN, 0);
+    fixture_append(f, 1, NOW_MS, 100);
+    sim_disk_fail_at(s->sim, SIM_FSYNC, "partition.metadata", 1, -EIO);
+    assert_int_equal(log_flush_now(f->log, true, NOW_MS), -EIO);
+    die(s, false);
+    struct log_open_args args = fixture_args(f, LOG_TRUST_NONE);
+    args.rewrite = true;
+    assert_int_equal(log_open(&args, &f->log, &f->recovery), 0);
+    assert_int_equal(log_flush_now(f->log, true, NOW_MS), 0);
+    die(s, true);
+    assert_int_equal(fixture_size(f, "partition.metadata"), PARTITION_METADATA_BYTES);
+    assert_true(fixture_size(f, "leader-epoch-checkpoint") > 0);
 }
 
 static void write_producer(struct fixture *f, int32_t sequence)
@@ -528,6 +548,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_epoch_is_saved_before_its_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(epochs_are_what_the_batches_say, setup, teardown),
         cmocka_unit_test_setup_teardown(epochs_behind_what_is_read_stay, setup, teardown),
+        cmocka_unit_test_setup_teardown(whose_log_it_is_is_written_again, setup, teardown),
         cmocka_unit_test_setup_teardown(retention_keeps_what_producers_wrote, setup, teardown),
         cmocka_unit_test_setup_teardown(indexes_are_made_again_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(index_entries_of_large_batches_are_written, setup,
