@@ -326,7 +326,8 @@ static int check_segment(struct recover *r, size_t at, enum check check)
     s->times_known = false;
     s->max_timestamp = -1;
     r->end_offset = offset;
-    r->reads_to_end = same_boot ? s == log_active(log) : at >= first_unsafe_segment(r);
+    r->reads_to_end =
+        r->args->check_all || (same_boot ? s == log_active(log) : at >= first_unsafe_segment(r));
     r->report->checked_segments++;
     r->report->rebuilt_indexes += position == 0;
     rv = check_batches(r, s, position, check != CHECK_LAST, &damage);
