@@ -220,9 +220,10 @@ def change_voter(cluster, node, cluster_id, directory, add):
 
 class Reassign(Fault):
     """Partitions change places. First all their replicas go to the other log directory of their
-    brokers, and a node may be killed, frozen, cut off or lose its disk meanwhile. Then, or without
-    waiting for that, to other nodes where there are more than replicas, else by going down to the
-    fewest replicas allowed and up again. Their preferred leaders lead in the end."""
+    brokers, where the build they run can do that, and a node may be killed, frozen, cut off or lose
+    its disk meanwhile. Then, or without waiting for that, to other nodes where there are more than
+    replicas, else by going down to the fewest replicas allowed and up again. Their preferred
+    leaders lead in the end."""
 
     def __init__(self, plan, cluster):
         super().__init__(plan, cluster)
@@ -263,6 +264,11 @@ class Reassign(Fault):
         """{node: {partition: directory}}"""
         moves, admin = {}, self.cluster.admin
         for number, node in self.cluster.nodes.items():
+            moves[number] = {}
+            # The earlier build of an upgrade may not know it.
+            if not self.cluster.answered("what a node serves", admin.serves, [node.address],
+                                         "AlterReplicaLogDirs"):
+                continue
             here, _ = self.cluster.answered("where copies are", admin.directories, node.address)
             moves[number] = {partition: next(d for d in node.directories if d != here[partition])
                              for partition, place in places.items()

@@ -25,7 +25,7 @@ REQUEST_TIMED_OUT, NOT_CONTROLLER = 7, 41
 BROKER = 4  # a type of resources
 ELECTION_NOT_NEEDED, NO_REASSIGNMENT = 84, 85
 KEYS = {"AlterPartitionReassignments": 45, "ElectLeaders": 43, "AddRaftVoter": 80,
-        "RemoveRaftVoter": 81, "DescribeQuorum": 55}
+        "RemoveRaftVoter": 81, "DescribeQuorum": 55, "AlterReplicaLogDirs": 34}
 
 
 class Unanswered(Exception):
