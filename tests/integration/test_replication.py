@@ -30,6 +30,7 @@ from test_quorum import Cluster
 
 PARTITIONS = 4
 LAG_MS = 3000
+NOT_LEADER = 6
 SELECTOR = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
 
 
@@ -252,13 +253,19 @@ def test_frozen_follower(cluster):
 
 
 def delete_records(cluster, node, topic, offset, timeout_ms):
-    """Error and low watermark of the answer."""
+    """Error and low watermark of the answer. Asked again, as clients do, while the node refuses:
+    one that was frozen or had no time does not lead until its heartbeats were answered again."""
     connection = Connection(cluster.spec, node.port)
     body = {"TimeoutMs": timeout_ms,
             "Topics": [{"Name": topic, "Partitions": [{"PartitionIndex": 0, "Offset": offset}]}]}
-    answer = connection.ask("DeleteRecords", 2, body)
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        answer = connection.ask("DeleteRecords", 2, body)
+        found = answer["Topics"][0]["Partitions"][0]
+        if found["ErrorCode"] != NOT_LEADER or time.monotonic() > end:
+            break
+        time.sleep(0.1)
     connection.close()
-    found = answer["Topics"][0]["Partitions"][0]
     return found["ErrorCode"], found["LowWatermark"]
 
 
