@@ -137,6 +137,31 @@ static void epochs_behind_what_is_read_stay(void **state)
     assert_int_equal(log_epoch_of(f->log, 7), 3);
 }
 
+/* Where every batch is read anyway, what they say stands in the file from the first one on. */
+static void epochs_are_read_from_all_batches(void **state)
+{
+    static const char from_3[] = "0\n2\n2 3\n3 6\n";
+    struct simulated *s = *state;
+    struct fixture *f = &s->f;
+    f->config.segment_bytes = 600;
+    fixture_open(f, LOG_TRUST_CLEAN, 0);
+    for (int i = 0; i < 9; i++) {
+        f->leader_epoch = 1 + i / 3;
+        fixture_append(f, 1, NOW_MS + i, 200);
+    }
+    assert_int_equal(log_flush_now(f->log, true, NOW_MS), 0);
+    die(s, false);
+    struct disk_file *file = fixture_open_file(f, "leader-epoch-checkpoint");
+    assert_int_equal(f->disk->ops->truncate(file, 0), 0);
+    assert_int_equal(disk_pwrite(file, from_3, strlen(from_3), 0), 0);
+    disk_file_unref(file);
+    struct log_open_args args = fixture_args(f, LOG_TRUST_SAME_BOOT);
+    args.check_all = true;
+    assert_int_equal(log_open(&args, &f->log, NULL), 0);
+    for (int64_t offset = 0; offset < 9; offset++)
+        assert_int_equal(log_epoch_of(f->log, offset), 1 + offset / 3);
+}
+
 /* An fsync that failed leaves its file in memory alone, where the next one finds nothing to do. */
 static void whose_log_it_is_is_written_again(void **state)
 {
@@ -547,6 +572,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_epoch_is_saved_before_its_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(epochs_are_what_the_batches_say, setup, teardown),
+        cmocka_unit_test_setup_teardown(epochs_are_read_from_all_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(epochs_behind_what_is_read_stay, setup, teardown),
         cmocka_unit_test_setup_teardown(whose_log_it_is_is_written_again, setup, teardown),
         cmocka_unit_test_setup_teardown(retention_keeps_what_producers_wrote, setup, teardown),
