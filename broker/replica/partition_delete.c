@@ -37,7 +37,7 @@ enum kafka_error partition_delete_records(struct partition *p, int64_t *offset)
         return error;
     partition_wake_replicas(p);
     partition_start_retention(p);
-    return KAFKA_ERROR_NONE;
+    return partition_check_leader(p, -1);
 }
 
 bool partition_wait_low(struct partition *p, struct low_wait *wait)

@@ -94,7 +94,8 @@ void partition_follow_watermark(struct partition *p);
 void partition_wake_readers(struct partition *p);
 void partition_wake_replicas(struct partition *p);
 void partition_answer_acks(struct partition *p, enum kafka_error error);
-/* Starts to delete what lies below the log's start, unless a deletion is in flight. */
+/* Starts to delete what lies below the log's start and what is old, unless a deletion is in flight.
+ * Which segments these are may be read from the disk: the partition may have failed then. */
 void partition_start_retention(struct partition *p);
 /* Whoever waits for the low watermark: it may have risen; or all, because it will not. */
 void partition_check_low(struct partition *p);

@@ -177,6 +177,15 @@ static void start_deletion(struct partition *p, struct log_deletion *deletion)
     work_submit(&p->deletion_work, WORK_DISK);
 }
 
+void partition_start_retention(struct partition *p)
+{
+    if (p->deletion != NULL)
+        return;
+    start_deletion(p, log_retention_begin(p->log, env_wall_ms(p->host->env)));
+    if (log_failed(p->log))
+        partition_fail(p, -EIO);
+}
+
 void partition_tick(struct partition *p, bool retention)
 {
     if (p->state != PARTITION_ONLINE)
@@ -185,11 +194,10 @@ void partition_tick(struct partition *p, bool retention)
     if (log_flush_due(p->log, now_ms))
         partition_start_flush(p, false);
     start_snapshot(p);
-    if (p->deletion != NULL)
-        return;
     if (retention)
-        start_deletion(p, log_retention_begin(p->log, now_ms));
-    if (p->deletion == NULL && log_unlink_due_at_ms(p->log) <= now_ms)
+        partition_start_retention(p);
+    if (p->state == PARTITION_ONLINE && p->deletion == NULL &&
+        log_unlink_due_at_ms(p->log) <= now_ms)
         start_deletion(p, log_unlink_begin(p->log, now_ms));
 }
 
@@ -203,12 +211,6 @@ void partition_checkpoint_flush(struct partition *p, int64_t above_bytes)
 {
     if (p->state == PARTITION_ONLINE && log_unchecked_bytes(p->log) > above_bytes)
         partition_start_flush(p, true);
-}
-
-void partition_start_retention(struct partition *p)
-{
-    if (p->deletion == NULL)
-        start_deletion(p, log_retention_begin(p->log, env_wall_ms(p->host->env)));
 }
 
 void partition_send_away(struct partition *p, void (*run)(struct work *),

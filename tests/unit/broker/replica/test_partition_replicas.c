@@ -15,6 +15,7 @@
 #include "tests/sim/sim_internal.h"
 #include "tests/unit/mutate.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -36,6 +37,8 @@ struct scene {
     struct log_config config;
     struct record_batch_builder builder;
     bool closed, out_of_touch;
+    bool may_fail; /* its log, */
+    int failures;  /* and how often it did */
 };
 
 static struct scene scene;
@@ -65,7 +68,9 @@ static int cut_log(void *owner, struct log *log, bool restart, int64_t end)
 
 static void log_has_failed(void *owner, struct log *log, int status)
 {
-    sim_fail(scene.sim, "the log fails with %d", status);
+    scene.failures++;
+    if (!scene.may_fail)
+        sim_fail(scene.sim, "the log fails with %d", status);
 }
 
 static void opened(void *owner, struct partition *p, int status)
@@ -496,6 +501,42 @@ static void who_may_not_lead_any_more_deletes_nothing(void **state)
     end();
 }
 
+/* The records are old: a segment is begun so that theirs can go, which the disk refuses. */
+static void begin_without_a_new_segment(void)
+{
+    begin(false);
+    scene.may_fail = true;
+    is_led_by(SELF, 2);
+    assert_int_equal(produce(0), KAFKA_ERROR_NONE);
+    assert_int_equal(produce(1), KAFKA_ERROR_NONE);
+    other_starts_at(0);
+    assert_int_equal(log_high_watermark(log_here()), 2);
+    leave();
+    sim_disk_fail_at(sim_node_disk(scene.node), SIM_OPEN, ".log", 1, -EIO);
+    enter();
+}
+
+/* Its log is not written to any more: others must lead it. */
+static void who_cannot_look_for_old_records_fails(void **state)
+{
+    begin_without_a_new_segment();
+    partition_tick(scene.partition, true);
+    assert_int_equal(partition_get_state(scene.partition), PARTITION_OFFLINE);
+    assert_int_equal(scene.failures, 1);
+    end();
+}
+
+static void who_fails_at_a_deletion_says_so(void **state)
+{
+    int64_t offset = 1;
+    begin_without_a_new_segment();
+    assert_int_equal(partition_delete_records(scene.partition, &offset),
+                     KAFKA_ERROR_KAFKA_STORAGE_ERROR);
+    assert_int_equal(partition_get_state(scene.partition), PARTITION_OFFLINE);
+    assert_int_equal(scene.failures, 1);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -509,6 +550,8 @@ int main(void)
         cmocka_unit_test(a_deletion_waits_for_the_others),
         cmocka_unit_test(who_may_not_lead_any_more_misses_no_sequence),
         cmocka_unit_test(who_may_not_lead_any_more_deletes_nothing),
+        cmocka_unit_test(who_cannot_look_for_old_records_fails),
+        cmocka_unit_test(who_fails_at_a_deletion_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
