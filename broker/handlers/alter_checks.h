@@ -9,25 +9,7 @@
 #define KRAFTD_BROKER_HANDLERS_ALTER_CHECKS_H
 
 #include "broker/server/request.h"
-#include "metadata/controller/controller_api.h"
-
-/* As IncrementalAlterConfigs numbers them. */
-enum alter_operation { ALTER_SET = 0, ALTER_DELETE = 1, ALTER_APPEND = 2, ALTER_SUBTRACT = 3 };
-
-struct alter_change {
-    struct str name, value;
-    int8_t operation; /* what the client sent: any number */
-};
-
-struct alter_resource {
-    int8_t type;
-    struct str name;
-    struct alter_change *changes;
-    int32_t change_count;
-    bool decided; /* here: the controller must not get it */
-    enum kafka_error error;
-    struct str message;
-};
+#include "metadata/controller/alter_resource.h"
 
 /* Sets decided, error and message of each. Loggers are those of an incremental request only. */
 void alter_checks(struct request *request, struct alter_resource *resources, int32_t count,

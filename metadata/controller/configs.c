@@ -1,20 +1,13 @@
 /* AlterConfigs and IncrementalAlterConfigs (KIP-226, KIP-339). */
 #include "metadata/controller/configs.h"
 
-#include "common/protocol/codec.h"
 #include "metadata/config/config_value.h"
+#include "metadata/controller/alter_resource.h"
 #include "metadata/controller/controller_api.h"
 #include "metadata/controller/effective_configs.h"
 #include "metadata/controller/topics.h"
 
 #define CONFIG_VALUE_LEN_MAX 32767
-
-enum config_operation {
-    CONFIG_SET = 0,
-    CONFIG_DELETE = 1,
-    CONFIG_APPEND = 2,
-    CONFIG_SUBTRACT = 3,
-};
 
 static bool is_min_isr(struct str name)
 {
@@ -77,11 +70,6 @@ void configs_prepare_elr(const struct controller *c, struct arena *arena,
 
 /* --- one resource ------------------------------------------------------------------------- */
 
-struct operation {
-    struct str name, value;
-    int8_t operation;
-};
-
 struct alteration {
     const struct controller *c;
     struct arena *arena;
@@ -106,29 +94,29 @@ static enum config_scope scope_of(int8_t type)
     }
 }
 
-static struct api_error new_value(const struct alteration *a, const struct operation *op,
+static struct api_error new_value(const struct alteration *a, const struct alter_change *op,
                                   struct str *ret_value)
 {
     const struct config_def *def = a->type == CONFIG_RESOURCE_BROKER
                                        ? config_find_broker(op->name, NULL)
                                        : config_find(scope_of(a->type), op->name);
     switch (op->operation) {
-    case CONFIG_SET:
+    case ALTER_SET:
         *ret_value = op->value;
         break;
-    case CONFIG_DELETE:
+    case ALTER_DELETE:
         *ret_value = STR_NULL;
         return API_OK;
-    case CONFIG_APPEND:
-    case CONFIG_SUBTRACT: {
+    case ALTER_APPEND:
+    case ALTER_SUBTRACT: {
         if (!def || def->type != CONFIG_TYPE_LIST)
             return api_error(a->arena, KAFKA_ERROR_INVALID_CONFIG,
                              "Can't %s to key %.*s because its type is not LIST.",
-                             op->operation == CONFIG_APPEND ? "APPEND" : "SUBTRACT",
+                             op->operation == ALTER_APPEND ? "APPEND" : "SUBTRACT",
                              STR_FMT(op->name));
         struct str list = config_image_get(a->now, op->name);
         *ret_value = config_list_edit(str_is_null(list) ? def->default_value : list, op->value,
-                                      op->operation == CONFIG_APPEND, a->arena);
+                                      op->operation == ALTER_APPEND, a->arena);
         break;
     }
     default:
@@ -171,7 +159,7 @@ static struct api_error check_cordoned(const struct alteration *a,
                      "metadata.version >= 4.3-IV0");
 }
 
-static struct api_error compute_changes(struct alteration *a, const struct operation *ops,
+static struct api_error compute_changes(struct alteration *a, const struct alter_change *ops,
                                         int32_t count)
 {
     a->changes = ARENA_ARRAY(a->arena, struct config_change, count);
@@ -211,7 +199,7 @@ static int32_t merge(const struct alteration *a, struct config_entry *ret_entrie
     return count;
 }
 
-static struct api_error check_operations(const struct operation *ops, int32_t count,
+static struct api_error check_operations(const struct alter_change *ops, int32_t count,
                                          struct arena *arena)
 {
     struct name_counts names;
@@ -222,7 +210,7 @@ static struct api_error check_operations(const struct operation *ops, int32_t co
         if (name_counts_of(&names, ops[i].name) > 1)
             error =
                 api_error(arena, KAFKA_ERROR_INVALID_REQUEST, "Error due to duplicate config keys");
-        else if (ops[i].operation != CONFIG_DELETE && str_is_null(ops[i].value))
+        else if (ops[i].operation != ALTER_DELETE && str_is_null(ops[i].value))
             error = api_error(arena, KAFKA_ERROR_INVALID_REQUEST,
                               "Null value not supported for : %.*s", STR_FMT(ops[i].name));
     }
@@ -231,9 +219,9 @@ static struct api_error check_operations(const struct operation *ops, int32_t co
 }
 
 /* `replace`: what is set and not named goes away. */
-static struct api_error alter_resource(const struct controller *c, int8_t type, struct str name,
-                                       struct operation *ops, int32_t count, bool replace,
-                                       struct arena *arena, struct metadata_records *records)
+static struct api_error alter_one(const struct controller *c, int8_t type, struct str name,
+                                  struct alter_change *ops, int32_t count, bool replace,
+                                  struct arena *arena, struct metadata_records *records)
 {
     struct alteration a = {.c = c, .arena = arena, .type = type, .name = name};
     struct api_error error = check_operations(ops, count, arena);
@@ -243,7 +231,7 @@ static struct api_error alter_resource(const struct controller *c, int8_t type, 
         return configs_check(c, type, name, NULL, 0, arena);
     a.now = configs_image_find(&controller_image(c)->configs, type, name);
     if (replace && a.now) {
-        struct operation *all = ARENA_ARRAY(arena, struct operation, count + a.now->count);
+        struct alter_change *all = ARENA_ARRAY(arena, struct alter_change, count + a.now->count);
         if (count > 0)
             memcpy(all, ops, (size_t)count * sizeof(*all));
         int32_t named = count;
@@ -255,7 +243,7 @@ static struct api_error alter_resource(const struct controller *c, int8_t type, 
             keep |= type == CONFIG_RESOURCE_BROKER && name.len == 0 &&
                     is_min_isr(a.now->entries[i].key) && controller_elr_enabled(c);
             if (!keep)
-                all[count++] = (struct operation){a.now->entries[i].key, STR_NULL, CONFIG_DELETE};
+                all[count++] = (struct alter_change){a.now->entries[i].key, STR_NULL, ALTER_DELETE};
         }
         ops = all;
     }
@@ -272,16 +260,8 @@ static struct api_error alter_resource(const struct controller *c, int8_t type, 
 
 /* --- the requests ------------------------------------------------------------------------- */
 
-struct resource {
-    int8_t type;
-    struct str name;
-    struct operation *ops;
-    int32_t count;
-    struct api_error error; /* what came of it */
-};
-
-static void alter_all(struct controller *c, struct resource *resources, int32_t count, bool replace,
-                      struct arena *arena, struct metadata_records *records)
+static void alter_all(struct controller *c, struct alter_resource *resources, int32_t count,
+                      bool replace, struct arena *arena, struct metadata_records *records)
 {
     struct name_counts keys;
     struct str *key_of = ARENA_ARRAY(arena, struct str, count);
@@ -291,13 +271,17 @@ static void alter_all(struct controller *c, struct resource *resources, int32_t 
         name_counts_add(&keys, key_of[i]);
     }
     for (int32_t i = 0; i < count; i++) {
-        struct resource *r = &resources[i];
+        struct alter_resource *r = &resources[i];
+        struct api_error error;
         if (name_counts_of(&keys, key_of[i]) > 1)
-            r->error = api_error(arena, KAFKA_ERROR_INVALID_REQUEST,
-                                 "Each resource must appear at most once.");
+            error = api_error(arena, KAFKA_ERROR_INVALID_REQUEST,
+                              "Each resource must appear at most once.");
         else
-            r->error =
-                alter_resource(c, r->type, r->name, r->ops, r->count, replace, arena, records);
+            error = alter_one(c, r->type, r->name, r->changes, r->change_count, replace, arena,
+                              records);
+        r->decided = true;
+        r->error = error.code;
+        r->message = error.message;
     }
     name_counts_release(&keys);
 }
@@ -305,28 +289,10 @@ static void alter_all(struct controller *c, struct resource *resources, int32_t 
 CONTROLLER_API(alter_configs)
 {
     int32_t count = request->resources_count;
-    struct resource *resources = ARENA_ARRAY(arena, struct resource, count);
+    struct alter_resource *resources = alter_resource_read(request, arena);
     *ret_result = (struct controller_result){.atomic = true};
-    message_init(&alter_configs_response_desc, ret_response);
-    for (int32_t i = 0; i < count; i++) {
-        const struct alter_configs_request_alter_configs_resource *r = &request->resources[i];
-        resources[i] = (struct resource){.type = r->resource_type, .name = r->resource_name};
-        resources[i].ops = ARENA_ARRAY(arena, struct operation, r->configs_count);
-        resources[i].count = r->configs_count;
-        for (int32_t k = 0; k < r->configs_count; k++)
-            resources[i].ops[k] =
-                (struct operation){r->configs[k].name, r->configs[k].value, CONFIG_SET};
-    }
     alter_all(controller, resources, count, true, arena, &ret_result->records);
-    ret_response->responses_count = count;
-    ret_response->responses =
-        MESSAGE_ARRAY(arena, alter_configs_response_alter_configs_resource_response, count);
-    for (int32_t i = 0; i < count; i++) {
-        ret_response->responses[i].resource_type = resources[i].type;
-        ret_response->responses[i].resource_name = resources[i].name;
-        ret_response->responses[i].error_code = (int16_t)resources[i].error.code;
-        ret_response->responses[i].error_message = resources[i].error.message;
-    }
+    alter_resource_answer(resources, count, arena, ret_response);
     if (request->validate_only)
         ret_result->records.count = 0;
 }
@@ -334,29 +300,10 @@ CONTROLLER_API(alter_configs)
 CONTROLLER_API(incremental_alter_configs)
 {
     int32_t count = request->resources_count;
-    struct resource *resources = ARENA_ARRAY(arena, struct resource, count);
+    struct alter_resource *resources = alter_resource_read_incremental(request, arena);
     *ret_result = (struct controller_result){.atomic = true};
-    message_init(&incremental_alter_configs_response_desc, ret_response);
-    for (int32_t i = 0; i < count; i++) {
-        const struct incremental_alter_configs_request_alter_configs_resource *r =
-            &request->resources[i];
-        resources[i] = (struct resource){.type = r->resource_type, .name = r->resource_name};
-        resources[i].ops = ARENA_ARRAY(arena, struct operation, r->configs_count);
-        resources[i].count = r->configs_count;
-        for (int32_t k = 0; k < r->configs_count; k++)
-            resources[i].ops[k] = (struct operation){r->configs[k].name, r->configs[k].value,
-                                                     r->configs[k].config_operation};
-    }
     alter_all(controller, resources, count, false, arena, &ret_result->records);
-    ret_response->responses_count = count;
-    ret_response->responses = MESSAGE_ARRAY(
-        arena, incremental_alter_configs_response_alter_configs_resource_response, count);
-    for (int32_t i = 0; i < count; i++) {
-        ret_response->responses[i].resource_type = resources[i].type;
-        ret_response->responses[i].resource_name = resources[i].name;
-        ret_response->responses[i].error_code = (int16_t)resources[i].error.code;
-        ret_response->responses[i].error_message = resources[i].error.message;
-    }
+    alter_resource_answer_incremental(resources, count, arena, ret_response);
     if (request->validate_only)
         ret_result->records.count = 0;
 }
