@@ -265,6 +265,12 @@ class Run:
         self.screen.line("chaos: reading everything once more")
         if not self.load.finish(3600):
             self.problems.append("not everything could be read at the end")
+        # Who is in sync is compared below: a node that hears late of who is not would mislead.
+        self.cluster.load = None
+        try:
+            self.cluster.wait_whole(self.options.recover_seconds)
+        except Unhealthy as unhealthy:
+            self.problems.append(str(unhealthy))
         places = self.cluster.places()
         for number in self.cluster.end():
             self.problems.append(f"node {number} did not stop in time")

@@ -8,22 +8,23 @@ import time
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from harness import Node, check
+from harness import PATIENCE_S, Node, check, eventually, settled
 from interop_roles import as_broker, for_kafka
 
 TOPIC = "shared"
 
 
 def partitions(admin):
-    return admin.list_topics(TOPIC, timeout=10).topics[TOPIC].partitions
+    return admin.list_topics(TOPIC, timeout=60).topics[TOPIC].partitions
 
 
-def wait_in_sync(admin, size, seconds=60):
-    end = time.monotonic() + seconds
-    while any(len(p.isrs) != size for p in partitions(admin).values()):
+def wait_in_sync(admin, size):
+    def in_sync():
         isrs = [p.isrs for p in partitions(admin).values()]
-        check(time.monotonic() < end, f"the ISRs are {isrs}, not of {size} members")
-        time.sleep(0.2)
+        check(isrs and all(len(isr) == size for isr in isrs),
+              f"the ISRs are {isrs}, not of {size} members")
+
+    settled(in_sync)
 
 
 def produce(bootstrap, count):
@@ -39,7 +40,7 @@ def produce(bootstrap, count):
             on_delivery=lambda error, _: failed.append(error) if error else None,
         )
         producer.poll(0)
-    check(producer.flush(60) == 0 and not failed, f"not acknowledged: {failed[:1]}")
+    check(producer.flush(PATIENCE_S) == 0 and not failed, f"not acknowledged: {failed[:1]}")
 
 
 def log_bytes(node, partition):
@@ -50,18 +51,14 @@ def log_bytes(node, partition):
     return content
 
 
-def check_equal(nodes, seconds=20):
-    end = time.monotonic() + seconds
+def check_equal(nodes):
     for partition in (0, 1):
-        while True:
+        def equal(partition=partition):
             logs = [log_bytes(node, partition) for node in nodes]
-            if logs[0] and logs[0] == logs[1]:
-                break
-            check(
-                time.monotonic() < end,
-                f"replicas of {[len(log) for log in logs]} bytes of partition {partition} differ",
-            )
-            time.sleep(0.2)
+            check(logs[0] and logs[0] == logs[1],
+                  f"replicas of {[len(log) for log in logs]} bytes of partition {partition} differ")
+
+        settled(equal)
 
 
 def replication(kafka, kraftd):
@@ -77,10 +74,8 @@ def replication(kafka, kraftd):
     admin = AdminClient({"bootstrap.servers": ours.bootstrap, "log_level": 0})
     process = kafka.serve(properties, log)
     try:
-        end = time.monotonic() + 90
-        while len(admin.list_topics(timeout=10).brokers) < 2:
-            check(time.monotonic() < end, "Apache Kafka's broker did not register")
-            time.sleep(0.5)
+        eventually("Apache Kafka's broker registers",
+                   lambda: len(admin.list_topics(timeout=60).brokers) == 2)
         topic = NewTopic(
             TOPIC,
             num_partitions=2,
@@ -104,7 +99,7 @@ def replication(kafka, kraftd):
         process.wait(60)
         wait_in_sync(admin, 1)
         process = kafka.serve(properties, log)
-        wait_in_sync(admin, 2, seconds=90)
+        wait_in_sync(admin, 2)
         produce(both, 500)
         check_equal((ours, theirs))
         print("replication: both catch up after they were away", flush=True)
