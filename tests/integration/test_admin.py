@@ -23,11 +23,18 @@ def get(node, path):
         return error.code, error.read().decode()
 
 
+class Samples(dict):
+    """One that is not there may come."""
+
+    def __missing__(self, name):
+        raise AssertionError(f"no sample {name}")
+
+
 def metrics(node):
     """Samples by their name with labels. Each family stands together, behind its type."""
     status, text = get(node, "/metrics")
     check(status == 200, "metrics")
-    samples, families, family = {}, set(), None
+    samples, families, family = Samples(), set(), None
     for line in text.splitlines():
         if line.startswith("# TYPE "):
             family = line.split()[2]
@@ -96,9 +103,9 @@ def test_gauges(node):
     wait_for(node, "kafka_controller_kafkacontroller_activecontrollercount", 1)
     wait_for(node, "kafka_server_kafkaserver_brokerstate", 3)
     wait_for(node, "kafka_server_replicamanager_underreplicatedpartitions", 0)
+    wait_for(node, "kafka_server_raftmetrics_current_leader", 1)
+    wait_for(node, 'kafka_server_raftmetrics{current_state="leader"}', 1)
     seen = metrics(node)
-    check(seen["kafka_server_raftmetrics_current_leader"] == 1, "leader of the quorum")
-    check(seen['kafka_server_raftmetrics{current_state="leader"}'] == 1, "state of the quorum")
     check(seen["kafka_server_raftmetrics_high_watermark"] > 5, "high watermark of the quorum")
     wait_for_connections(node, 0)
     with socket.create_connection(("127.0.0.1", node.port)):
@@ -108,7 +115,7 @@ def test_gauges(node):
 
 def test_answers(node):
     eventually("it is healthy", lambda: get(node, "/healthz")[0] == 200)
-    check(get(node, "/readyz")[0] == 200, "ready")
+    eventually("it is ready", lambda: get(node, "/readyz")[0] == 200)
     check(get(node, "/ruok") == (200, "imok"), "ruok by http")
     check(get(node, "/nothing")[0] == 404, "no such page")
     with socket.create_connection(("127.0.0.1", node.admin_port)) as s:

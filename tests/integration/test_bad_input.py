@@ -19,7 +19,7 @@ import time
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from harness import PATIENCE_S, Node, check, eventually, running
+from harness import PATIENCE_S, Node, check, ended, eventually, running
 
 API_PRODUCE, API_METADATA, API_VERSIONS = 0, 3, 18
 
@@ -208,6 +208,26 @@ def read_keys(node, topic):
     return keys
 
 
+def on_full_disk(node, folder):
+    node.start()
+    admin = AdminClient({"bootstrap.servers": node.bootstrap})
+    admin.create_topics([NewTopic("full", 1, 1)])["full"].result(PATIENCE_S)
+    acked, failed = produce(node, "full", range(50))
+    check(len(acked) == 50, f"with room {len(failed)} of 50 records are refused")
+    more, failed = produce(node, "full", range(50, 1500), 5000)
+    check(failed, f"{len(more)} records of 10 KB were written on 8 MB")
+    acked += more
+    serves(node)
+    subprocess.run(["mount", "-o", "remount,size=64m", folder], check=True)
+    node.stop()
+    node.start()
+    more, failed = produce(node, "full", range(100))
+    check(len(more) == 100, f"with room again {len(failed)} of 100 records are refused")
+    keys = read_keys(node, "full")
+    check(set(acked) <= set(keys), "acknowledged records are gone after the disk was full")
+    node.stop()
+
+
 def full_disk(kraftd):
     """A small file system that fills up: errors, then service again when there is room."""
     folder = tempfile.mkdtemp(prefix="kraftd-full-")
@@ -220,38 +240,17 @@ def full_disk(kraftd):
         != 0
     ):
         print("full disk: skipped, mounting needs root", flush=True)
+        os.rmdir(folder)
         return
+    node = Node(kraftd, config=["log.segment.bytes=1048576", "log.index.size.max.bytes=4096"])
+    with open(node.properties, "a", encoding="utf-8") as f:
+        f.write(f"log.dirs={folder}\nmetadata.log.dir={node.data}\n")
     try:
-        meta = tempfile.mkdtemp(prefix="kraftd-meta-")
-        node = Node(
-            kraftd,
-            config=[
-                f"metadata.log.dir={meta}",
-                "log.segment.bytes=1048576",
-                "log.index.size.max.bytes=4096",
-            ],
-        )
-        with open(node.properties, "a", encoding="utf-8") as f:
-            f.write(f"log.dirs={folder}\n")
-        node.start()
-        admin = AdminClient({"bootstrap.servers": node.bootstrap})
-        admin.create_topics([NewTopic("full", 1, 1)])["full"].result(PATIENCE_S)
-        acked, failed = produce(node, "full", range(50))
-        check(len(acked) == 50, f"with room {len(failed)} of 50 records are refused")
-        more, failed = produce(node, "full", range(50, 1500), 5000)
-        check(failed, f"{len(more)} records of 10 KB were written on 8 MB")
-        acked += more
-        serves(node)
-        subprocess.run(["mount", "-o", "remount,size=64m", folder], check=True)
-        node.stop()
-        node.start()
-        more, failed = produce(node, "full", range(100))
-        check(len(more) == 100, f"with room again {len(failed)} of 100 records are refused")
-        keys = read_keys(node, "full")
-        check(set(acked) <= set(keys), "acknowledged records are gone after the disk was full")
-        node.stop()
+        with ended((node,)):
+            on_full_disk(node, folder)
     finally:
         subprocess.run(["umount", "-l", folder], check=False)
+        os.rmdir(folder)
 
 
 def refused(kraftd, words, folder, lines, *expected):

@@ -18,7 +18,7 @@ import urllib.request
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
-from harness import PATIENCE_S, Node, check, eventually
+from harness import PATIENCE_S, Node, check, ended, eventually
 
 TOPICS, PARTITIONS = 3, 6
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
@@ -173,13 +173,8 @@ def read_back(node, acked):
     return {place: len(offsets) for place, offsets in missing.items() if offsets}
 
 
-def main():
-    args = argparse.ArgumentParser(description="much at once")
-    args.add_argument("kraftd")
-    args.add_argument("--seconds", type=float, default=6)
-    args.add_argument("--clients", type=int, default=6)
-    args = args.parse_args()
-    node = Node(args.kraftd, config=CONFIG).start()
+def under_load(node, args):
+    node.start()
     admin = AdminClient({"bootstrap.servers": node.bootstrap})
     for future in admin.create_topics(
         [NewTopic(f"load-{t}", PARTITIONS, 1) for t in range(TOPICS)]
@@ -194,6 +189,17 @@ def main():
     code = node.stop()
     check(code in (0, 143), f"kraftd ended with exit code {code}\n{node.log(400)}")
     print(f"{total} records acknowledged, {load.consumed} consumed, none lost")
+
+
+def main():
+    args = argparse.ArgumentParser(description="much at once")
+    args.add_argument("kraftd")
+    args.add_argument("--seconds", type=float, default=6)
+    args.add_argument("--clients", type=int, default=6)
+    args = args.parse_args()
+    node = Node(args.kraftd, config=CONFIG)
+    with ended((node,)):
+        under_load(node, args)
     return 0
 
 

@@ -124,14 +124,12 @@ class Moves:
         return answer["ErrorCode"], answer["ErrorMessage"]
 
     def wait_cordoned(self, expected):
-        deadline = time.monotonic() + 10
-        while True:
+        def cordoned():
             results = self.ask("DescribeLogDirs", 5, {"Topics": None})["Results"]
-            found = [result["LogDir"] for result in results if result["IsCordoned"]]
-            if found == sorted(expected):
-                return
-            check(time.monotonic() < deadline, f"cordoned: {found}, not {expected}")
-            time.sleep(0.02)
+            return [result["LogDir"] for result in results if result["IsCordoned"]]
+
+        eventually(lambda: f"cordoned: {cordoned()}, not {expected}",
+                   lambda: cordoned() == sorted(expected))
 
     def where(self, topic, partition=0):
         """Directories of the log and of its copy (None: there is none), and how far that lags."""
@@ -244,9 +242,9 @@ def test_cancelled(m):
     check(m.move("held", to) == 0, "the same again")
     other = next(path for path in m.dirs if path not in (log, to))
     check(m.move("held", other) == 0, "elsewhere")
-    check(m.where("held")[:2] == (log, other), f"on its way elsewhere: {m.where('held')}")
+    m.wait_where("held", log, other)
     check(m.move("held", log) == 0, "back")
-    check(m.where("held")[:2] == (log, None), f"cancelled: {m.where('held')}")
+    m.wait_where("held", log)
     m.wait_on_disk("held", [f"{log}/held-0"])
     m.throttle(None)
 
@@ -395,7 +393,7 @@ def test_tool(m):
         "--verify")
     none = "None of the specified partition reassignments are active.\n"
     run(none + moving(log), "--cancel", "--preserve-throttles")
-    check(m.where("planned")[:2] == (log, None), f"cancelled: {m.where('planned')}")
+    m.wait_where("planned", log)
     run(f"Partition planned-0 on broker 1 is not being moved from log dir {log} to {other}.\n",
         "--verify", "--preserve-throttles")
     run(none + "None of the specified partition moves are active." + throttles, "--cancel")

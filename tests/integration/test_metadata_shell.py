@@ -153,7 +153,9 @@ def session(shells, tools, node, known):
             process.stdin.flush()
             seen = ""
             while f"{known}\n" not in seen:
-                seen += process.stdout.readline()
+                line = process.stdout.readline()
+                check(line, f"the session ends: {seen}")
+                seen += line
             topics_tool(tools, node, "--create", "--topic", "third")
             out, _ = process.communicate("ls /image/topics/byName\nexit\n", timeout=120)
             check("third\n" in out, f"the session does not see the new topic: {out}")
@@ -201,8 +203,10 @@ def terminal(shell):
     t.expect("byName")
     t.type("\x03")
     t.expect("^C")
+    t.expect(">> ")
     t.type("pwd\n")
     t.expect("/")
+    t.expect(">> ")
     t.type("history\n")
     t.expect("0  cat /image/features/metadataVersion")
     t.expect("1  pwd")

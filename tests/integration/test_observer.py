@@ -12,14 +12,13 @@ import itertools
 import os
 import shutil
 import subprocess
-import sys
 import time
 import urllib.request
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from harness import PATIENCE_S, Node, check, eventually
+from harness import PATIENCE_S, Node, check, ended, eventually
 
 
 class Cluster:
@@ -61,13 +60,6 @@ class Cluster:
     def nodes(self):
         return [*self.brokers, self.controller]
 
-    def end(self):
-        for node in self.nodes():
-            code = node.stop()
-            check(code in (None, 0, 143), f"kraftd ended with {code}\n{node.log(200)}")
-        for node in self.nodes():
-            shutil.rmtree(node.folder)
-
 
 def admin(node):
     return AdminClient({"bootstrap.servers": node.bootstrap})
@@ -90,6 +82,13 @@ def topics_of(node):
     return set(admin(node).list_topics(timeout=60).topics)
 
 
+def wait_same_topics(cluster):
+    """Each broker hears of what was done in its own time."""
+    first, second = cluster.brokers
+    eventually(lambda: f"the brokers know the same topics: {topics_of(first) ^ topics_of(second)}",
+               lambda: topics_of(first) == topics_of(second))
+
+
 def metadata_dir(node):
     return os.path.join(node.data, "__cluster_metadata-0")
 
@@ -99,6 +98,10 @@ def segments(node):
     that is there."""
     return [int(os.path.basename(path)[:20])
             for path in glob.glob(os.path.join(metadata_dir(node), "*.log"))]
+
+
+def checkpoints(node):
+    return sorted(glob.glob(os.path.join(metadata_dir(node), "*.checkpoint")))
 
 
 def make_and_delete(node, name, begins_behind):
@@ -128,14 +131,14 @@ def write_to(node, topic, count=100):
 
 def a_blank_broker_stops_while_it_looks(cluster):
     alone = cluster.broker(8)
-    try:
-        alone.start(wait_s=1)
-        check(False, "ready without a controller")
-    except RuntimeError:
-        pass
-    eventually("it says whom it asks", lambda: "asking 1 listed controllers" in alone.log())
-    check(alone.stop() in (0, 143), "it does not stop")
-    shutil.rmtree(alone.folder)
+    with ended((alone,)):
+        try:
+            alone.start(wait_s=1)
+            check(False, "ready without a controller")
+        except RuntimeError:
+            pass
+        eventually("it says whom it asks", lambda: "asking 1 listed controllers" in alone.log())
+        check(alone.stop() in (0, 143), "it does not stop")
     print("a blank broker stops while it looks: ok")
 
 
@@ -154,11 +157,12 @@ def blank_brokers_join(cluster):
             return 'current_state="observer"' in answer.read().decode()
 
     eventually("the metric says observer", observes)
-    owners = {
-        p.leader for t in admin(first).list_topics(timeout=60).topics.values()
-        for p in t.partitions.values()
-    }
-    check(owners == {2, 3}, f"partitions are led by {owners}")
+
+    def owners():
+        return {p.leader for t in admin(first).list_topics(timeout=60).topics.values()
+                for p in t.partitions.values()}
+
+    eventually(lambda: f"both brokers lead partitions: {owners()}", lambda: owners() == {2, 3})
     ids = set()
     for node in cluster.nodes():
         with open(os.path.join(node.data, "meta.properties"), encoding="ascii") as f:
@@ -190,19 +194,18 @@ def who_lags_takes_a_checkpoint(cluster):
     second.start()
     took = "Took the leader's checkpoint" in second.log(last=10000)
     check(took, "no checkpoint was taken\n" + second.log())
-    check(topics_of(second) == topics_of(first), "the brokers differ")
-    checkpoints = glob.glob(os.path.join(metadata_dir(second), "*.checkpoint"))
-    check(checkpoints, "the checkpoint is not in the broker's directory")
+    wait_same_topics(cluster)
+    check(checkpoints(second), "the checkpoint is not in the broker's directory")
     # From its own files.
     second.stop()
     second.start()
-    check(topics_of(second) == topics_of(first), "the brokers differ after a restart")
+    wait_same_topics(cluster)
     write_to(second, "t5")
     print("who lags takes a checkpoint: ok")
 
 
 def a_damaged_log_is_fetched_again(cluster):
-    first, second = cluster.brokers
+    _, second = cluster.brokers
     second.stop()
     newest = max(glob.glob(os.path.join(metadata_dir(second), "*.log")))
     with open(newest, "r+b") as f:
@@ -210,11 +213,11 @@ def a_damaged_log_is_fetched_again(cluster):
         f.seek(max(f.tell() // 2, 0))
         f.write(b"\xff" * 40)
     second.start()
-    check(topics_of(second) == topics_of(first), "the brokers differ")
+    wait_same_topics(cluster)
     second.stop()
     shutil.rmtree(metadata_dir(second))
     second.start()
-    check(topics_of(second) == topics_of(first), "the brokers differ without a log")
+    wait_same_topics(cluster)
     print("a damaged log is fetched again: ok")
 
 
@@ -225,29 +228,41 @@ def restarts_from_its_own_checkpoint(cluster, count):
     with open(broker.properties, "a", encoding="utf-8") as f:
         f.write("metadata.log.max.record.bytes.between.snapshots=10000\n"
                 "metadata.max.retention.bytes=1\nmetadata.log.segment.ms=500\n")
-    broker.start()
-    client = admin(leader)
-    for begin in range(0, count, 500):
-        wanted = [NewTopic(f"many-{i}", 1, replica_assignment=[[2]])
-                  for i in range(begin, min(begin + 500, count))]
-        for future in client.create_topics(wanted).values():
-            future.result(PATIENCE_S)
-    eventually("all topics", lambda: len(topics_of(broker)) == len(topics_of(leader)))
-    make_and_delete(leader, "more",
-                    {node: max(segments(node)) for node in (broker, cluster.controller)})
-    eventually("both know the same", lambda: topics_of(broker) == topics_of(leader))
-    topics = topics_of(broker)
-    broker.stop()
+    with ended((broker,)):
+        broker.start()
+        client = admin(leader)
+        for begin in range(0, count, 500):
+            wanted = [NewTopic(f"many-{i}", 1, replica_assignment=[[2]])
+                      for i in range(begin, min(begin + 500, count))]
+            for future in client.create_topics(wanted).values():
+                future.result(PATIENCE_S)
+        eventually("all topics", lambda: len(topics_of(broker)) == len(topics_of(leader)))
+        make_and_delete(leader, "more",
+                        {node: max(segments(node)) for node in (broker, cluster.controller)})
+        eventually("both know the same", lambda: topics_of(broker) == topics_of(leader))
+        took = eventually("it restarts before the leader's log is trimmed again",
+                          lambda: restart(broker, cluster.controller))
+        print(f"{len(topics_of(broker))} topics from its own checkpoint, ready after {took:.2f} s: "
+              "ok")
+        check(broker.stop() in (0, 143), "it does not stop")
+
+
+def restart(broker, controller):
+    """How long it took; None where the controller made a checkpoint meanwhile, so that its log may
+    begin behind what the broker has."""
+    topics, before = topics_of(broker), checkpoints(controller)
+    check(broker.stop() in (0, 143), "it does not stop")
     began = time.monotonic()
     broker.start()
     took = time.monotonic() - began
     with open(broker.log_path, encoding="utf-8") as f:
         f.seek(broker.log_from)
-        check("Took the leader's checkpoint" not in f.read(), "it took the leader's checkpoint")
+        own = "Took the leader's checkpoint" not in f.read()
     check(topics_of(broker) == topics, "it does not have all topics")
-    print(f"{len(topics)} topics from its own checkpoint, ready after {took:.2f} s: ok")
-    check(broker.stop() in (0, 143), "it does not stop")
-    shutil.rmtree(broker.folder)
+    if checkpoints(controller) != before:
+        return None
+    check(own, "it took the leader's checkpoint")
+    return took
 
 
 def another_cluster_is_refused(cluster):
@@ -259,20 +274,20 @@ def another_cluster_is_refused(cluster):
         check=True,
         capture_output=True,
     )
-    try:
-        stranger.start(wait_s=4)
-        check(False, "a broker of another cluster became ready")
-    except RuntimeError:
-        pass
     with open(os.path.join(cluster.controller.data, "meta.properties"), encoding="ascii") as f:
         theirs = next(line[11:].strip() for line in f if line.startswith("cluster.id="))
     said = (
         f"is of another cluster, {theirs}, than this node, whose cluster.id is "
         "5L6g3nShT-eMCtK--X86sw"
     )
-    eventually(lambda: f"it says so\n{stranger.log()}", lambda: said in stranger.log())
-    check(stranger.stop() in (0, 143), "it does not stop")
-    shutil.rmtree(stranger.folder)
+    with ended((stranger,)):
+        try:
+            stranger.start(wait_s=4)
+            check(False, "a broker of another cluster became ready")
+        except RuntimeError:
+            pass
+        eventually(lambda: f"it says so\n{stranger.log()}", lambda: said in stranger.log())
+        check(stranger.stop() in (0, 143), "it does not stop")
     print("another cluster is refused: ok")
 
 
@@ -282,7 +297,7 @@ def main():
     arguments.add_argument("--topics", type=int, default=500)
     arguments = arguments.parse_args()
     cluster = Cluster(arguments.kraftd)
-    try:
+    with ended(cluster.nodes()):
         a_blank_broker_stops_while_it_looks(cluster)
         blank_brokers_join(cluster)
         a_restart_goes_on(cluster)
@@ -290,13 +305,9 @@ def main():
         a_damaged_log_is_fetched_again(cluster)
         another_cluster_is_refused(cluster)
         restarts_from_its_own_checkpoint(cluster, arguments.topics)
-    except BaseException:
         for node in cluster.nodes():
-            print(f"--- {node.properties}", node.log(), sep="\n", file=sys.stderr)
-            if node.process is not None and node.process.poll() is None:
-                node.kill()
-        raise
-    cluster.end()
+            code = node.stop()
+            check(code in (0, 143), f"kraftd ended with {code}\n{node.log(200)}")
 
 
 if __name__ == "__main__":

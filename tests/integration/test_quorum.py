@@ -89,6 +89,11 @@ class Cluster:
         return eventually(lambda: f"{pattern!r} in a log:\n{self.leader().log()}", lambda: next(
             (line for node in self.nodes if (line := node.said(pattern))), None))
 
+    def times_said(self, pattern, without=()):
+        """By all nodes, each since its start."""
+        return sum(len(re.findall(pattern, node.since_start()))
+                   for node in self.nodes if node not in without)
+
     def servers(self, without=()):
         """As those list them who are no voters themselves."""
         return "controller.quorum.bootstrap.servers=" + ",".join(

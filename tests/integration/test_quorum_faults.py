@@ -94,6 +94,16 @@ def damage(path, at=200):
         f.write(bytes([byte[0] ^ 0xFF]))
 
 
+def line_with(node, *words):
+    """Waits until the node says them all in one line: what it said before it knew so much does not
+    count."""
+    def found():
+        return next((line for line in node.since_start().splitlines()
+                     if all(word in line for word in words)), None)
+
+    return eventually(lambda: f"{words} in the node's log:\n{node.log()}", found)
+
+
 def ends(node, seconds=PATIENCE_S):
     try:
         return node.process.wait(seconds)
@@ -139,8 +149,8 @@ def replaced_voter_returns(kraftd):
               line)
         # The disk that votes comes back as well: it is let in, and the quorum stands on it.
         double = beside(node, new)
-        double.launch()
-        try:
+        with ended((double,)):
+            double.launch()
             double.wait_for("Connected to node")
             cluster.wait_for_any(f"Connected to node {number(cluster, node)} of the quorum"
                                  f" at 127.0.0.1:{double.controller_port}")
@@ -148,9 +158,6 @@ def replaced_voter_returns(kraftd):
             cluster.commit(leader)
             third.launch()
             third.wait_ready()
-        finally:
-            double.kill()
-            shutil.rmtree(double.folder)
 
 
 def majority_lost(kraftd):
@@ -159,18 +166,15 @@ def majority_lost(kraftd):
         survivor, others = leader_and_others(cluster)
         for node in others:
             node.kill()
-        line = survivor.wait_for("No leader for")
-        for node in others:
-            check(f"node {number(cluster, node)} at 127.0.0.1:{node.controller_port} "
-                  "(Connection refused)" in line, line)
-        check("1 of the 3 voters are here and 2 are needed" in line, line)
+        line_with(survivor, "No leader for", "1 of the 3 voters are here and 2 are needed",
+                  *(f"node {number(cluster, node)} at 127.0.0.1:{node.controller_port} "
+                    "(Connection refused)" for node in others))
         before = [directory_id(node) for node in others]
         for node in others:
             os.rename(node.data, node.data + ".lost")
             node.launch()
-        line = survivor.wait_for("The disks of 2 of the 3 voters are lost")
-        check(all(old in line for old in before) and "up to offset" in line
-              and "Put one of the lost log directories back" in line, line)
+        line_with(survivor, "The disks of 2 of the 3 voters are lost", *before, "up to offset",
+                  "Put one of the lost log directories back")
         for node in others:
             node.wait_for("exists and does not know this disk")
             check("Formed a new cluster" not in node.since_start(), "a second cluster was formed")
@@ -218,8 +222,9 @@ def damaged_log(kraftd):
         everywhere(cluster, "data")
         leader, (node, _) = leader_and_others(cluster)
         for turn, what in enumerate((".log", ".checkpoint", "quorum-state")):
-            time.sleep(1.2)  # the recovery point is written each second
             old_id = directory_id(node)
+            making = f"node {number(cluster, node)} has caught up: making it a"
+            made = cluster.times_said(making, [node])
             check(node.stop() in (0, 143), "ended badly")
             files = sorted(name for name in os.listdir(metadata(node)) if name.endswith(what)
                            and not name.startswith("0" * 20 + "-"))
@@ -232,7 +237,9 @@ def damaged_log(kraftd):
             node.wait_for("Ready ")
             check(directory_id(node) != old_id, "it has its old directory id")
             check(len(strays(node)) == turn + 1, f"strays: {strays(node)}")
-            cluster.wait_for_any(f"node {number(cluster, node)} has caught up: making it a")
+            eventually(f"node {number(cluster, node)} is made a voter",
+                       lambda making=making, made=made, node=node:
+                       cluster.times_said(making, [node]) > made)
             cluster.commit(node)
             cluster.all_agree()
             write(cluster, "data", 100)
@@ -243,7 +250,6 @@ def damaged_log(kraftd):
 def damaged_majority(kraftd):
     """Nobody leads: what is damaged is left as it is, and the node says what to do."""
     with cluster_of(kraftd, IMPATIENT) as cluster:
-        time.sleep(1.2)
         for node in cluster.nodes:
             check(node.stop() in (0, 143), "ended badly")
         healthy, *others = cluster.nodes
@@ -319,7 +325,7 @@ def wrong_list(kraftd):
 def wrong_listener(kraftd):
     """A broker's listener is named as a controller's: the ports are easily confused."""
     broker, controller = Member(kraftd), Member(kraftd)
-    with cluster_of(kraftd) as cluster:
+    with cluster_of(kraftd) as cluster, ended((broker, controller)):
         wrong = f"controller.quorum.bootstrap.servers={cluster.nodes[0].bootstrap}"
         set_config(broker, "process.roles=broker", "node.id=8", wrong,
                    f"listeners=PLAINTEXT://127.0.0.1:{broker.port}")
@@ -328,17 +334,14 @@ def wrong_listener(kraftd):
             node.launch()
         broker.wait_for(f"{cluster.nodes[0].bootstrap} does not say which cluster .*broker's lis")
         controller.wait_for(f"{cluster.nodes[0].bootstrap} closes the connection")
-        for node in (broker, controller):
-            node.kill()
-            shutil.rmtree(node.folder)
 
 
 def copied_broker(kraftd):
     """A broker's directory was copied and the copy runs beside it: where that listens at another
     place it is refused until the first one has lost its place; where it advertises the same one,
     it takes that. The broker that was there stops."""
-    with cluster_of(kraftd) as cluster:
-        first, copy = Member(kraftd), Member(kraftd)
+    first, copy = Member(kraftd), Member(kraftd)
+    with cluster_of(kraftd) as cluster, ended((first, copy)):
         for node in (first, copy):
             set_config(node, *CONFIG, "process.roles=broker", "node.id=9", cluster.servers(),
                        f"listeners=PLAINTEXT://127.0.0.1:{node.port}")
@@ -361,9 +364,6 @@ def copied_broker(kraftd):
         copy.launch()
         first.wait_for("FATAL .*Another process registered as broker 9, at 127.0.0.1")
         check(ends(first) == 1, "it did not end with 1")
-        for node in (first, copy):
-            node.kill()
-            shutil.rmtree(node.folder)
 
 
 def compact(text):
@@ -422,6 +422,9 @@ def strangers(kraftd):
         cluster_id = re.search(r"cluster.id=(\S+)",
                                leader.wait_for("Formed a new cluster")).group(1)
         for target in (leader, node):
+            for other in cluster.nodes:  # whom it has not heard yet is not known to live
+                if other is not target:
+                    other.wait_for(f"Connected to node {number(cluster, target)} of the quorum")
             with Stranger(target) as stranger:
                 for key, body in ((Stranger.VOTE, vote), (Stranger.TIMEOUT_NOW, now)):
                     check(stranger.error(key, body) != 0, "it was heard without a hello")
@@ -489,6 +492,7 @@ def full_disk(kraftd):
                        lambda: leader.process.poll() is not None or not cluster.commit())
             line = leader.wait_for("FATAL")
             check("No space left on device" in line, line)
+            ends(leader)
             cluster.commit()
             check(cluster.leader().leads() > epoch, "nobody took over")
             os.unlink(filler)

@@ -202,7 +202,7 @@ def damaged_answers(cluster, partition, kinds, times):
 
         proxy.damage = once
         cluster.produce("wire", 3, only=partition)
-        check(left[0] == 0, f"{name}: was not damaged")
+        eventually(f"{name} is damaged {times} times", lambda left=left: left[0] == 0)
         proxy.damage = None
     cluster.whole("wire")
 
@@ -411,7 +411,8 @@ def damaged_leader(cluster):
     values, error = read_from(cluster, "wire", 1, offset=inside)
     check(not values and error is not None and error.code() == KafkaError.INVALID_MSG,
           f"a consumer got {len(values)} records and {error}")
-    check("wire-1 cannot be read at offset=" in leader.log(1000), "the leader does not say so")
+    eventually("the leader says so",
+               lambda: "wire-1 cannot be read at offset=" in leader.log(1000))
     cluster.produce("wire", 40)  # acks=all: to the followers goes only what is new
     cluster.kill(leader)
     eventually("another one leads", lambda: leader_of(cluster, "wire", 1) is not leader)

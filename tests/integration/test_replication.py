@@ -13,6 +13,7 @@ are equal byte for byte.
 
 import argparse
 import glob
+import itertools
 import os
 import re
 import shutil
@@ -165,9 +166,13 @@ class Replicated(Cluster):
         return missing
 
 
-def leader_of(cluster, topic, partition):
-    leader = cluster.partitions(topic)[partition].leader
-    return cluster.nodes[leader - 1]
+def leader_of(cluster, topic, partition, without=()):
+    """As soon as there is one. Those of `without` are not asked."""
+    def led():
+        found = cluster.partitions(topic, without).get(partition)
+        return found.leader if found and found.leader > 0 else None
+
+    return cluster.nodes[eventually(f"{topic}-{partition} has a leader", led) - 1]
 
 
 def test_copies(cluster):
@@ -207,6 +212,10 @@ def first_batch(node, topic, partition):
 
 def test_named_leader(cluster):
     """Who is asked in vain names the leader and where it listens (KIP-951)."""
+    settled(lambda: check_named_leader(cluster))  # a node hears of a new leader in its own time
+
+
+def check_named_leader(cluster):
     leader = leader_of(cluster, "copied", 0)
     other = next(n for n in cluster.nodes if n is not leader)
     number = cluster.nodes.index(leader) + 1
@@ -252,21 +261,22 @@ def test_frozen_follower(cluster):
     cluster.check_equal("copied")
 
 
-def delete_records(cluster, node, topic, offset, timeout_ms):
-    """Error and low watermark of the answer. Asked again, as clients do, while the node refuses:
-    one that was frozen or had no time does not lead until its heartbeats were answered again."""
-    connection = Connection(cluster.spec, node.port)
+def delete_records(cluster, topic, offset, timeout_ms, without=()):
+    """Error and low watermark of the leader's answer. Whoever refuses is asked again, or who leads
+    then, as clients do: a node that was frozen or had no time does not lead until its heartbeats
+    were answered again."""
     body = {"TimeoutMs": timeout_ms,
             "Topics": [{"Name": topic, "Partitions": [{"PartitionIndex": 0, "Offset": offset}]}]}
-    end = time.monotonic() + PATIENCE_S
-    while True:
+
+    def asked():
+        connection = Connection(cluster.spec, leader_of(cluster, topic, 0, without).port)
         answer = connection.ask("DeleteRecords", 2, body)
+        connection.close()
         found = answer["Topics"][0]["Partitions"][0]
-        if found["ErrorCode"] != NOT_LEADER or time.monotonic() > end:
-            break
-        time.sleep(0.1)
-    connection.close()
-    return found["ErrorCode"], found["LowWatermark"]
+        code = found["ErrorCode"]
+        return None if code == NOT_LEADER else (code, found["LowWatermark"])
+
+    return eventually(f"the leader of {topic}-0 answers", asked)
 
 
 def test_deleted_records(cluster):
@@ -278,58 +288,74 @@ def test_deleted_records(cluster):
     active = cluster.leader()
     follower = next(n for n in cluster.nodes if n is not leader and n is not active)
     begin = time.monotonic()
-    found = delete_records(cluster, leader, "shortened", 10, 60000)
+    found = delete_records(cluster, "shortened", 10, 60000)
     check(found == (0, 10), f"all three are there: {found}")
     print(f"  answered after {time.monotonic() - begin:.3f} s")
-    check(delete_records(cluster, leader, "shortened", 5, 60000) == (0, 10), "an earlier offset")
-    check(delete_records(cluster, leader, "shortened", 101, 60000) == (1, -1), "above the end")
+    check(delete_records(cluster, "shortened", 5, 60000) == (0, 10), "an earlier offset")
+    check(delete_records(cluster, "shortened", 101, 60000) == (1, -1), "above the end")
     follower.process.send_signal(signal.SIGSTOP)
     try:
         begin = time.monotonic()
-        found = delete_records(cluster, leader, "shortened", 20, 700)
+        found = delete_records(cluster, "shortened", 20, 700, without=(follower,))
         check(found == (7, 10), f"one follower sleeps: {found}")
         check(time.monotonic() - begin >= 0.7, "answered before its time was over")
     finally:
         follower.process.send_signal(signal.SIGCONT)
-    found = delete_records(cluster, leader, "shortened", 20, 60000)
+    found = delete_records(cluster, "shortened", 20, 60000)
     check(found == (0, 20), f"it is awake: {found}")
     follower.kill()
-    found = delete_records(cluster, leader, "shortened", 30, 60000)
+    found = delete_records(cluster, "shortened", 30, 60000)
     check(found == (0, 30), f"it is fenced: {found}")
     # A replica that is made anew begins within a batch.
     for folder in glob.glob(os.path.join(follower.data + "*", "shortened-0")):
         shutil.rmtree(folder)
     follower.start()
     cluster.wait_isr("shortened", 3)
-    found = delete_records(cluster, leader, "shortened", -1, 60000)
+    found = delete_records(cluster, "shortened", -1, 60000)
     check(found == (0, 100), f"it is back: {found}")
 
 
-def test_diverged(cluster):
-    """A leader takes records while its followers sleep, and dies with them."""
-    cluster.create("parted", **{"min.insync.replicas": "1"})
-    cluster.produce("parted", 400)
-    cluster.wait_isr("parted", 3)
-    old = leader_of(cluster, "parted", 0)
+def dies_alone(cluster, topic):
+    """The leader takes records while its followers sleep, and dies with them. None when that took
+    so long that it may have asked to be the only one in sync: it goes on then."""
+    cluster.create(topic, **{"min.insync.replicas": "1"})
+    cluster.produce(topic, 400)
+    cluster.wait_isr(topic, 3)
+    old = leader_of(cluster, topic, 0)
     others = [node for node in cluster.nodes if node is not old]
-    partitions = [i for i, p in cluster.partitions("parted").items()
-                  if cluster.nodes[p.leader - 1] is old]
-    for node in others:
-        node.process.send_signal(signal.SIGSTOP)
     settings = cluster.settings(acks="1", **{"bootstrap.servers": old.bootstrap})
-    producer = Producer(settings)
-    # What the followers asked for before they fell asleep still reaches them.
-    for i in range(5):
-        producer.produce("parted", f"lost {i}".encode() * 10, partition=partitions[0])
-        check(producer.flush(60) == 0, "the leader did not take a record alone")
-    old.kill()
-    for node in others:
-        node.process.send_signal(signal.SIGCONT)
-    cluster.produce("parted", 300)
+    began = time.monotonic()
+    try:
+        for node in others:
+            node.process.send_signal(signal.SIGSTOP)
+        producer = Producer(settings)
+        # What the followers asked for before they fell asleep still reaches them.
+        for i in range(5):
+            producer.produce(topic, f"lost {i}".encode() * 10, partition=0)
+            check(producer.flush(PATIENCE_S) == 0, "the leader did not take a record alone")
+        if time.monotonic() - began > LAG_MS / 2000:
+            return None
+        old.kill()
+        return old
+    finally:
+        for node in others:
+            node.process.send_signal(signal.SIGCONT)
+
+
+def test_diverged(cluster):
+    names = (f"parted-{i}" for i in itertools.count())
+
+    def died():
+        name = next(names)
+        node = dies_alone(cluster, name)
+        return node and (node, name)
+
+    old, topic = eventually("a leader dies with what nobody else has", died)
+    cluster.produce(topic, 300)
     old.start()
-    cluster.wait_isr("parted", 3)
-    cluster.read_all("parted")
-    cluster.check_equal("parted")
+    cluster.wait_isr(topic, 3)
+    cluster.read_all(topic)
+    cluster.check_equal(topic)
     check("to agree with its leader" in old.log(100000), "nothing was cut")
 
 
@@ -365,8 +391,11 @@ def test_lost_directory(cluster):
 
 def ask_to_move(cluster, node, topic, partition):
     """To the directory where it does not lie."""
-    (now,) = [path for path in (node.data, f"{node.data}2")
-              if os.path.isdir(f"{path}/{topic}-{partition}")]
+    def places():
+        return [path for path in (node.data, f"{node.data}2")
+                if os.path.isdir(f"{path}/{topic}-{partition}")]
+
+    (now,) = eventually("it is in one place", lambda: places() if len(places()) == 1 else None)
     path = f"{node.data}2" if now == node.data else node.data
     body = {"Dirs": [{"Path": path, "Topics": [{"Name": topic, "Partitions": [partition]}]}]}
     connection = Connection(cluster.spec, node.port)
@@ -388,11 +417,14 @@ def test_moved_directories(cluster):
     cluster.create("moved", **{"min.insync.replicas": "2"})
     cluster.produce("moved", 2000)
     cluster.wait_isr("moved", 3)
-    stop = threading.Event()
+    stop, wrong = threading.Event(), []
 
     def write():
-        while not stop.is_set():
-            cluster.produce("moved", 200)
+        try:
+            while not stop.is_set():
+                cluster.produce("moved", 200)
+        except AssertionError as error:
+            wrong.append(error)
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -403,6 +435,7 @@ def test_moved_directories(cluster):
     finally:
         stop.set()
         writer.join()
+    check(not wrong, f"{wrong}")
     cluster.wait_isr("moved", 3)
     # A leader dies on the way: another one leads, and its replicas move on when it is back.
     victim = leader_of(cluster, "moved", 0)

@@ -23,17 +23,22 @@ import urllib.request
 from confluent_kafka import Producer
 from kafka.record.util import calc_crc32c
 
-from harness import check, eventually, settled, together, wait_said
+from harness import PATIENCE_S, check, eventually, settled, together, wait_said
 from test_partitions import Partitions
 
 
 class Observed(Partitions):
     def status(self, *words):
-        alive = [node.bootstrap for node in self.nodes if node.process.poll() is None]
-        return subprocess.run(
-            [self.tools, "kraftd-status", "--bootstrap-server", ",".join(alive), *words],
-            capture_output=True, text=True, check=True, timeout=120,
-        ).stdout
+        def asked():
+            alive = [node.bootstrap for node in self.nodes if node.process.poll() is None]
+            done = subprocess.run(
+                [self.tools, "kraftd-status", "--bootstrap-server", ",".join(alive), *words],
+                capture_output=True, text=True, check=False, timeout=120,
+            )
+            check(done.returncode == 0, f"kraftd-status: {done.stdout}{done.stderr}")
+            return done.stdout
+
+        return settled(asked)
 
     def partitions(self):
         """By name, as --format json has them."""
@@ -50,7 +55,7 @@ class Observed(Partitions):
         producer = Producer({"bootstrap.servers": ",".join(alive), "acks": acks})
         for i in range(count):
             producer.produce(topic, value, partition=i % partitions)
-        check(producer.flush(60) == 0, "records were not acknowledged")
+        check(producer.flush(PATIENCE_S) == 0, "records were not acknowledged")
 
     def caught_up(self):
         """Whether all replicas are known to have all there is."""
@@ -64,13 +69,18 @@ def in_order(cluster):
     cluster.create("one", [[3]])
     for _ in range(3):
         cluster.produce("all", 50, "all")
-    eventually("nothing lags", cluster.caught_up)
-    summary, partitions = cluster.partitions()
-    check(summary["ok"] == summary["partitions"] == 4 and summary["unknownLags"] == 0, summary)
-    ends = [replica["endOffset"] for replica in partitions["all-0"]["replicas"]]
-    check(ends == [150] * 3, partitions["all-0"])
-    text = cluster.status()
-    check(re.search(r"^all-0 +1 +1,2,3 +1,2,3 +0 +ok$", text, re.MULTILINE), text)
+
+    def all_told():
+        summary, partitions = cluster.partitions()
+        check(summary["ok"] == summary["partitions"] == 4 and summary["maxLag"] == 0
+              and summary["unknownLags"] == 0, summary)
+        ends = [replica["endOffset"] for replica in partitions["all-0"]["replicas"]]
+        check(ends == [150] * 3, partitions["all-0"])
+        text = cluster.status()
+        check(re.search(r"^all-0 +1 +1,2,3 +1,2,3 +0 +ok$", text, re.MULTILINE), text)
+        return text
+
+    text = settled(all_told)
     check("\x1b" not in text and "\x1b[32mok\x1b[0m" in cluster.status("--color", "always"), text)
     print(text.split("\n")[1])
 
@@ -176,8 +186,8 @@ def throttled(cluster):
     def lag():
         return cluster.partitions()[1]["two-0"]["replicas"][1]["lag"]
     eventually("others are in sync", lambda: cluster.partitions()[1]["all-0"]["state"] == "ok")
-    eventually("it says how far it is", lambda: lag() is not None)
-    check(lag() > 0, "it is not throttled")
+    told = eventually("it says how far it is", lambda: (lag(),) if lag() is not None else None)
+    check(told[0] > 0, "it is not throttled")
     print(next(line for line in cluster.status().split("\n") if line.startswith("two-0")))
     alter(cluster, *everywhere, "--delete-config", ",".join(rates))
     alter(cluster, "--topic", "two", "--delete-config", ",".join(replicas))

@@ -20,10 +20,10 @@ import time
 
 import earlier_build
 from harness import PATIENCE_S, check, ended, eventually
-from test_membership import NO_ERROR, Cluster
+from test_membership import NO_ERROR, TOPIC_EXISTS, Cluster
 from test_quorum import metadata_lines
 
-UNKNOWN_TOPIC, TOPIC_EXISTS = 3, 36
+UNKNOWN_TOPIC = 3
 # A broker that does not reach the controller says REQUEST_TIMED_OUT or NOT_CONTROLLER: the outcome
 # is not known.
 AGAIN = {7, 41}
