@@ -497,12 +497,7 @@ void *admin_boot(struct env *env, void *ctx)
     struct admin *a = mem_calloc(1, sizeof(*a));
     a->env = env;
     a->workload = ctx;
-    a->session = session_new(&(struct session_options){
-        .loop = env->loops[0],
-        .server = a->workload->server,
-        .port = WORKLOAD_PORT,
-        .client_id = "admin",
-    });
+    a->session = workload_session(a->workload, env, "admin", NULL, NULL);
     timer_init(&a->tick, env->loops[0], tick);
     timer_start_in_ms(&a->tick, 50);
     return a;

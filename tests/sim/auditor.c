@@ -198,12 +198,7 @@ void *auditor_boot(struct env *env, void *ctx)
     struct auditor *a = mem_calloc(1, sizeof(*a));
     a->env = env;
     a->workload = ctx;
-    a->session = session_new(&(struct session_options){
-        .loop = env->loops[0],
-        .server = a->workload->server,
-        .port = WORKLOAD_PORT,
-        .client_id = "auditor",
-    });
+    a->session = workload_session(a->workload, env, "auditor", NULL, NULL);
     timer_init(&a->tick, env->loops[0], tick);
     timer_start_in_ms(&a->tick, 100);
     return a;

@@ -22,14 +22,7 @@
 #define PARTITIONS 200
 #define RECORDS    10
 
-static const char properties[] = "process.roles=broker,controller\n"
-                                 "node.id=1\n"
-                                 "listeners=PLAINTEXT://:9092,CONTROLLER://:9093\n"
-                                 "advertised.listeners=PLAINTEXT://broker:9092\n"
-                                 "controller.listener.names=CONTROLLER\n"
-                                 "controller.quorum.voters=1@broker:9093\n"
-                                 "log.dirs=/data\n"
-                                 "kraftd.admin.listener=\n";
+static const char properties[] = NODE_APP_ALONE "log.dirs=/data\n";
 
 /* Counted from the start of the node. */
 struct counts {

@@ -10,6 +10,17 @@
 
 struct node;
 
+/* server.properties of the process "broker", which is broker and controller alone, without
+ * log.dirs. */
+#define NODE_APP_ALONE                                                                             \
+    "process.roles=broker,controller\n"                                                            \
+    "node.id=1\n"                                                                                  \
+    "listeners=PLAINTEXT://:9092,CONTROLLER://:9093\n"                                             \
+    "advertised.listeners=PLAINTEXT://broker:9092\n"                                               \
+    "controller.listener.names=CONTROLLER\n"                                                       \
+    "controller.quorum.voters=1@broker:9093\n"                                                     \
+    "kraftd.admin.listener=\n"
+
 /* Outside of the process; given to its boot as ctx. */
 struct node_app_world {
     struct sim *sim;

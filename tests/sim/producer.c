@@ -287,14 +287,7 @@ void *producer_boot(struct env *env, void *ctx)
     app->env = env;
     app->workload = ctx;
     record_batch_builder_init(&app->builder);
-    app->session = session_new(&(struct session_options){
-        .loop = env->loops[0],
-        .server = app->workload->server,
-        .port = WORKLOAD_PORT,
-        .client_id = "producer",
-        .changed = changed,
-        .owner = app,
-    });
+    app->session = workload_session(app->workload, env, "producer", changed, app);
     for (int i = 0; i < WORKLOAD_TOPICS; i++)
         for (int32_t j = 0; !app->workload->topics[i].churns && j < WORKLOAD_PARTITIONS; j++)
             add_producer(app, &app->workload->topics[i], j);

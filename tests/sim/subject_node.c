@@ -16,22 +16,16 @@
 
 #define LOOPS 3
 
-static const char properties[] = "process.roles=broker,controller\n"
-                                 "node.id=1\n"
-                                 "listeners=PLAINTEXT://:9092,CONTROLLER://:9093\n"
-                                 "advertised.listeners=PLAINTEXT://broker:9092\n"
-                                 "controller.listener.names=CONTROLLER\n"
-                                 "controller.quorum.voters=1@broker:9093\n"
-                                 "log.dirs=/data/a,/data/b\n"
-                                 "log.retention.check.interval.ms=1000\n"
-                                 "log.segment.delete.delay.ms=2000\n"
-                                 "log.flush.offset.checkpoint.interval.ms=2000\n"
-                                 "log.flush.start.offset.checkpoint.interval.ms=2000\n"
-                                 "replica.high.watermark.checkpoint.interval.ms=1500\n"
-                                 "metadata.log.max.snapshot.interval.ms=1000\n"
-                                 "metadata.log.segment.ms=500\n"
-                                 "metadata.max.retention.bytes=1\n"
-                                 "kraftd.admin.listener=\n";
+static const char properties[] =
+    NODE_APP_ALONE "log.dirs=/data/a,/data/b\n"
+                   "log.retention.check.interval.ms=1000\n"
+                   "log.segment.delete.delay.ms=2000\n"
+                   "log.flush.offset.checkpoint.interval.ms=2000\n"
+                   "log.flush.start.offset.checkpoint.interval.ms=2000\n"
+                   "replica.high.watermark.checkpoint.interval.ms=1500\n"
+                   "metadata.log.max.snapshot.interval.ms=1000\n"
+                   "metadata.log.segment.ms=500\n"
+                   "metadata.max.retention.bytes=1\n";
 
 struct node_world {
     struct node_app_world app;

@@ -204,14 +204,7 @@ void *tail_boot(struct env *env, void *ctx)
     struct tail *t = mem_calloc(1, sizeof(*t));
     t->env = env;
     t->workload = ctx;
-    t->session = session_new(&(struct session_options){
-        .loop = env->loops[0],
-        .server = t->workload->server,
-        .port = WORKLOAD_PORT,
-        .client_id = "tail",
-        .changed = changed,
-        .owner = t,
-    });
+    t->session = workload_session(t->workload, env, "tail", changed, t);
     for (int i = 0; i < WORKLOAD_TOPICS; i++)
         for (int32_t j = 0; !t->workload->topics[i].churns && j < WORKLOAD_PARTITIONS; j++)
             t->positions[t->count++] =

@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "common/protocol/kafka_error.h"
 #include "common/protocol/record_batch_builder.h"
+#include "tests/sim/session.h"
 
 #include <stdio.h>
 
@@ -53,6 +54,17 @@ void workload_release(struct workload *w)
         for (int j = 0; j < WORKLOAD_PARTITIONS; j++)
             checker_partition_release(&w->topics[i].parts[j]);
     checker_release(&w->checker);
+}
+
+struct session *workload_session(const struct workload *w, struct env *env, const char *client_id,
+                                 void (*changed)(void *owner, bool up), void *owner)
+{
+    return session_new(&(struct session_options){.loop = env->loops[0],
+                                                 .server = w->server,
+                                                 .port = WORKLOAD_PORT,
+                                                 .client_id = client_id,
+                                                 .changed = changed,
+                                                 .owner = owner});
 }
 
 static void start_client(struct workload *w, const char *name,

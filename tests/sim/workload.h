@@ -21,6 +21,7 @@
 
 struct bytebuf;
 struct record_batch_builder;
+struct session;
 
 struct workload_config {
     const char *name;
@@ -58,6 +59,9 @@ void workload_init(struct workload *w, struct sim *sim, struct sim_node *server)
 void workload_release(struct workload *w);
 /* Makes the client processes and starts them. */
 void workload_start(struct workload *w);
+/* For the clients: to the server. `changed` may be NULL (session.h). */
+struct session *workload_session(const struct workload *w, struct env *env, const char *client_id,
+                                 void (*changed)(void *owner, bool up), void *owner);
 
 /* Boot functions of the processes; ctx is the workload. */
 void *producer_boot(struct env *env, void *ctx);

@@ -3,52 +3,25 @@
  * behind the registration of the one that lives: that one registers again. But it stops where it is
  * another process' that took its id. And what a node that was frozen believes of itself.
  */
-#include "tests/sim/node_app.c"
-#include "tests/sim/session.c"
+#include "tests/unit/broker/server/one_broker.h"
 
 #include "common/protocol/messages/broker_registration.h"
 #include "metadata/feature.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
-
-static const char properties[] = "process.roles=broker,controller\n"
-                                 "node.id=1\n"
-                                 "listeners=PLAINTEXT://:9092,CONTROLLER://:9093\n"
-                                 "advertised.listeners=PLAINTEXT://broker:9092\n"
-                                 "controller.listener.names=CONTROLLER\n"
-                                 "controller.quorum.voters=1@broker:9093\n"
-                                 "log.dirs=/data\n"
-                                 "kraftd.admin.listener=\n";
-
 #define HEARTBEAT_MS 2000 /* as shipped */
 
 struct scene {
-    struct sim *sim;
-    struct node_app_world app;
+    struct one_broker own;
     uint16_t port; /* where the other process says that it listens */
-    struct session *session;
-    struct timer tick;
     bool answered;
     int16_t error;
-    int gave_up;
 };
 
 static struct scene scene;
 
-static void it_stopped(void *ctx)
-{
-}
-
-static void it_gave_up(void *ctx, int status)
-{
-    scene.gave_up = status;
-}
-
 static const struct node *node(void)
 {
-    return node_app_node_to_the_end(scene.app.node);
+    return node_app_node_to_the_end(scene.own.app.node);
 }
 
 static void registered(void *ctx, int status, const void *response)
@@ -59,15 +32,11 @@ static void registered(void *ctx, int status, const void *response)
     scene.error = r->error_code;
 }
 
-static void send_registration(struct timer *timer)
+static void send_registration(struct one_broker *b)
 {
     struct broker_registration_request request;
     struct broker_registration_request_listener listener;
     struct uuid directory = node()->disk.metadata_directory_id;
-    timer_start_in_ms(timer, 10);
-    if (!session_is_up(scene.session))
-        return;
-    timer_stop(timer);
     message_init(&broker_registration_request_desc, &request);
     message_struct_init(&broker_registration_request_listener_struct, &listener, 1);
     listener.name = STR("PLAINTEXT");
@@ -75,7 +44,7 @@ static void send_registration(struct timer *timer)
     listener.port = scene.port;
     request.broker_id = 1;
     request.cluster_id = node_cluster_id(node());
-    request.incarnation_id = env_random_uuid(timer->loop->env);
+    request.incarnation_id = env_random_uuid(b->tick.loop->env);
     request.rack = STR_NULL;
     request.listeners = &listener;
     request.listeners_count = 1;
@@ -90,40 +59,22 @@ static void send_registration(struct timer *timer)
         request.features[i].max_supported_version = feature_table[i].max_level;
     }
     assert_int_equal(
-        session_call(scene.session, API_BROKER_REGISTRATION, 4, &request, 5000, registered, NULL),
-        0);
+        session_call(b->session, API_BROKER_REGISTRATION, 4, &request, 5000, registered, NULL), 0);
     free(request.features);
-}
-
-static void *boot_client(struct env *env, void *ctx)
-{
-    scene.session = session_new(&(struct session_options){
-        .loop = env->loops[0], .server = scene.app.node, .port = 9093, .client_id = "former"});
-    timer_init(&scene.tick, env->loops[0], send_registration);
-    timer_start_in_ms(&scene.tick, 10);
-    return &scene;
 }
 
 static void run_ms(int64_t ms)
 {
-    sim_run_until(scene.sim, sim_now_us(scene.sim) + ms * SIM_MS);
-    assert_null(sim_failure(scene.sim));
+    one_broker_run_us(&scene.own, ms * SIM_MS);
 }
 
 static void begin(void)
 {
-    scene = (struct scene){.sim = sim_new(1, false)};
-    scene.app = (struct node_app_world){.sim = scene.sim,
-                                        .properties = str_of(properties),
-                                        .gave_up = it_gave_up,
-                                        .stopped = it_stopped};
-    scene.app.node = sim_node_new(
-        scene.sim, &(struct sim_node_config){
-                       .name = "broker", .loops = 1, .boot = node_app_boot, .ctx = &scene.app});
-    sim_node_start(scene.app.node);
-    for (int i = 0; i < 100 && !scene.app.started; i++)
+    scene = (struct scene){0};
+    one_broker_begin(&scene.own, 1);
+    for (int i = 0; i < 100 && !scene.own.app.started; i++)
         run_ms(100);
-    assert_true(scene.app.started);
+    assert_true(scene.own.app.started);
 }
 
 /* A node is up, and another registration of its id was taken. */
@@ -132,8 +83,7 @@ static int64_t register_another(uint16_t port)
     begin();
     scene.port = port;
     int64_t epoch = node_broker_epoch(node());
-    sim_node_start(sim_node_new(
-        scene.sim, &(struct sim_node_config){.name = "client", .loops = 1, .boot = boot_client}));
+    one_broker_ask(&scene.own, 9093, send_registration);
     for (int i = 0; i < 100 && !scene.answered; i++)
         run_ms(10);
     assert_true(scene.answered);
@@ -142,8 +92,7 @@ static int64_t register_another(uint16_t port)
 
 static void end(void)
 {
-    sim_kill_all(scene.sim);
-    sim_free(scene.sim);
+    one_broker_end(&scene.own);
 }
 
 static void a_former_life_comes_late(void **state)
@@ -151,7 +100,6 @@ static void a_former_life_comes_late(void **state)
     int64_t epoch = register_another(9092);
     assert_int_equal(scene.error, KAFKA_ERROR_NONE);
     run_ms(3000);
-    assert_int_equal(scene.gave_up, 0);
     assert_true(node_broker_epoch(node()) > epoch);
     const struct broker_image *broker =
         cluster_image_broker(&node_shard(node(), 0)->image->cluster, 1);
@@ -175,7 +123,7 @@ static void a_frozen_node_is_out_of_touch(void **state)
     begin();
     run_ms(2 * HEARTBEAT_MS);
     assert_false(node_out_of_touch(node()));
-    sim_node_freeze(scene.app.node, sim_now_us(scene.sim) + 30 * SIM_SECOND);
+    sim_node_freeze(scene.own.app.node, sim_now_us(scene.own.sim) + 30 * SIM_SECOND);
     run_ms(30000 + HEARTBEAT_MS / 2);
     assert_true(node_out_of_touch(node()));
     run_ms(2 * HEARTBEAT_MS);

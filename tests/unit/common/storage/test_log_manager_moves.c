@@ -64,6 +64,17 @@ static int copy_all(struct log *from, struct log *to)
     return rv;
 }
 
+/* A log of ten records in the first directory, and all of it in the second. */
+static void start_with_copy(struct fixture *f, struct log **ret_log, struct log **ret_future)
+{
+    start(f);
+    assert_int_equal(open_in(f, 0, ret_log), 0);
+    append(*ret_log, 10);
+    assert_int_equal(log_manager_future(f->m, str_of("t"), 0), -1);
+    assert_int_equal(open_future(f, 1, ret_future), 0);
+    assert_int_equal(copy_all(*ret_log, *ret_future), 0);
+}
+
 static int replace(struct fixture *f, struct log *log, struct log *future)
 {
     log_detach(log);
@@ -95,13 +106,10 @@ static void a_future_log_becomes_the_log(void **state)
     struct fixture *f = *state;
     struct log *log, *future;
     struct seen seen = {0};
-    start(f);
+    start_with_copy(f, &log, &future);
     assert_int_equal(log_manager_find_dir(f->m, str_of("/d2")), 1);
     assert_int_equal(log_manager_find_dir(f->m, str_of("/d2/")), -1);
-    assert_int_equal(open_in(f, 0, &log), 0);
     append(log, 10);
-    append(log, 10);
-    assert_int_equal(open_future(f, 1, &future), 0);
     assert_string_equal(log_path(future), FUTURE);
     assert_int_equal(copy_all(log, future), 0);
     log_manager_each(f->m, see, &seen);
@@ -131,12 +139,7 @@ static void a_copy_is_found_again(void **state)
 {
     struct fixture *f = *state;
     struct log *log, *future;
-    start(f);
-    assert_int_equal(open_in(f, 0, &log), 0);
-    append(log, 10);
-    assert_int_equal(log_manager_future(f->m, str_of("t"), 0), -1);
-    assert_int_equal(open_future(f, 1, &future), 0);
-    assert_int_equal(copy_all(log, future), 0);
+    start_with_copy(f, &log, &future);
     append(log, 10);
     assert_int_equal(close_log(f, log, true), 0);
     assert_int_equal(close_log(f, future, true), 0);
@@ -165,11 +168,7 @@ static void a_copy_stands_in_for_a_log_that_is_gone(void **state)
 {
     struct fixture *f = *state;
     struct log *log, *future;
-    start(f);
-    assert_int_equal(open_in(f, 0, &log), 0);
-    append(log, 10);
-    assert_int_equal(open_future(f, 1, &future), 0);
-    assert_int_equal(copy_all(log, future), 0);
+    start_with_copy(f, &log, &future);
     close_log(f, log, false);
     close_log(f, future, false);
     crash(f, false);
@@ -217,11 +216,7 @@ static void the_metadata_says_which_of_two_is_the_log(void **state)
     struct fixture *f = *state;
     for (int chosen = 0; chosen < 3; chosen++) {
         struct log *log, *future;
-        start(f);
-        assert_int_equal(open_in(f, 0, &log), 0);
-        append(log, 10);
-        assert_int_equal(open_future(f, 1, &future), 0);
-        assert_int_equal(copy_all(log, future), 0);
+        start_with_copy(f, &log, &future);
         sim_disk_fail_at(f->sim, SIM_RENAME, "/d1/t-0", 1, -EIO);
         assert_int_equal(replace(f, log, future), 0);
         assert_int_equal(log_manager_dir_status(f->m, 0), -EIO);
@@ -248,11 +243,7 @@ static void a_disk_that_fails_at_the_end_leaves_the_old_log(void **state)
 {
     struct fixture *f = *state;
     struct log *log, *future;
-    start(f);
-    assert_int_equal(open_in(f, 0, &log), 0);
-    append(log, 10);
-    assert_int_equal(open_future(f, 1, &future), 0);
-    assert_int_equal(copy_all(log, future), 0);
+    start_with_copy(f, &log, &future);
     sim_disk_fail_at(f->sim, SIM_FSYNC_DIR, "/d2", 2, -EIO);
     assert_int_equal(replace(f, log, future), -EIO);
     assert_int_equal(log_manager_dir_status(f->m, 1), -EIO);
@@ -336,20 +327,31 @@ static struct log_append_info append_of_producer(struct log *log)
     return info;
 }
 
-/* A batch that was deleted, and comes again after the move. */
+/* The batch of a producer is deleted, and all that is left has a copy. */
+static void start_with_producer(struct fixture *f, bool durable, struct log **ret_log,
+                                struct log **ret_future)
+{
+    start(f);
+    assert_int_equal(open_in(f, 0, ret_log), 0);
+    append(*ret_log, 10);
+    assert_int_equal(append_of_producer(*ret_log).first_offset, 10);
+    append(*ret_log, 5);
+    if (durable)
+        assert_int_equal(log_flush_now(*ret_log, true, NOW_MS), 0);
+    assert_int_equal(log_increment_start_offset(*ret_log, 11), KAFKA_ERROR_NONE);
+    assert_int_equal(open_future(f, 1, ret_future), 0);
+    if (durable)
+        assert_int_equal(log_manager_started(f->m), 0);
+    assert_int_equal(log_truncate_fully(*ret_future, 11, -1, NOW_MS), 0);
+    assert_int_equal(copy_all(*ret_log, *ret_future), 0);
+}
+
+/* It comes again after the move. */
 static void producers_move_along(void **state)
 {
     struct fixture *f = *state;
     struct log *log, *future;
-    start(f);
-    assert_int_equal(open_in(f, 0, &log), 0);
-    append(log, 10);
-    assert_int_equal(append_of_producer(log).first_offset, 10);
-    append(log, 5);
-    assert_int_equal(log_increment_start_offset(log, 11), KAFKA_ERROR_NONE);
-    assert_int_equal(open_future(f, 1, &future), 0);
-    assert_int_equal(log_truncate_fully(future, 11, -1, NOW_MS), 0);
-    assert_int_equal(copy_all(log, future), 0);
+    start_with_producer(f, false, &log, &future);
     assert_int_equal(replace(f, log, future), 0);
     assert_true(append_of_producer(future).duplicate);
     assert_int_equal(close_log(f, future, true), 0);
@@ -369,17 +371,7 @@ static void producers_outlive_a_power_cut(void **state)
         struct fixture *f;
         struct log *log, *future;
         setup_moves((void **)&f);
-        start(f);
-        assert_int_equal(open_in(f, 0, &log), 0);
-        append(log, 10);
-        assert_int_equal(append_of_producer(log).first_offset, 10);
-        append(log, 5);
-        assert_int_equal(log_flush_now(log, true, NOW_MS), 0);
-        assert_int_equal(log_increment_start_offset(log, 11), KAFKA_ERROR_NONE);
-        assert_int_equal(open_future(f, 1, &future), 0);
-        assert_int_equal(log_manager_started(f->m), 0);
-        assert_int_equal(log_truncate_fully(future, 11, -1, NOW_MS), 0);
-        assert_int_equal(copy_all(log, future), 0);
+        start_with_producer(f, true, &log, &future);
         sim_disk_crash_at(f->sim, n);
         bool replaced = replace(f, log, future) == 0;
         crashed = sim_disk_crashed(f->sim);

@@ -1,5 +1,7 @@
 #include "metadata/config/config_layers.h"
 
+#include "tests/unit/metadata/config/recorded_lines.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -91,21 +93,7 @@ static void check_line(struct str line)
 
 static void keys_are_described_as_by_kafka(void **state)
 {
-    FILE *in = fopen(TEST_DATA "/config/described.tsv", "r");
-    assert_non_null(in);
-    char *line = NULL;
-    size_t capacity = 0;
-    ssize_t len;
-    int count = 0;
-    while ((len = getline(&line, &capacity, in)) > 0) {
-        if (line[0] == '#' || strncmp(line, "kind\t", 5) == 0)
-            continue;
-        check_line(str_from(line, (size_t)len - 1));
-        count++;
-    }
-    free(line);
-    fclose(in);
-    assert_true(count > 400);
+    assert_true(recorded_lines(TEST_DATA "/config/described.tsv", check_line) > 400);
 }
 
 static void the_nearest_level_counts(void **state)

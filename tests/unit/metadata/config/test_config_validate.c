@@ -1,6 +1,7 @@
 #include "metadata/config/config_validate.h"
 
 #include "metadata/config/server_config.h"
+#include "tests/unit/metadata/config/recorded_lines.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -112,21 +113,7 @@ static void check_line(struct str line)
 
 static void changes_are_judged_as_kafka_does(void **state)
 {
-    FILE *file = fopen(TEST_DATA "/config/changes.tsv", "r");
-    assert_non_null(file);
-    char *line = NULL;
-    size_t capacity = 0;
-    ssize_t len;
-    int count = 0;
-    while ((len = getline(&line, &capacity, file)) > 0) {
-        if (line[0] == '#' || strncmp(line, "kind\t", 5) == 0)
-            continue;
-        check_line(str_from(line, (size_t)len - 1));
-        count++;
-    }
-    free(line);
-    fclose(file);
-    assert_true(count > 300);
+    assert_true(recorded_lines(TEST_DATA "/config/changes.tsv", check_line) > 300);
 }
 
 static void check(const char *kind, const char *name, const char *value, enum kafka_error error,

@@ -1,5 +1,7 @@
 #include "metadata/config/config_value.h"
 
+#include "tests/unit/metadata/config/recorded_lines.h"
+
 #include <errno.h>
 #include <math.h>
 #include <setjmp.h>
@@ -46,21 +48,7 @@ static void check_line(struct str line)
 
 static void values_are_judged_as_kafka_does(void **state)
 {
-    FILE *file = fopen(TEST_DATA "/config/values.tsv", "r");
-    assert_non_null(file);
-    char *line = NULL;
-    size_t capacity = 0;
-    ssize_t len;
-    int count = 0;
-    while ((len = getline(&line, &capacity, file)) > 0) {
-        if (line[0] == '#' || strncmp(line, "scope\t", 6) == 0)
-            continue;
-        check_line(str_from(line, (size_t)len - 1));
-        count++;
-    }
-    free(line);
-    fclose(file);
-    assert_true(count > 500);
+    assert_true(recorded_lines(TEST_DATA "/config/values.tsv", check_line) > 500);
 }
 
 static void defaults_keep_their_own_rules(void **state)
