@@ -131,23 +131,12 @@ int quorum_core_change(struct quorum_core *core, struct quorum_voters *voters, u
         .voters = voters,
         .bytes = bytes,
     };
-    char marker;
-    struct raft_entry *entries = entries_room(core, count);
-    for (uint32_t i = 0; i < count; i++) {
-        entries[i] =
-            (struct raft_entry){.term = batch.term, .type = RAFT_COMMAND, .batch = &marker};
-    }
     struct raft_buffer configuration;
     configuration_encode(voters, &configuration);
-    entries[0].type = RAFT_CHANGE;
-    entries[0].buf = configuration;
-    struct raft_event event = {.type = RAFT_SUBMIT};
-    event.submit.entries = entries;
-    event.submit.n = count;
-    rv = step(core, &event, &batch, 1);
+    rv = submit_batch(core, &batch, &configuration);
     raft_free(configuration.base);
     if (rv != 0)
-        return errno_of_raft(rv);
+        return rv;
     if (repeats)
         core->repeated = (struct quorum_repeated){batch.base, core->now_ms};
     *ret_base = batch.base;

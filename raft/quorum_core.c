@@ -294,6 +294,25 @@ void quorum_core_persisted(struct quorum_core *core, uint64_t write_id, int64_t 
         follow_summons(core);
 }
 
+int submit_batch(struct quorum_core *core, const struct quorum_batch *batch,
+                 const struct raft_buffer *configuration)
+{
+    char marker;
+    struct raft_entry *entries = entries_room(core, batch->count);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        entries[i] =
+            (struct raft_entry){.term = batch->term, .type = RAFT_COMMAND, .batch = &marker};
+    }
+    if (configuration) {
+        entries[0].type = RAFT_CHANGE;
+        entries[0].buf = *configuration;
+    }
+    struct raft_event event = {.type = RAFT_SUBMIT};
+    event.submit.entries = entries;
+    event.submit.n = batch->count;
+    return errno_of_raft(step(core, &event, batch, 1));
+}
+
 int quorum_core_submit(struct quorum_core *core, uint32_t count, struct quorum_bytes bytes,
                        int64_t now_ms, uint64_t *ret_base)
 {
@@ -308,20 +327,10 @@ int quorum_core_submit(struct quorum_core *core, uint32_t count, struct quorum_b
         .kind = QUORUM_COMMAND,
         .bytes = bytes,
     };
-    char marker;
-    struct raft_entry *entries = entries_room(core, count);
-    for (uint32_t i = 0; i < count; i++) {
-        entries[i] =
-            (struct raft_entry){.term = batch.term, .type = RAFT_COMMAND, .batch = &marker};
-    }
-    struct raft_event event = {.type = RAFT_SUBMIT};
-    event.submit.entries = entries;
-    event.submit.n = count;
-    int rv = step(core, &event, &batch, 1);
-    if (rv != 0)
-        return errno_of_raft(rv);
-    *ret_base = batch.base;
-    return 0;
+    int rv = submit_batch(core, &batch, NULL);
+    if (rv == 0)
+        *ret_base = batch.base;
+    return rv;
 }
 
 int quorum_core_snapshot_taken(struct quorum_core *core, uint64_t index, uint64_t first_index,

@@ -117,6 +117,10 @@ void configuration_of(const struct quorum_voters *voters, struct raft_configurat
 void configuration_encode(const struct quorum_voters *voters, struct raft_buffer *ret);
 /* Room for so many entries in core->entries, all zero. */
 struct raft_entry *entries_room(struct quorum_core *core, size_t count);
+/* Gives libraft a leader's batch; its first entry is this change of the configuration, where there
+ * is one. */
+int submit_batch(struct quorum_core *core, const struct quorum_batch *batch,
+                 const struct raft_buffer *configuration);
 /* Tells libraft that the change at changes[i] is committed. */
 void change_commit(struct quorum_core *core, size_t i);
 
