@@ -8,6 +8,7 @@
  *                      \---------- woken, or time is up ------/
  */
 #include "broker/handlers/describe_metadata.h"
+#include "broker/handlers/fetch_asked.h"
 #include "broker/handlers/fetch_read.h"
 #include "broker/handlers/handlers.h"
 #include "broker/server/broker_metrics.h"
@@ -56,54 +57,6 @@ static void respond_error(struct request *request, enum kafka_error error)
     message_init(&fetch_response_desc, &response);
     response.error_code = (int16_t)error;
     request_respond(request, &response);
-}
-
-static void from_request(const struct fetch_request_fetch_topic *topic,
-                         const struct fetch_request_fetch_partition *in,
-                         struct fetch_partition *out)
-{
-    *out = (struct fetch_partition){
-        .topic = topic->topic,
-        .topic_id = topic->topic_id,
-        .partition = in->partition,
-        .max_bytes = in->partition_max_bytes,
-        .fetch_offset = in->fetch_offset,
-        .log_start_offset = in->log_start_offset,
-        .current_leader_epoch = MAX(in->current_leader_epoch, -1),
-        .last_fetched_epoch = in->last_fetched_epoch,
-        .replica_directory_id = in->replica_directory_id,
-        .follower_high_watermark = in->high_watermark,
-    };
-}
-
-static int32_t request_partitions(const struct fetch_request *body, struct arena *arena,
-                                  struct fetch_partition **ret)
-{
-    int32_t count = 0, at = 0;
-    for (int32_t t = 0; t < body->topics_count; t++)
-        count += MAX(body->topics[t].partitions_count, 0);
-    *ret = ARENA_ARRAY(arena, struct fetch_partition, count);
-    for (int32_t t = 0; t < body->topics_count; t++)
-        for (int32_t i = 0; i < body->topics[t].partitions_count; i++)
-            from_request(&body->topics[t], &body->topics[t].partitions[i], &(*ret)[at++]);
-    return count;
-}
-
-static int32_t request_forgotten(const struct fetch_request *body, struct arena *arena,
-                                 struct fetch_partition **ret)
-{
-    int32_t count = 0, at = 0;
-    for (int32_t t = 0; t < body->forgotten_topics_data_count; t++)
-        count += MAX(body->forgotten_topics_data[t].partitions_count, 0);
-    *ret = ARENA_ARRAY(arena, struct fetch_partition, count);
-    for (int32_t t = 0; t < body->forgotten_topics_data_count; t++) {
-        const struct fetch_request_forgotten_topic *topic = &body->forgotten_topics_data[t];
-        for (int32_t i = 0; i < topic->partitions_count; i++)
-            (*ret)[at++] = (struct fetch_partition){.topic = topic->topic,
-                                                    .topic_id = topic->topic_id,
-                                                    .partition = topic->partitions[i]};
-    }
-    return count;
 }
 
 /* From names to ids or back; what is not known is answered without asking a partition. */
@@ -414,9 +367,9 @@ static enum kafka_error op_plan(struct fetch_op *op)
     struct request *request = op->request;
     struct arena *arena = &request->arena;
     struct fetch_partition *asked, *forgotten;
-    int32_t asked_count = request_partitions(op->body, arena, &asked);
+    int32_t asked_count = fetch_asked_partitions(op->body, false, arena, &asked);
     /* Before the initialisers below: they have no order among themselves. */
-    int32_t forgotten_count = request_forgotten(op->body, arena, &forgotten);
+    int32_t forgotten_count = fetch_asked_forgotten(op->body, false, arena, &forgotten);
     uint32_t random;
     env_random(request->shard->host.env, &random, sizeof(random));
     bool stranger = may_be_known_later(op);

@@ -8,6 +8,7 @@
  *                \------ woken, time is up, or the session's next request is here
  */
 #include "broker/handlers/feed_read.h"
+#include "broker/handlers/fetch_asked.h"
 #include "broker/handlers/handlers.h"
 #include "broker/server/broker_metrics.h"
 #include "broker/server/node.h"
@@ -192,51 +193,6 @@ static void hurry(struct shard_hurry *hurried)
 
 /* --- the request --------------------------------------------------------------------------- */
 
-static struct fetch_partition *named_of(const struct fetch_request *body, struct arena *arena,
-                                        int32_t *ret_count)
-{
-    int32_t count = 0, at = 0;
-    for (int32_t t = 0; t < body->topics_count; t++)
-        count += MAX(body->topics[t].partitions_count, 0);
-    struct fetch_partition *named = ARENA_ARRAY(arena, struct fetch_partition, count);
-    for (int32_t t = 0; t < body->topics_count; t++)
-        for (int32_t i = 0; i < body->topics[t].partitions_count; i++) {
-            const struct fetch_request_fetch_partition *in = &body->topics[t].partitions[i];
-            named[at++] = (struct fetch_partition){
-                .topic = STR_NULL,
-                .topic_id = body->topics[t].topic_id,
-                .partition = in->partition,
-                .max_bytes = in->partition_max_bytes,
-                .fetch_offset = in->fetch_offset,
-                .log_start_offset = in->log_start_offset,
-                .current_leader_epoch = MAX(in->current_leader_epoch, -1),
-                .last_fetched_epoch = in->last_fetched_epoch,
-                .replica_directory_id = in->replica_directory_id,
-                .follower_high_watermark = in->high_watermark,
-            };
-        }
-    *ret_count = count;
-    return named;
-}
-
-static struct fetch_partition *forgotten_of(const struct fetch_request *body, struct arena *arena,
-                                            int32_t *ret_count)
-{
-    int32_t count = 0, at = 0;
-    for (int32_t t = 0; t < body->forgotten_topics_data_count; t++)
-        count += MAX(body->forgotten_topics_data[t].partitions_count, 0);
-    struct fetch_partition *out = ARENA_ARRAY(arena, struct fetch_partition, count);
-    for (int32_t t = 0; t < body->forgotten_topics_data_count; t++)
-        for (int32_t i = 0; i < body->forgotten_topics_data[t].partitions_count; i++)
-            out[at++] = (struct fetch_partition){
-                .topic = STR_NULL,
-                .topic_id = body->forgotten_topics_data[t].topic_id,
-                .partition = body->forgotten_topics_data[t].partitions[i],
-            };
-    *ret_count = count;
-    return out;
-}
-
 static uint64_t bit_of(const struct shard *owner)
 {
     return (uint64_t)1 << (owner->index % 64);
@@ -319,9 +275,9 @@ static enum kafka_error op_plan(struct replica_op *op, struct replica_op **ret_e
         .peer = peer_of(request),
         .peer_epoch = op->body->replica_state.replica_epoch,
     };
-    struct fetch_partition *named = named_of(op->body, &request->arena, &asked.partition_count);
-    struct fetch_partition *forgotten =
-        forgotten_of(op->body, &request->arena, &asked.forgotten_count);
+    struct fetch_partition *named, *forgotten;
+    asked.partition_count = fetch_asked_partitions(op->body, true, &request->arena, &named);
+    asked.forgotten_count = fetch_asked_forgotten(op->body, true, &request->arena, &forgotten);
     asked.partitions = named;
     asked.forgotten = forgotten;
     env_random(request->shard->host.env, &asked.random, sizeof(asked.random));
