@@ -112,7 +112,8 @@ class ProducerFailures(unittest.TestCase):
         fake = Broker(**broker)
         self.addCleanup(fake.close)
         properties = []
-        for setting in ("retry.backoff.ms=20", "linger.ms=50", *settings):
+        # All lines are in one batch, however slowly they come: it goes out at their end.
+        for setting in ("retry.backoff.ms=20", "linger.ms=5000", *settings):
             properties += ["--command-property", setting]
         done = subprocess.run(
             [os.path.join(BIN, "kafka-console-producer.sh"), "--bootstrap-server",
@@ -158,7 +159,7 @@ class ProducerFailures(unittest.TestCase):
     def test_time_runs_out(self):
         outcome, _batches = self.produce(
             "a", script=[SILENCE] * 99,
-            settings=["request.timeout.ms=200", "delivery.timeout.ms=700"])
+            settings=["linger.ms=50", "request.timeout.ms=200", "delivery.timeout.ms=700"])
         self.assertEqual((outcome["sent"], outcome["failed"]), (0, 1))
 
     def test_written_before(self):
