@@ -1,5 +1,6 @@
 /* DeleteRecords: moves a partition's log start offset up (KIP-107); -1 means to the high watermark.
- * It is answered when all live replicas have followed, or the request's time is over. */
+ * It is answered when all live replicas have followed, or the request's time is over. Of a
+ * partition that is named twice the last offset counts. */
 #include "broker/handlers/handlers.h"
 #include "broker/replica/partition_delete.h"
 #include "broker/server/fan_out.h"
@@ -82,38 +83,53 @@ static void done(struct fan_out *fan)
     request_respond(fan->request, &op->response);
 }
 
+/* One item for each partition; the last mention of it counts. Returns the number of topics. */
+static int32_t gather_items(struct delete_records_op *op, const struct delete_records_request *body)
+{
+    struct arena *arena = &op->fan.request->arena;
+    int32_t asked = 0;
+    for (int32_t t = 0; t < body->topics_count; t++)
+        asked += body->topics[t].partitions_count;
+    op->fan.items = ARENA_ARRAY(arena, struct fan_out_item, asked);
+    for (int32_t t = 0; t < body->topics_count; t++) {
+        const struct delete_records_request_delete_records_topic *topic = &body->topics[t];
+        for (int32_t i = 0; i < topic->partitions_count; i++)
+            op->fan.items[op->fan.count++] =
+                (struct fan_out_item){.topic = topic->name,
+                                      .partition = topic->partitions[i].partition_index,
+                                      .in = &topic->partitions[i]};
+    }
+    return fan_out_gather(&op->fan);
+}
+
 void handle_delete_records(struct request *request)
 {
     const struct delete_records_request *body = request->body;
     struct arena *arena = &request->arena;
     struct delete_records_op *op = ARENA_NEW(arena, struct delete_records_op);
     message_init(&delete_records_response_desc, &op->response);
-    op->response.topics = MESSAGE_ARRAY(arena, delete_records_response_delete_records_topic_result,
-                                        body->topics_count);
-    op->response.topics_count = body->topics_count;
-    for (int32_t t = 0; t < body->topics_count; t++)
-        op->fan.count += body->topics[t].partitions_count;
-    op->fan.items = ARENA_ARRAY(arena, struct fan_out_item, op->fan.count);
-    op->waits = ARENA_ARRAY(arena, struct delete_wait, op->fan.count);
-    op->timeout_ms = body->timeout_ms;
-    struct fan_out_item *item = op->fan.items;
-    for (int32_t t = 0; t < body->topics_count; t++) {
-        const struct delete_records_request_delete_records_topic *in = &body->topics[t];
-        struct delete_records_response_delete_records_topic_result *out = &op->response.topics[t];
-        out->name = in->name;
-        out->partitions = MESSAGE_ARRAY(
-            arena, delete_records_response_delete_records_partition_result, in->partitions_count);
-        out->partitions_count = in->partitions_count;
-        for (int32_t i = 0; i < in->partitions_count; i++, item++) {
-            out->partitions[i].partition_index = in->partitions[i].partition_index;
-            item->in = &in->partitions[i];
-            item->out = &out->partitions[i];
-            fan_out_resolve(request, in->name, in->partitions[i].partition_index, item);
-            if (topic_is_internal(in->name))
-                item->error = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
-        }
-    }
     op->fan.request = request;
+    op->timeout_ms = body->timeout_ms;
+    struct delete_records_response_delete_records_topic_result *topic = MESSAGE_ARRAY(
+        arena, delete_records_response_delete_records_topic_result, gather_items(op, body));
+    answered_partition *rooms = MESSAGE_ARRAY(
+        arena, delete_records_response_delete_records_partition_result, op->fan.count);
+    op->waits = ARENA_ARRAY(arena, struct delete_wait, op->fan.count);
+    op->response.topics = topic;
+    for (int32_t i = 0; i < op->fan.count; i++) {
+        struct fan_out_item *item = &op->fan.items[i];
+        if (item->begins_topic) {
+            topic = &op->response.topics[op->response.topics_count++];
+            topic->name = item->topic;
+            topic->partitions = &rooms[i];
+        }
+        topic->partitions_count++;
+        rooms[i].partition_index = item->partition;
+        item->out = &rooms[i];
+        fan_out_resolve(request, item->topic, item->partition, item);
+        if (topic_is_internal(item->topic))
+            item->error = KAFKA_ERROR_INVALID_TOPIC_EXCEPTION;
+    }
     op->fan.handle = handle_one;
     op->fan.done = done;
     fan_out_start(&op->fan);

@@ -17,6 +17,7 @@
 #include "broker/server/shard.h"
 #include "broker/server/shard_topics.h"
 #include "common/base/check.h"
+#include "common/base/map.h"
 #include "common/protocol/messages/fetch.h"
 #include "metadata/config/server_config.h"
 
@@ -57,6 +58,31 @@ static void respond_error(struct request *request, enum kafka_error error)
     message_init(&fetch_response_desc, &response);
     response.error_code = (int16_t)error;
     request_respond(request, &response);
+}
+
+/* A session knows by itself what is named twice. Without one a partition is read where it was named
+ * first, as it was named last. Returns how many are left. */
+static int32_t without_repeats(const struct fetch_op *op, struct fetch_partition *asked,
+                               int32_t count)
+{
+    bool by_id = op->params.version >= 13;
+    struct map seen;
+    int32_t left = 0;
+    if (count < 2)
+        return count;
+    map_init(&seen, by_id ? MAP_UUID : MAP_STR_BORROWED);
+    for (int32_t i = 0; i < count; i++) {
+        struct map_key key = by_id ? map_key_uuid_int(asked[i].topic_id, asked[i].partition)
+                                   : map_key_str_int(asked[i].topic, asked[i].partition);
+        struct fetch_partition *place = map_get(&seen, key);
+        if (place == NULL) {
+            place = &asked[left++];
+            map_put(&seen, key, place);
+        }
+        *place = asked[i];
+    }
+    map_release(&seen);
+    return left;
 }
 
 /* From names to ids or back; what is not known is answered without asking a partition. */
@@ -196,50 +222,65 @@ static void count_fetched(const struct fetch_op *op, const struct fetch_entry *e
         topic_metrics_fetched(shard->metrics, metrics, entry->error, size_bytes);
 }
 
+struct answer {
+    struct fetch_response response;
+    struct fetch_response_partition_data *rooms;
+    struct response_file *files;
+    int32_t used, file_count;
+    int64_t sent_bytes;
+    const struct fetch_entry *before;
+    struct leader_nodes leaders;
+};
+
+static void add_entry(struct fetch_op *op, struct fetch_entry *entry, struct answer *answer)
+{
+    struct fetch_response *response = &answer->response;
+    int32_t size_bytes = fitting_bytes(op, entry, answer->sent_bytes);
+    count_fetched(op, entry, size_bytes);
+    if (!session_wants(op, entry, size_bytes))
+        return;
+    if (answer->before == NULL || !same_topic(op, answer->before, entry)) {
+        struct fetch_response_fetchable_topic_response *topic =
+            &response->responses[response->responses_count++];
+        topic->topic = entry->at.topic;
+        topic->topic_id = entry->at.topic_id;
+        topic->partitions = &answer->rooms[answer->used];
+    }
+    answer->before = entry;
+    fill_partition(op, entry, size_bytes, &answer->rooms[answer->used++]);
+    if (op->params.version >= 16 && op->params.replica_id < 0 && entry->leader_epoch >= 0)
+        describe_leader_node(op->request, entry->leader_id, &answer->leaders);
+    response->responses[response->responses_count - 1].partitions_count++;
+    answer->sent_bytes += size_bytes;
+    if (size_bytes > 0)
+        answer->files[answer->file_count++] =
+            (struct response_file){disk_file_ref(entry->read.file), entry->read.position};
+}
+
+/* In the order of the session or the request; what needed no partition comes last, as in Kafka. */
 static void op_respond(struct fetch_op *op)
 {
     struct arena *arena = &op->request->arena;
-    struct fetch_response response;
-    message_init(&fetch_response_desc, &response);
-    response.session_id = op->session_id;
+    struct answer answer = {
+        .rooms = MESSAGE_ARRAY(arena, fetch_response_partition_data, op->count),
+        .files = ARENA_ARRAY(arena, struct response_file, op->count),
+    };
+    struct fetch_response *response = &answer.response;
+    message_init(&fetch_response_desc, response);
+    response->session_id = op->session_id;
     if (op->params.isolation_level < 0 || op->params.isolation_level > 1)
-        response.error_code = KAFKA_ERROR_INVALID_REQUEST;
-    struct response_file *files = ARENA_ARRAY(arena, struct response_file, op->count);
-    response.responses = MESSAGE_ARRAY(arena, fetch_response_fetchable_topic_response, op->count);
-    struct fetch_response_partition_data *rooms =
-        MESSAGE_ARRAY(arena, fetch_response_partition_data, op->count);
-    int32_t topics = 0, used = 0, file_count = 0;
-    int64_t sent_bytes = 0;
-    const struct fetch_entry *before = NULL;
-    struct leader_nodes leaders = {0};
-    for (int32_t i = 0; i < op->count; i++) {
-        struct fetch_entry *entry = &op->entries[i];
-        int32_t size_bytes = fitting_bytes(op, entry, sent_bytes);
-        count_fetched(op, entry, size_bytes);
-        if (!session_wants(op, entry, size_bytes))
-            continue;
-        if (before == NULL || !same_topic(op, before, entry)) {
-            response.responses[topics].topic = entry->at.topic;
-            response.responses[topics].topic_id = entry->at.topic_id;
-            response.responses[topics].partitions = &rooms[used];
-            topics++;
-        }
-        before = entry;
-        fill_partition(op, entry, size_bytes, &rooms[used++]);
-        if (op->params.version >= 16 && op->params.replica_id < 0 && entry->leader_epoch >= 0)
-            describe_leader_node(op->request, entry->leader_id, &leaders);
-        response.responses[topics - 1].partitions_count++;
-        sent_bytes += size_bytes;
-        if (size_bytes > 0) {
-            files[file_count++] =
-                (struct response_file){disk_file_ref(entry->read.file), entry->read.position};
-        }
-    }
-    response.responses_count = topics;
+        response->error_code = KAFKA_ERROR_INVALID_REQUEST;
+    response->responses = MESSAGE_ARRAY(arena, fetch_response_fetchable_topic_response, op->count);
+    for (int32_t i = 0; i < op->count; i++)
+        if (op->entries[i].group != NULL)
+            add_entry(op, &op->entries[i], &answer);
+    for (int32_t i = 0; i < op->count; i++)
+        if (op->entries[i].group == NULL)
+            add_entry(op, &op->entries[i], &answer);
     struct request *request = op->request;
-    DESCRIBE_NODE_ENDPOINTS(request, &response, fetch_response_node_endpoint, &leaders);
+    DESCRIBE_NODE_ENDPOINTS(request, response, fetch_response_node_endpoint, &answer.leaders);
     op_free(op);
-    request_respond_files(request, &response, files, file_count);
+    request_respond_files(request, response, answer.files, answer.file_count);
 }
 
 /* Whether an answer is due now: Kafka's reasons not to wait. */
@@ -398,13 +439,13 @@ static enum kafka_error op_plan(struct fetch_op *op)
     op->incremental = plan.incremental;
     op->has_session = plan.session != NULL;
     op->session_id = plan.answer_session_id;
-    op->count = plan.count;
+    op->count = plan.session != NULL ? plan.count : without_repeats(op, asked, asked_count);
     if (plan.session != NULL) {
         asked = ARENA_ARRAY(arena, struct fetch_partition, plan.count);
         fetch_session_partitions(plan.session, asked);
     }
-    op->entries = ARENA_ARRAY(arena, struct fetch_entry, plan.count);
-    for (int32_t i = 0; i < plan.count; i++) {
+    op->entries = ARENA_ARRAY(arena, struct fetch_entry, op->count);
+    for (int32_t i = 0; i < op->count; i++) {
         op->entries[i].at = asked[i];
         op->entries[i].at.topic = arena_str(arena, asked[i].topic);
     }

@@ -6,7 +6,6 @@
 #include "broker/handlers/handlers.h"
 #include "broker/server/fan_out.h"
 #include "common/base/check.h"
-#include "common/base/map.h"
 #include "common/protocol/messages/list_offsets.h"
 #include "common/storage/log_epochs.h"
 #include "common/storage/log_offsets.h"
@@ -130,51 +129,51 @@ static void check_one(struct request *request, const struct list_offsets_request
         item->error = KAFKA_ERROR_UNSUPPORTED_VERSION;
 }
 
-static void add_topic(struct list_offsets_op *op, int32_t t, struct map *seen)
+/* One item for each partition. Returns the number of topics. */
+static int32_t gather_items(struct list_offsets_op *op)
 {
-    struct request *request = op->fan.request;
-    const struct list_offsets_request_list_offsets_topic *in = &op->body->topics[t];
-    struct list_offsets_response_list_offsets_topic_response *out = &op->response.topics[t];
-    out->name = in->name;
-    out->partitions =
-        MESSAGE_ARRAY(&request->arena, list_offsets_response_list_offsets_partition_response,
-                      in->partitions_count);
-    for (int32_t i = 0; i < in->partitions_count; i++) {
-        struct map_key key = map_key_str_int(in->name, in->partitions[i].partition_index);
-        struct fan_out_item *item = map_get(seen, key);
-        if (item != NULL) {
-            item->error = KAFKA_ERROR_INVALID_REQUEST;
-            continue;
-        }
-        item = &op->fan.items[op->fan.count++];
-        map_put(seen, key, item);
-        item->in = &in->partitions[i];
-        item->out = &out->partitions[out->partitions_count++];
-        ((answered_partition *)item->out)->partition_index = in->partitions[i].partition_index;
-        check_one(request, op->body, in->name, item);
+    const struct list_offsets_request *body = op->body;
+    int32_t asked = 0;
+    for (int32_t t = 0; t < body->topics_count; t++)
+        asked += body->topics[t].partitions_count;
+    op->fan.items = ARENA_ARRAY(&op->fan.request->arena, struct fan_out_item, asked);
+    for (int32_t t = 0; t < body->topics_count; t++) {
+        const struct list_offsets_request_list_offsets_topic *topic = &body->topics[t];
+        for (int32_t i = 0; i < topic->partitions_count; i++)
+            op->fan.items[op->fan.count++] =
+                (struct fan_out_item){.topic = topic->name,
+                                      .partition = topic->partitions[i].partition_index,
+                                      .in = &topic->partitions[i]};
     }
+    return fan_out_gather(&op->fan);
 }
 
 void handle_list_offsets(struct request *request)
 {
-    const struct list_offsets_request *body = request->body;
     struct arena *arena = &request->arena;
     struct list_offsets_op *op = ARENA_NEW(arena, struct list_offsets_op);
-    op->body = body;
+    op->body = request->body;
     op->fan.request = request;
     message_init(&list_offsets_response_desc, &op->response);
-    op->response.topics =
-        MESSAGE_ARRAY(arena, list_offsets_response_list_offsets_topic_response, body->topics_count);
-    op->response.topics_count = body->topics_count;
-    int32_t asked = 0;
-    for (int32_t t = 0; t < body->topics_count; t++)
-        asked += body->topics[t].partitions_count;
-    op->fan.items = ARENA_ARRAY(arena, struct fan_out_item, asked);
-    struct map seen;
-    map_init(&seen, MAP_STR_BORROWED);
-    for (int32_t t = 0; t < body->topics_count; t++)
-        add_topic(op, t, &seen);
-    map_release(&seen);
+    struct list_offsets_response_list_offsets_topic_response *topic =
+        MESSAGE_ARRAY(arena, list_offsets_response_list_offsets_topic_response, gather_items(op));
+    answered_partition *rooms =
+        MESSAGE_ARRAY(arena, list_offsets_response_list_offsets_partition_response, op->fan.count);
+    op->response.topics = topic;
+    for (int32_t i = 0; i < op->fan.count; i++) {
+        struct fan_out_item *item = &op->fan.items[i];
+        if (item->begins_topic) {
+            topic = &op->response.topics[op->response.topics_count++];
+            topic->name = item->topic;
+            topic->partitions = &rooms[i];
+        }
+        topic->partitions_count++;
+        rooms[i].partition_index = item->partition;
+        item->out = &rooms[i];
+        check_one(request, op->body, item->topic, item);
+        if (item->repeated)
+            item->error = KAFKA_ERROR_INVALID_REQUEST;
+    }
     op->fan.handle = handle_one;
     op->fan.done = done;
     fan_out_start(&op->fan);

@@ -3,6 +3,7 @@
 #include "broker/server/shard.h"
 #include "broker/server/shard_topics.h"
 #include "common/base/check.h"
+#include "common/base/map.h"
 
 struct fan_out_group {
     struct shard_call call;
@@ -12,6 +13,67 @@ struct fan_out_group {
     int32_t count, capacity;
     int32_t pending; /* items that are held, and 1 until all were begun */
 };
+
+/* Where the items of a topic begin, and how many there are so far. */
+struct topic_place {
+    int32_t first, count;
+};
+
+/* Counts each topic's partitions, and leaves a repeated mention without its `in`. Returns how many
+ * topics there are. */
+static int32_t count_places(struct fan_out *fan, struct topic_place *places, struct map *topics)
+{
+    struct map seen;
+    int32_t topic_count = 0;
+    map_init(&seen, MAP_STR_BORROWED);
+    for (int32_t i = 0; i < fan->count; i++) {
+        struct fan_out_item *item = &fan->items[i];
+        struct map_key key = map_key_str_int(item->topic, item->partition);
+        struct fan_out_item *before = map_get(&seen, key);
+        if (before != NULL) {
+            before->in = item->in;
+            before->repeated = true;
+            item->in = NULL;
+            continue;
+        }
+        map_put(&seen, key, item);
+        struct topic_place *place = map_get(topics, map_key_str(item->topic));
+        if (place == NULL) {
+            place = &places[topic_count++];
+            map_put(topics, map_key_str(item->topic), place);
+        }
+        place->count++;
+    }
+    map_release(&seen);
+    return topic_count;
+}
+
+int32_t fan_out_gather(struct fan_out *fan)
+{
+    struct arena *arena = &fan->request->arena;
+    struct topic_place *places = ARENA_ARRAY(arena, struct topic_place, fan->count);
+    struct fan_out_item *gathered = ARENA_ARRAY(arena, struct fan_out_item, fan->count);
+    struct map topics;
+    map_init(&topics, MAP_STR_BORROWED);
+    int32_t topic_count = count_places(fan, places, &topics), kept = 0;
+    for (int32_t t = 0; t < topic_count; t++) {
+        places[t].first = kept;
+        kept += places[t].count;
+        places[t].count = 0;
+    }
+    for (int32_t i = 0; i < fan->count; i++) {
+        if (fan->items[i].in == NULL)
+            continue;
+        struct topic_place *place = map_get(&topics, map_key_str(fan->items[i].topic));
+        struct fan_out_item *item = &gathered[place->first + place->count];
+        *item = fan->items[i];
+        item->begins_topic = place->count++ == 0;
+    }
+    map_release(&topics);
+    fan->items = gathered;
+    fan->count = kept;
+    return topic_count;
+}
 
 void fan_out_resolve(struct request *request, struct str topic, int32_t partition,
                      struct fan_out_item *item)

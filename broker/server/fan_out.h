@@ -13,8 +13,10 @@ struct fan_out;
 struct fan_out_group;
 
 struct fan_out_item {
+    struct str topic; /* as the request names it; for fan_out_gather */
     struct uuid topic_id;
     int32_t partition;
+    bool begins_topic, repeated; /* of fan_out_gather */
     enum kafka_error error;      /* other than NONE before the start: not handled at all */
     const void *in;              /* of the request's body */
     void *out;                   /* of the response */
@@ -41,6 +43,12 @@ void fan_out_start(struct fan_out *fan);
  * returned. */
 struct loop *fan_out_hold(struct fan_out_item *item);
 void fan_out_let_go(struct fan_out_item *item);
+
+/* For answers that list a topic once and a partition once, however often they are named. The items
+ * have topic, partition and `in`, in the order of the request. Then there is one for each
+ * partition, those of a topic stand together, and `in` is the last mention; repeated says that
+ * there were several. Returns how many topics there are. */
+int32_t fan_out_gather(struct fan_out *fan);
 
 /* Names the partition of an item: sets topic_id and partition, or the error for what is unknown. */
 void fan_out_resolve(struct request *request, struct str topic, int32_t partition,

@@ -4,10 +4,10 @@ after a broker died, was frozen or came back.
 
 usage: test_partitions.py KRAFTD [--case TEXT] [--measure N]
 
-The requests of tests/data/controller/partitions.jsonl and replicas.jsonl are sent to kraftd and its
-answers compared with Apache Kafka's. DIFFERS names those that are answered otherwise on purpose;
-one that does not differ must go. Those of replicas.jsonl come from brokers that are not what they
-say (of another life, no replica, no leader): they change nothing.
+The requests of partitions.jsonl, replicas.jsonl and requests.jsonl in tests/data/controller are
+sent to kraftd and its answers compared with Apache Kafka's. DIFFERS names those that are answered
+otherwise on purpose; one that does not differ must go. Those of replicas.jsonl come from brokers
+that are not what they say (of another life, no replica, no leader): they change nothing.
 
 With --measure: N times each, how long after kill -9 of a broker that leads 1,000 partitions others
 lead all of them; medians and the worst, for the active controller and for another broker.
@@ -211,7 +211,7 @@ class Replay:
 
 def as_recorded(cluster, only):
     cases = []
-    for name in ("partitions.jsonl", "replicas.jsonl"):
+    for name in ("partitions.jsonl", "replicas.jsonl", "requests.jsonl"):
         with open(os.path.join(DATA, "controller", name), encoding="utf-8") as f:
             cases += [json.loads(line) for line in f]
     replay = Replay(cluster)
