@@ -89,6 +89,35 @@ static void count_produced(struct shard *shard, const struct produce_entry *entr
                            size_bytes, entry->validation.header.count);
 }
 
+/* Whether the leader says with this error where its log starts. */
+static bool tells_log_start(const struct produce_entry *entry)
+{
+    if (entry->error != KAFKA_ERROR_NONE && entry->error == entry->validation.error)
+        return entry->validation.from_log;
+    switch (entry->error) {
+    case KAFKA_ERROR_MESSAGE_TOO_LARGE:
+    case KAFKA_ERROR_RECORD_LIST_TOO_LARGE:
+    case KAFKA_ERROR_KAFKA_STORAGE_ERROR:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* Who leads and may take records says what is wrong with them; nobody else does. */
+static enum kafka_error append_batch(struct produce_entry *entry, struct partition *p,
+                                     struct bytes batch, int16_t acks)
+{
+    enum kafka_error error = partition_check_leader(p, -1);
+    if (error == KAFKA_ERROR_NONE && acks == -1)
+        error = partition_check_in_sync(p);
+    if (error == KAFKA_ERROR_NONE)
+        error = entry->validation.error;
+    return error != KAFKA_ERROR_NONE
+               ? error
+               : partition_append(p, batch, LOG_APPEND_CLIENT, &entry->appended);
+}
+
 static void append_entry(struct produce_entry *entry, struct partition *p, int16_t acks)
 {
     if (p == NULL) {
@@ -99,13 +128,13 @@ static void append_entry(struct produce_entry *entry, struct partition *p, int16
         entry->leader_epoch = elsewhere.leader_epoch;
         return;
     }
-    struct bytes batch = {entry->validation.batch,
-                          entry->validation.header.batch_length + RECORD_BATCH_LOG_OVERHEAD};
-    entry->error = acks == -1 ? partition_check_in_sync(p) : KAFKA_ERROR_NONE;
-    if (entry->error == KAFKA_ERROR_NONE)
-        entry->error = partition_append(p, batch, LOG_APPEND_CLIENT, &entry->appended);
+    struct bytes batch = entry->in->records;
+    if (entry->validation.error == KAFKA_ERROR_NONE)
+        batch = (struct bytes){entry->validation.batch,
+                               entry->validation.header.batch_length + RECORD_BATCH_LOG_OVERHEAD};
+    entry->error = append_batch(entry, p, batch, acks);
     entry->is_appended = entry->error == KAFKA_ERROR_NONE;
-    if (partition_check_leader(p, -1) == KAFKA_ERROR_NONE)
+    if (partition_check_leader(p, -1) == KAFKA_ERROR_NONE && tells_log_start(entry))
         entry->log_start_offset = log_start_offset(partition_log(p));
     count_produced(entry->group->owner, entry, partition_topic(p), batch.len);
     note_leader(entry, p);
@@ -189,7 +218,8 @@ static void fill_entry(struct produce_op *op, const struct produce_entry *entry,
     }
     if (entry->error == KAFKA_ERROR_NONE)
         return;
-    fill_record_errors(op, entry);
+    if (entry->error == entry->validation.error)
+        fill_record_errors(op, entry);
     if (op->request->header.request_api_version >= 10 && entry->leader_epoch >= 0) {
         out->current_leader.leader_id = entry->leader_id;
         out->current_leader.leader_epoch = entry->leader_epoch;
@@ -251,8 +281,9 @@ static void validate_entry(struct produce_op *op, struct produce_entry *entry)
     record_validate(&shard->validator, &config, op->request->header.request_api_version,
                     env_wall_ms(shard->loop->env), (uint8_t *)(uintptr_t)entry->in->records.data,
                     entry->in->records.len, &op->request->arena, &entry->validation);
-    entry->error = entry->validation.error;
-    if (entry->error != KAFKA_ERROR_NONE)
+    if (!entry->validation.by_leader)
+        entry->error = entry->validation.error;
+    if (entry->validation.error != KAFKA_ERROR_NONE)
         return;
     /* A transaction has to be opened with its coordinator first. */
     if (entry->validation.header.attributes & RECORD_BATCH_TRANSACTIONAL)
@@ -375,8 +406,9 @@ static void make_rooms(struct produce_op *op, struct map *topics)
 {
     const struct produce_request *body = op->body;
     for (int32_t t = 0; t < body->topic_data_count; t++)
-        answer_topic(op, &body->topic_data[t], topics)->partition_responses_count +=
-            body->topic_data[t].partition_data_count;
+        if (body->topic_data[t].partition_data_count > 0) /* else it is left out of the answer */
+            answer_topic(op, &body->topic_data[t], topics)->partition_responses_count +=
+                body->topic_data[t].partition_data_count;
     for (int32_t t = 0; t < op->response.responses_count; t++) {
         struct produce_response_topic_produce_response *out = &op->response.responses[t];
         out->partition_responses =
@@ -403,6 +435,8 @@ static void op_build(struct produce_op *op)
     make_rooms(op, one ? NULL : &topics);
     for (int32_t t = 0; t < body->topic_data_count; t++) {
         const struct produce_request_topic_produce_data *topic = &body->topic_data[t];
+        if (topic->partition_data_count == 0)
+            continue;
         struct produce_response_topic_produce_response *out =
             answer_topic(op, topic, one ? NULL : &topics);
         for (int32_t i = 0; i < topic->partition_data_count; i++)

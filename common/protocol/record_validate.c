@@ -380,7 +380,10 @@ void record_validate(struct record_validator *v, const struct record_validate_co
         .result = ret_result,
         .max_timestamp = RECORD_NO_TIMESTAMP,
     };
-    if (!check_framing(&run, data, len, produce_version) || !check_header(&run))
+    if (!check_framing(&run, data, len, produce_version))
+        return;
+    ret_result->by_leader = true;
+    if (!check_header(&run))
         return;
     run.target_codec = config->codec == RECORD_CODEC_PRODUCER ? run.source_codec : config->codec;
     run.rebuild = run.target_codec != run.source_codec;

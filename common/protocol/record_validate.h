@@ -71,6 +71,9 @@ struct record_validation {
     const char *reason;
     struct record_error *record_errors; /* in the arena, as the messages are */
     int32_t record_error_count;
+    /* The error is one for the partition's leader to tell: who does not lead, or may not take
+     * records now, says that instead. Not so where no batch can be made out. */
+    bool by_leader;
     /* Kafka answers with the log's start offset when the error came from the log, -1 otherwise. */
     bool from_log;
 

@@ -184,6 +184,7 @@ static void replay(struct record_validator *v, char *const column[COLUMNS])
     bool same = strcmp(column[ERROR], column[KAFKA_ERROR]) == 0;
     if (same && error != 0) {
         assert_int_equal(result.from_log, column[FROM_LOG][0] == '1');
+        assert_true(result.by_leader || !result.from_log);
         if (!str_eq_z(result.message, column[MESSAGE]) &&
             !(str_is_null(result.message) && column[MESSAGE][0] == 0))
             fail_msg("%s: %.*s", column[CASE], STR_FMT(result.message));
@@ -293,6 +294,7 @@ static void null_and_short_records(void **state)
     for (int32_t cut = 0; cut < len; cut++) {
         assert_int_equal(validate(f, VERSION, cut), KAFKA_ERROR_INVALID_RECORD);
         assert_false(f->result.from_log);
+        assert_false(f->result.by_leader);
     }
     assert_int_equal(validate(f, VERSION, len), KAFKA_ERROR_NONE);
     assert_int_equal(f->result.header.count, 3);
