@@ -2,7 +2,7 @@
 that is mounted through a loop device, so that it can be full, fail, or lose what was not synced.
 
 `fail` shuts the file system down as a broken cable would: from then on every call fails, and what
-had not been synced is gone. `mount` after `unmount` brings back what had been.
+had not been synced is gone. `repair` brings back what had been.
 """
 
 import fcntl
@@ -12,7 +12,7 @@ import re
 import shutil
 import struct
 
-from common import Failure, run, until
+from common import Failure, Unhealthy, run, until
 
 EXT4_SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32)
 WITHOUT_THE_JOURNAL = 2
@@ -101,6 +101,20 @@ class LoopDisk:
             fcntl.ioctl(handle, EXT4_SHUTDOWN, struct.pack("I", WITHOUT_THE_JOURNAL))
         finally:
             os.close(handle)
+
+    def repair(self):
+        """After `fail`; nobody uses it. What is unmounted here lives on, shut down, while another
+        mount namespace of the machine has it too, as a container that began meanwhile: mounting the
+        image would bring that back. A copy of it is a file system of its own."""
+        self.unmount()
+        try:
+            until(f"{self.image} is let go", 2, lambda: not run("losetup", "-j", self.image))
+        except Unhealthy:
+            old = self.image
+            self.image += "-again"
+            run("cp", "--sparse=always", old, self.image)
+            os.unlink(old)
+        self.mount()
 
     def wipe(self):
         """As a new disk. Nobody uses it."""

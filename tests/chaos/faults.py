@@ -170,8 +170,7 @@ class Disk(Fault):
         self.victim.disk.fail()
         self.hold()
         self.victim.stop(20)
-        self.victim.disk.unmount()
-        self.victim.disk.mount()
+        self.victim.disk.repair()
         self.start(self.victim)
 
     def wipe(self):
