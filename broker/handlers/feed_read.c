@@ -42,7 +42,8 @@ static struct replica_feed *feed_of(struct feed_part *part)
     struct replica_feed *feed = map_get(&part->shard->feeds, key);
     /* Without anything that it names now, its session may be gone. */
     if (feed == NULL && part->named_count > 0) {
-        feed = replica_feed_new(part->session_id, part->asker, wake_asker, part->shard);
+        feed =
+            replica_feed_new(part->session_id, part->asker, part->request, wake_asker, part->shard);
         map_put(&part->shard->feeds, key, feed);
     }
     return feed;
@@ -86,7 +87,7 @@ static void collect(struct feed_part *part, struct replica_feed *feed)
     for (int32_t i = 0; i < part->named_count; i++) {
         struct feed_member *member = member_of(feed, partition_of(part, part->named[i]));
         if (member != NULL)
-            feed_member_named(member);
+            feed_member_named(member, part->request);
         add_entry(part, part->named[i]);
     }
     part->named_count = part->forgotten_count = 0;
@@ -196,11 +197,21 @@ static void note_throttled(const struct feed_part *part, const struct fetch_entr
                                env_now_ms(part->shard->loop->env), entry->read.size_bytes);
 }
 
+/* What it was to be read for is not where the follower is any more. */
+static bool is_stale(const struct feed_part *part, const struct replica_feed *feed,
+                     const struct fetch_entry *entry)
+{
+    const struct feed_member *member = member_of(feed, partition_of(part, &entry->at));
+    return member != NULL && feed_member_is_beyond(member, part->request);
+}
+
 static void read_all(struct feed_part *part, struct replica_feed *feed)
 {
     size_t kept = part->read_count;
     for (size_t i = part->read_count; i < part->count; i++) {
         struct fetch_entry *entry = &part->entries[i];
+        if (is_stale(part, feed, entry))
+            continue;
         if (part->bytes >= part->max_bytes) {
             put_off(part, feed, entry);
             continue;
@@ -225,11 +236,20 @@ void feed_part_read(struct shard_call *call)
         shard_call_answer(call);
         return;
     }
-    if (!part->collected)
+    bool newest = replica_feed_begin(feed, part->request);
+    if (!part->collected && newest)
         collect(part, feed);
     if (!is_warm(part))
         return;
     read_all(part, feed);
+    part->collected = false;
+    if (!newest) {
+        part->has_news = false;
+        if (replica_feed_next_news(feed) != NULL)
+            wake_asker(feed); /* it is the later request's */
+        shard_call_answer(call);
+        return;
+    }
     bool enough =
         part->urgent || part->take_news || (part->bytes > 0 && part->bytes >= part->min_bytes);
     if (enough && !part->take_news) {
@@ -237,7 +257,6 @@ void feed_part_read(struct shard_call *call)
         collect_news(part, feed);
         read_all(part, feed);
     }
-    part->collected = false;
     part->has_news = replica_feed_next_news(feed) != NULL;
     feed->armed = !enough && list_empty(&feed->stirred);
     if (!enough && !feed->armed)

@@ -15,10 +15,10 @@ struct feed_part {
     struct shard *shard;   /* the owner */
     struct replica_op *op; /* the asker's */
     const struct fetch_params *params;
-    int32_t session_id;
-    int asker;         /* its loop */
-    int32_t max_bytes; /* of this part */
-    int32_t min_bytes; /* of the request */
+    int32_t session_id, request; /* request: its epoch in the session */
+    int asker;                   /* its loop */
+    int32_t max_bytes;           /* of this part */
+    int32_t min_bytes;           /* of the request */
     struct fetch_partition **named, **forgotten;
     int32_t named_count, forgotten_count; /* 0 from the second read on */
 

@@ -214,6 +214,7 @@ static void make_parts(struct replica_op *op, uint64_t owners, int32_t named, in
             .op = op,
             .params = &op->params,
             .session_id = op->session_id,
+            .request = op->body->session_epoch,
             .asker = request->shard->index,
             .min_bytes = op->body->min_bytes,
             .named = ARENA_ARRAY(&request->arena, struct fetch_partition *, named),

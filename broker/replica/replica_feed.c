@@ -4,12 +4,20 @@
 
 #include <stdlib.h>
 
-struct replica_feed *replica_feed_new(int32_t session_id, int asker,
+/* Epochs of requests begin again behind the largest. */
+static bool is_later(int32_t request, int32_t than)
+{
+    uint32_t ahead = ((uint32_t)request - (uint32_t)than) & INT32_MAX;
+    return ahead > 0 && ahead < INT32_MAX / 2;
+}
+
+struct replica_feed *replica_feed_new(int32_t session_id, int asker, int32_t request,
                                       void (*wake)(struct replica_feed *), void *ctx)
 {
     struct replica_feed *feed = mem_calloc(1, sizeof(*feed));
     feed->session_id = session_id;
     feed->asker = asker;
+    feed->request = request;
     feed->wake = wake;
     feed->ctx = ctx;
     list_init(&feed->members);
@@ -17,6 +25,14 @@ struct replica_feed *replica_feed_new(int32_t session_id, int asker,
     list_init(&feed->news);
     list_init(&feed->held);
     return feed;
+}
+
+bool replica_feed_begin(struct replica_feed *feed, int32_t request)
+{
+    if (is_later(feed->request, request))
+        return false;
+    feed->request = request;
+    return true;
 }
 
 void feed_member_free(struct feed_member *member)
@@ -52,10 +68,16 @@ static void forget_sent(struct feed_member *member)
     member->at.sent_high_watermark = member->at.sent_log_start_offset = INT64_MIN;
 }
 
-void feed_member_named(struct feed_member *member)
+void feed_member_named(struct feed_member *member, int32_t request)
 {
+    member->named_by = request;
     forget_sent(member);
     feed_member_set(member, FEED_GIVEN);
+}
+
+bool feed_member_is_beyond(const struct feed_member *member, int32_t request)
+{
+    return is_later(member->named_by, request);
 }
 
 struct feed_member *replica_feed_add(struct replica_feed *feed, struct partition *partition,
@@ -64,6 +86,7 @@ struct feed_member *replica_feed_add(struct replica_feed *feed, struct partition
     struct feed_member *member = mem_calloc(1, sizeof(*member));
     member->feed = feed;
     member->partition = partition;
+    member->named_by = feed->request;
     forget_sent(member);
     list_init(&member->queued);
     list_push_back(&feed->members, &member->of_feed);

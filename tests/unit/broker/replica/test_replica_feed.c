@@ -16,7 +16,7 @@ static void what_stirs_comes_in_its_order_and_wakes_once(void **state)
     struct list a_members, b_members;
     list_init(&a_members);
     list_init(&b_members);
-    struct replica_feed *feed = replica_feed_new(7, 0, count_wake, &wakes);
+    struct replica_feed *feed = replica_feed_new(7, 0, 0, count_wake, &wakes);
     struct feed_member *a = replica_feed_add(feed, NULL, &a_members);
     struct feed_member *b = replica_feed_add(feed, NULL, &b_members);
     assert_ptr_equal(replica_feed_find(feed, &b_members), b);
@@ -51,8 +51,8 @@ static void each_session_has_its_own(void **state)
     int first_wakes = 0, second_wakes = 0;
     struct list members;
     list_init(&members);
-    struct replica_feed *first = replica_feed_new(1, 0, count_wake, &first_wakes);
-    struct replica_feed *second = replica_feed_new(2, 0, count_wake, &second_wakes);
+    struct replica_feed *first = replica_feed_new(1, 0, 0, count_wake, &first_wakes);
+    struct replica_feed *second = replica_feed_new(2, 0, 0, count_wake, &second_wakes);
     struct feed_member *mine = replica_feed_add(first, NULL, &members);
     assert_null(replica_feed_find(second, &members));
     replica_feed_add(second, NULL, &members);
@@ -72,15 +72,37 @@ static void who_is_named_was_sent_nothing(void **state)
     int wakes = 0;
     struct list members;
     list_init(&members);
-    struct replica_feed *feed = replica_feed_new(1, 0, count_wake, &wakes);
+    struct replica_feed *feed = replica_feed_new(1, 0, 0, count_wake, &wakes);
     struct feed_member *member = replica_feed_add(feed, NULL, &members);
     member->at.sent_high_watermark = 251;
     member->at.sent_log_start_offset = 250;
     feed_member_set(member, FEED_NEWS);
-    feed_member_named(member);
+    feed_member_named(member, 1);
     assert_int_equal(member->state, FEED_GIVEN);
     assert_null(replica_feed_next_news(feed));
     assert_true(member->at.sent_high_watermark < 0 && member->at.sent_log_start_offset < 0);
+    replica_feed_free(feed);
+}
+
+/* The answer to the earlier one would be left aside: it is from before the follower named it. */
+static void what_a_later_request_names_is_not_for_an_earlier_one(void **state)
+{
+    int wakes = 0;
+    struct list members;
+    list_init(&members);
+    struct replica_feed *feed = replica_feed_new(1, 0, INT32_MAX - 1, count_wake, &wakes);
+    struct feed_member *member = replica_feed_add(feed, NULL, &members);
+    const int32_t requests[] = {INT32_MAX - 1, INT32_MAX, 1, 2};
+    for (int i = 0; i < 4; i++) {
+        assert_true(replica_feed_begin(feed, requests[i]));
+        assert_true(replica_feed_begin(feed, requests[i])); /* woken, it reads again */
+        feed_member_named(member, requests[i]);
+        assert_false(feed_member_is_beyond(member, requests[i]));
+        for (int earlier = 0; earlier < i; earlier++) {
+            assert_false(replica_feed_begin(feed, requests[earlier]));
+            assert_true(feed_member_is_beyond(member, requests[earlier]));
+        }
+    }
     replica_feed_free(feed);
 }
 
@@ -90,6 +112,7 @@ int main(void)
         cmocka_unit_test(what_stirs_comes_in_its_order_and_wakes_once),
         cmocka_unit_test(each_session_has_its_own),
         cmocka_unit_test(who_is_named_was_sent_nothing),
+        cmocka_unit_test(what_a_later_request_names_is_not_for_an_earlier_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
