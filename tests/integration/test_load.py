@@ -154,7 +154,8 @@ class Load:
 def read_back(node, acked):
     """The acknowledged offsets that cannot be read any more."""
     consumer = Consumer(
-        {"bootstrap.servers": node.bootstrap, "group.id": "none", "enable.partition.eof": True}
+        {"bootstrap.servers": node.bootstrap, "group.id": "none", "enable.auto.commit": False,
+         "enable.partition.eof": True}
     )
     consumer.assign([TopicPartition(topic, p, 0) for topic, p in acked])
     missing = {place: set(offsets) for place, offsets in acked.items()}
