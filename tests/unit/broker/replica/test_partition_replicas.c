@@ -7,12 +7,10 @@
 #include "broker/replica/partition_delete.h"
 #include "broker/replica/partition_follow.h"
 #include "broker/replica/partition_lead.h"
-#include "broker/replica/replica_host.h"
 #include "common/base/check.h"
 #include "common/protocol/record_batch_builder.h"
-#include "common/storage/file_cache.h"
-#include "common/storage/log_truncate.h"
 #include "tests/sim/sim_internal.h"
+#include "tests/unit/broker/replica/lone_host.h"
 #include "tests/unit/mutate.h"
 
 #include <errno.h>
@@ -32,7 +30,7 @@ struct scene {
     bool synced;
     /* In the process: */
     struct replica_host host;
-    struct file_cache files;
+    struct lone_host lone;
     struct partition *partition;
     struct log_config config;
     struct record_batch_builder builder;
@@ -45,38 +43,11 @@ static struct scene scene;
 
 /* --- what a partition needs --- */
 
-static int open_log(void *owner, struct file_cache *files, const struct log_wanted *wanted,
-                    struct log_opened *ret_opened, struct log_opened *ret_copy)
-{
-    struct log_open_args args = {.disk = scene.host.env->disk,
-                                 .files = files,
-                                 .path = "/topic-0",
-                                 .config = &wanted->config,
-                                 .create = true};
-    return log_open(&args, &ret_opened->log, NULL);
-}
-
-static int close_log(void *owner, struct log *log, bool clean, bool remove)
-{
-    return log_close(log, clean);
-}
-
-static int cut_log(void *owner, struct log *log, bool restart, int64_t end)
-{
-    return restart ? log_truncate_fully(log, end, -1, 0) : log_truncate_to(log, end, 0);
-}
-
 static void log_has_failed(void *owner, struct log *log, int status)
 {
     scene.failures++;
     if (!scene.may_fail)
         sim_fail(scene.sim, "the log fails with %d", status);
-}
-
-static void opened(void *owner, struct partition *p, int status)
-{
-    if (status != 0)
-        sim_fail(scene.sim, "the log is not opened: %d", status);
 }
 
 static int64_t broker_epoch(struct replica_host *host, int32_t id, bool *ret_live)
@@ -95,16 +66,8 @@ static bool out_of_touch(struct replica_host *host)
     return scene.out_of_touch;
 }
 
-static void nothing(struct replica_host *host, struct partition *p)
-{
-}
-
 static void propose_isr(struct replica_host *host, struct partition *p,
                         const struct isr_proposal *proposal)
-{
-}
-
-static void tell_directory(struct replica_host *host, struct partition *p, struct uuid directory)
 {
 }
 
@@ -122,25 +85,14 @@ static struct partition_role role_of(int32_t leader, int32_t epoch)
 static void *boot(struct env *env, void *ctx)
 {
     struct partition_role role = role_of(OTHER, 1);
-    file_cache_init(&scene.files, 16);
     record_batch_builder_init(&scene.builder);
-    scene.host = (struct replica_host){.env = env,
-                                       .loop = env->loops[0],
-                                       .node_id = SELF,
-                                       .files = &scene.files,
-                                       .open_log = open_log,
-                                       .close_log = close_log,
-                                       .log_failed = log_has_failed,
-                                       .opened = opened,
-                                       .cut_log = cut_log,
-                                       .lag_max_ms = LAG_MS,
-                                       .broker_epoch = broker_epoch,
-                                       .broker_alive = broker_alive,
-                                       .out_of_touch = out_of_touch,
-                                       .follow = nothing,
-                                       .unfollow = nothing,
-                                       .propose_isr = propose_isr,
-                                       .tell_directory = tell_directory};
+    lone_host_init(&scene.lone, scene.sim, env, SELF, &scene.host);
+    scene.host.log_failed = log_has_failed;
+    scene.host.lag_max_ms = LAG_MS;
+    scene.host.broker_epoch = broker_epoch;
+    scene.host.broker_alive = broker_alive;
+    scene.host.out_of_touch = out_of_touch;
+    scene.host.propose_isr = propose_isr;
     scene.config = LOG_CONFIG_DEFAULT;
     if (scene.synced)
         scene.config.flush_messages = 1;

@@ -4,11 +4,10 @@
  */
 #include "broker/server/replica_fetcher.h"
 
-#include "broker/replica/replica_host.h"
 #include "common/protocol/frame.h"
 #include "common/protocol/messages/fetch.h"
 #include "common/protocol/record_batch_builder.h"
-#include "common/storage/log_truncate.h"
+#include "tests/unit/broker/replica/lone_host.h"
 #include "tests/unit/broker/server/one_process.h"
 
 #define LEADER  2
@@ -17,55 +16,15 @@
 
 struct scene {
     struct one_process own;
-    struct file_cache files;
+    struct lone_host lone;
     struct log_config log_config;
     struct replica_fetcher *fetcher;
     struct uuid topic_id;
     struct partition *partition;
     struct followed followed;
-    int lives; /* of the replica here */
 };
 
 static struct scene scene;
-
-/* --- what a partition needs --- */
-
-static int open_log(void *owner, struct file_cache *files, const struct log_wanted *wanted,
-                    struct log_opened *ret_opened, struct log_opened *ret_copy)
-{
-    char path[32];
-    snprintf(path, sizeof(path), "/topic-0.%d", scene.lives);
-    struct log_open_args args = {.disk = scene.own.node.env->disk,
-                                 .files = files,
-                                 .path = path,
-                                 .config = &wanted->config,
-                                 .create = true};
-    return log_open(&args, &ret_opened->log, NULL);
-}
-
-static int close_log(void *owner, struct log *log, bool clean, bool remove)
-{
-    return log_close(log, clean);
-}
-
-static int cut_log(void *owner, struct log *log, bool restart, int64_t end)
-{
-    return log_truncate_to(log, end, env_wall_ms(scene.own.node.env));
-}
-
-static void opened(void *owner, struct partition *p, int status)
-{
-    if (status != 0)
-        sim_fail(scene.own.sim, "the log is not opened: %d", status);
-}
-
-static void nothing(struct replica_host *host, struct partition *p)
-{
-}
-
-static void tell_directory(struct replica_host *host, struct partition *p, struct uuid directory)
-{
-}
 
 static void closed(void *ctx)
 {
@@ -75,24 +34,13 @@ static void closed(void *ctx)
 static void *boot(struct env *env, void *ctx)
 {
     one_process_configure(&scene.own, env);
-    file_cache_init(&scene.files, 16);
     scene.log_config = LOG_CONFIG_DEFAULT;
     scene.topic_id = env_random_uuid(env);
     scene.own.shard.node = &scene.own.node;
     scene.own.shard.loop = env->loops[0];
     scene.own.shard.metrics = broker_metrics_shard(scene.own.node.metrics, 0);
     map_init(&scene.own.shard.partitions, MAP_UUID);
-    scene.own.shard.host = (struct replica_host){.env = env,
-                                                 .loop = env->loops[0],
-                                                 .node_id = SELF,
-                                                 .files = &scene.files,
-                                                 .open_log = open_log,
-                                                 .close_log = close_log,
-                                                 .cut_log = cut_log,
-                                                 .opened = opened,
-                                                 .follow = nothing,
-                                                 .unfollow = nothing,
-                                                 .tell_directory = tell_directory};
+    lone_host_init(&scene.lone, scene.own.sim, env, SELF, &scene.own.shard.host);
     scene.fetcher = replica_fetcher_new(NULL, &scene.own.shard, LEADER, 0);
     return &scene;
 }
@@ -128,7 +76,7 @@ static void move_here(void)
                                       .role = &role,
                                       .config = &scene.log_config,
                                       .min_isr = 1};
-    scene.lives++;
+    scene.lone.lives++;
     scene.partition = partition_new(&args);
     map_put(&scene.own.shard.partitions, map_key_uuid_int(scene.topic_id, 0), scene.partition);
     run();
