@@ -6,11 +6,26 @@
 
 bool json_input_read(const char *path, json_t **ret_document, struct failure *failure)
 {
-    return json_input_read_or(path, "The input string is not a valid JSON", ret_document, failure);
+    const char *invalid = "The input string is not a valid JSON";
+    return json_input_read_or(path, invalid, invalid, ret_document, failure);
 }
 
-bool json_input_read_or(const char *path, const char *invalid, json_t **ret_document,
-                        struct failure *failure)
+/* What is wrong with a file that holds no document. */
+static const char *refusal(FILE *file, const char *invalid, const char *empty)
+{
+    bool some = false;
+    int c;
+    rewind(file);
+    while ((c = getc(file)) != EOF) {
+        some = true;
+        if (strchr(" \t\r\n", c) == NULL || c == '\0')
+            return invalid;
+    }
+    return some ? "Expected JSON object, received " : empty;
+}
+
+bool json_input_read_or(const char *path, const char *invalid, const char *empty,
+                        json_t **ret_document, struct failure *failure)
 {
     json_error_t error;
     char first;
@@ -25,9 +40,11 @@ bool json_input_read_or(const char *path, const char *invalid, json_t **ret_docu
     }
     rewind(file);
     json_t *document = json_loadf(file, JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &error);
+    if (document == NULL)
+        failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "%s", refusal(file, invalid, empty));
     fclose(file);
     if (document == NULL)
-        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST, "%s", invalid);
+        return false;
     *ret_document = document;
     return true;
 }

@@ -12,9 +12,9 @@
 
 /* The document is the caller's (json_decref). What stands behind it in the file is passed over. */
 bool json_input_read(const char *path, json_t **ret_document, struct failure *failure);
-/* `invalid` is said of a file that is no JSON. */
-bool json_input_read_or(const char *path, const char *invalid, json_t **ret_document,
-                        struct failure *failure);
+/* `invalid` is said of a file that is no JSON, `empty` of one without a byte. */
+bool json_input_read_or(const char *path, const char *invalid, const char *empty,
+                        json_t **ret_document, struct failure *failure);
 
 bool json_input_object(const json_t *value, struct failure *failure);
 /* "version" of an object is 1 where it is there. */

@@ -51,7 +51,7 @@ struct command {
 static int refuse(const struct tool *tool, const char *what, const char *which)
 {
     struct failure failure;
-    failure_set(&failure, KAFKA_ERROR_INVALID_REQUEST, "%s: %s", what, which);
+    failure_set(&failure, KAFKA_ERROR_INVALID_REQUEST, "%s%s", what, which);
     return tool_fail(tool, &failure);
 }
 
@@ -72,12 +72,12 @@ static int check_options(const struct tool *tool)
         given += options_has(options, targets[i]);
     bytebuf_printf(&missing, "%c", '\0');
     if (missing.len > 1)
-        code = refuse(tool, "Missing required option(s)", (const char *)missing.data);
+        code = refuse(tool, "Missing required option(s): ", (const char *)missing.data);
     else if (given != 1)
-        code = refuse(tool, "One and only one of the following options is required",
+        code = refuse(tool, "One and only one of the following options is required: ",
                       "topic, all-topic-partitions, path-to-json-file");
     else if (options_has(options, "partition") && !options_has(options, "topic"))
-        code = refuse(tool, "Option partition is only allowed with", "topic");
+        code = refuse(tool, "Option partition is only allowed if topic is used", "");
     bytebuf_release(&missing);
     return code;
 }
@@ -107,11 +107,32 @@ static int by_name(const void *a, const void *b)
     return order != 0 ? order : (x->partition > y->partition) - (x->partition < y->partition);
 }
 
+/* The partitions are in order; those that are named several times are named once. */
+static bool check_repeats(const struct command *command, struct failure *failure)
+{
+    const struct named *all = command->partitions;
+    struct bytebuf names;
+    bytebuf_init(&names);
+    for (size_t i = 1; i < command->count; i++) {
+        if (by_name(&all[i - 1], &all[i]) == 0 && (i < 2 || by_name(&all[i - 2], &all[i]) != 0))
+            bytebuf_printf(&names, "%s%.*s-%d", names.len ? ", " : "", STR_FMT(all[i].topic),
+                           all[i].partition);
+    }
+    bool none = names.len == 0;
+    if (!none)
+        failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
+                    "Replica election data contains duplicate partitions: [%.*s]", (int)names.len,
+                    (const char *)names.data);
+    bytebuf_release(&names);
+    return none;
+}
+
 static bool take_file(struct command *command, const char *path, struct failure *failure)
 {
     const json_t *list, *entry, *field;
     size_t i;
-    if (!json_input_read_or(path, "Replica election data is empty", &command->file, failure) ||
+    const char *empty = "Replica election data is empty";
+    if (!json_input_read_or(path, empty, empty, &command->file, failure) ||
         !json_input_object(command->file, failure) ||
         !json_input_list_if_any(command->file, "partitions", &list, failure))
         return false;
@@ -131,14 +152,7 @@ static bool take_file(struct command *command, const char *path, struct failure 
     }
     if (command->count > 1)
         qsort(command->partitions, command->count, sizeof(*command->partitions), by_name);
-    for (i = 1; i < command->count; i++) {
-        if (by_name(&command->partitions[i - 1], &command->partitions[i]) == 0)
-            return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
-                               "Replica election data contains duplicate partitions: [%.*s-%d]",
-                               STR_FMT(command->partitions[i].topic),
-                               command->partitions[i].partition);
-    }
-    return true;
+    return check_repeats(command, failure);
 }
 
 /* --- the request -------------------------------------------------------------------------- */
@@ -349,6 +363,11 @@ static int run(struct tool *tool)
         options_value(options, "admin.config", &old_config) != 0 ||
         options_value(options, "election-type", &kind) != 0)
         return tool_fail_options(tool);
+    if (old_config != NULL && !tool->json) {
+        puts("Option --admin.config has been deprecated and will be removed in a future version. "
+             "Use --command-config instead.");
+        fflush(stdout);
+    }
     arena_init(&command->arena, 0);
     code = take_kind(command, kind);
     if (code == 0)

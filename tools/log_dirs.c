@@ -221,5 +221,5 @@ int log_dirs_main(int argc, char **argv)
 {
     struct command command = {0};
     return tool_main(&command.tool, "Describes the log directories of brokers.", specs,
-                     TOOL_NEEDS_WORDS | TOOL_REFUSES_AT_LENGTH, argc, argv, run);
+                     TOOL_NEEDS_WORDS, argc, argv, run);
 }

@@ -227,7 +227,7 @@ int reassign_execute(struct reassign_command *command, const char *path)
     struct failure failure;
     struct reassign_moves moves, current;
     struct list_partition_reassignments_response ongoing;
-    if (!reassign_read_moves(command, path, &moves, &failure))
+    if (!reassign_read_moves(command, path, true, &moves, &failure))
         return reassign_fail(command, &failure);
     if (moves.count == 0) {
         failure_set(&failure, KAFKA_ERROR_INVALID_REQUEST,
@@ -310,6 +310,17 @@ static void say_cancelled(struct reassign_command *command, const struct reassig
     }
 }
 
+static bool check_indexes(const struct reassign_moves *moves, struct failure *failure)
+{
+    for (size_t i = 0; i < moves->count; i++) {
+        if (moves->items[i].partition < 0)
+            return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
+                               "The given partition index %d is not valid.",
+                               moves->items[i].partition);
+    }
+    return true;
+}
+
 int reassign_cancel(struct reassign_command *command, const char *path)
 {
     struct failure failure;
@@ -317,7 +328,8 @@ int reassign_cancel(struct reassign_command *command, const char *path)
     struct list_partition_reassignments_response ongoing;
     struct alter_partition_reassignments_request request;
     struct alter_partition_reassignments_response response;
-    if (!reassign_read_moves(command, path, &moves, &failure) ||
+    if (!reassign_read_moves(command, path, false, &moves, &failure) ||
+        !check_indexes(&moves, &failure) ||
         !admin_reassignments(command->client, &command->arena, &ongoing, &failure))
         return reassign_fail(command, &failure);
     bool *wanted = ARENA_ARRAY(&command->arena, bool, moves.count);

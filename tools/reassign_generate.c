@@ -80,7 +80,7 @@ static bool read_topics(struct reassign_command *command, const char *path, stru
     {
         if (!json_input_object(entry, failure) ||
             (field = json_input_field(entry, "topic", failure)) == NULL ||
-            !json_input_str(field, &names[i], failure))
+            !reassign_topic_name(field, &names[i], failure))
             return false;
         for (size_t k = 0; k < i; k++) {
             if (str_eq(names[k], names[i]))

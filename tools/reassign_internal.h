@@ -32,6 +32,7 @@ struct reassign_move {
     int32_t *replicas;
     struct str *dirs; /* one for each replica; null: any; NULL: any for all */
     int32_t count;
+    size_t place; /* in the file */
 };
 
 struct reassign_moves {
@@ -42,8 +43,11 @@ struct reassign_moves {
 typedef struct list_partition_reassignments_response_ongoing_partition_reassignment
     reassign_ongoing;
 
-/* What a --reassignment-json-file says. */
-bool reassign_read_moves(struct reassign_command *command, const char *path,
+/* A topic has a name. */
+bool reassign_topic_name(const json_t *field, struct str *ret_name, struct failure *failure);
+/* What a --reassignment-json-file says. Only what is to be executed has to make sense: otherwise
+ * the last mention of a partition counts, and any list of replicas will do. */
+bool reassign_read_moves(struct reassign_command *command, const char *path, bool to_execute,
                          struct reassign_moves *ret_moves, struct failure *failure);
 /* The same partitions as they are now, in the directories where they are. */
 bool reassign_current(struct reassign_command *command, const struct reassign_moves *moves,

@@ -57,11 +57,13 @@ static const struct action actions[] = {
      ",reassignment-json-file,additional,throttle,replica-alter-log-dirs-throttle,timeout,"
      "disallow-replication-factor-change,"},
     {"verify", {"reassignment-json-file"}, ",reassignment-json-file,preserve-throttles,"},
-    {"cancel", {"reassignment-json-file"}, ",reassignment-json-file,preserve-throttles,timeout,"},
-    {"list", {NULL}, ","},
+    {"cancel",
+     {"reassignment-json-file"},
+     ",reassignment-json-file,preserve-throttles,timeout,bootstrap-controller,"},
+    {"list", {NULL}, ",bootstrap-controller,"},
 };
 
-static const char everywhere[] = ",bootstrap-server,bootstrap-controller,command-config,format,";
+static const char everywhere[] = ",bootstrap-server,command-config,format,";
 
 int reassign_fail(const struct reassign_command *command, const struct failure *failure)
 {

@@ -69,6 +69,14 @@ static bool read_dirs(struct reassign_command *command, const json_t *list,
     const json_t *entry;
     if (!json_input_items(list, failure))
         return false;
+    move->dirs = ARENA_ARRAY(&command->arena, struct str, json_array_size(list));
+    json_array_foreach(list, i, entry)
+    {
+        if (!json_input_str(entry, &move->dirs[i], failure))
+            return false;
+        if (str_eq(move->dirs[i], STR(ANY_DIR)))
+            move->dirs[i] = STR_NULL;
+    }
     if (json_array_size(list) != (size_t)move->count) {
         char *dirs = json_dumps(list, JSON_COMPACT);
         struct bytebuf plain;
@@ -87,25 +95,17 @@ static bool read_dirs(struct reassign_command *command, const json_t *list,
         free(dirs);
         return false;
     }
-    move->dirs = ARENA_ARRAY(&command->arena, struct str, move->count);
-    json_array_foreach(list, i, entry)
-    {
-        if (!json_input_str(entry, &move->dirs[i], failure))
-            return false;
-        if (str_eq(move->dirs[i], STR(ANY_DIR)))
-            move->dirs[i] = STR_NULL;
-    }
     return true;
 }
 
-static bool read_move(struct reassign_command *command, const json_t *entry,
+static bool read_move(struct reassign_command *command, const json_t *entry, bool to_execute,
                       struct reassign_move *move, struct failure *failure)
 {
     const json_t *field, *id;
     size_t i;
     if (!json_input_object(entry, failure) ||
         (field = json_input_field(entry, "topic", failure)) == NULL ||
-        !json_input_str(field, &move->topic, failure) ||
+        !reassign_topic_name(field, &move->topic, failure) ||
         (field = json_input_field(entry, "partition", failure)) == NULL ||
         !json_input_int32(field, &move->partition, failure) ||
         (field = json_input_field(entry, "replicas", failure)) == NULL ||
@@ -116,14 +116,14 @@ static bool read_move(struct reassign_command *command, const json_t *entry,
     {
         if (!json_input_int32(id, &move->replicas[i], failure))
             return false;
-        if (reassign_has(move->replicas, (int32_t)i, move->replicas[i]))
+        if (to_execute && reassign_has(move->replicas, (int32_t)i, move->replicas[i]))
             return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
                                "Partition replica lists may not contain duplicate entries: "
                                "%.*s-%d contains multiple entries for %d",
                                STR_FMT(move->topic), move->partition, move->replicas[i]);
     }
     move->count = (int32_t)json_array_size(field);
-    if (move->count == 0)
+    if (to_execute && move->count == 0)
         return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
                            "Partition replica list cannot be empty");
     field = json_object_get(entry, "log_dirs");
@@ -137,34 +137,58 @@ static int by_name(const void *a, const void *b)
     return order != 0 ? order : (x->partition > y->partition) - (x->partition < y->partition);
 }
 
-bool reassign_read_moves(struct reassign_command *command, const char *path,
+static int by_name_and_place(const void *a, const void *b)
+{
+    const struct reassign_move *x = a, *y = b;
+    int order = by_name(x, y);
+    return order != 0 ? order : (x->place > y->place) - (x->place < y->place);
+}
+
+static bool read_file(struct reassign_command *command, const char *path, struct failure *failure)
+{
+    return json_input_read_or(path, "The input string is not a valid JSON",
+                              "The input string shouldn't be empty", &command->file, failure) &&
+           json_input_version(command->file, failure);
+}
+
+bool reassign_topic_name(const json_t *field, struct str *ret_name, struct failure *failure)
+{
+    if (!json_input_str(field, ret_name, failure))
+        return false;
+    return ret_name->len > 0 ||
+           failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
+                       "The given topic name '' cannot be represented in a request.");
+}
+
+bool reassign_read_moves(struct reassign_command *command, const char *path, bool to_execute,
                          struct reassign_moves *ret_moves, struct failure *failure)
 {
     const json_t *list, *entry;
     size_t i;
-    if (!json_input_read(path, &command->file, failure) ||
-        !json_input_version(command->file, failure) ||
+    if (!read_file(command, path, failure) ||
         !json_input_list_if_any(command->file, "partitions", &list, failure))
         return false;
-    struct reassign_moves moves = {0};
-    moves.items = ARENA_ARRAY(&command->arena, struct reassign_move, json_array_size(list));
+    size_t count = json_array_size(list), kept = 0;
+    struct reassign_move *moves = ARENA_ARRAY(&command->arena, struct reassign_move, count);
     json_array_foreach(list, i, entry)
     {
-        moves.items[i] = (struct reassign_move){0};
-        if (!read_move(command, entry, &moves.items[i], failure))
+        moves[i] = (struct reassign_move){.place = i};
+        if (!read_move(command, entry, to_execute, &moves[i], failure))
             return false;
-        moves.count++;
     }
-    if (moves.count > 0)
-        qsort(moves.items, moves.count, sizeof(*moves.items), by_name);
-    for (i = 1; i < moves.count; i++) {
-        if (by_name(&moves.items[i - 1], &moves.items[i]) == 0)
+    if (count > 0)
+        qsort(moves, count, sizeof(*moves), by_name_and_place);
+    for (i = 0; i < count; i++) {
+        bool repeated = kept > 0 && by_name(&moves[kept - 1], &moves[i]) == 0;
+        if (repeated && to_execute)
             return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
                                "Partition reassignment contains duplicate topic partitions: "
                                "%.*s-%d",
-                               STR_FMT(moves.items[i].topic), moves.items[i].partition);
+                               STR_FMT(moves[i].topic), moves[i].partition);
+        kept += !repeated;
+        moves[kept - 1] = moves[i];
     }
-    *ret_moves = moves;
+    *ret_moves = (struct reassign_moves){moves, kept};
     return true;
 }
 

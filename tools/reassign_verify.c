@@ -14,6 +14,16 @@ struct verdict {
     int32_t count;
 };
 
+static bool check_topics(const struct admin_topics *topics, struct failure *failure)
+{
+    for (size_t t = 0; t < topics->count; t++) {
+        int16_t error = topics->items[t].error;
+        if (error != KAFKA_ERROR_NONE && error != KAFKA_ERROR_UNKNOWN_TOPIC_OR_PARTITION)
+            return failure_set_error(failure, error, STR_NULL);
+    }
+    return true;
+}
+
 /* The partitions as they are; those that are not there have no replicas. */
 static bool find_now(struct reassign_command *command, const struct reassign_moves *moves,
                      struct admin_topics *ret_topics, struct failure *failure)
@@ -29,7 +39,7 @@ static bool find_now(struct reassign_command *command, const struct reassign_mov
     do {
         failure->error = KAFKA_ERROR_NONE;
         if (admin_try_topics(&op, names, (int32_t)count, false, ret_topics, failure))
-            return true;
+            return check_topics(ret_topics, failure);
         if (failure->error != KAFKA_ERROR_NONE)
             return false;
     } while (client_try_later(&op, failure));
@@ -204,7 +214,7 @@ int reassign_verify(struct reassign_command *command, const char *path)
     struct reassign_moves moves;
     struct admin_topics topics;
     struct list_partition_reassignments_response ongoing;
-    if (!reassign_read_moves(command, path, &moves, &failure) ||
+    if (!reassign_read_moves(command, path, false, &moves, &failure) ||
         !admin_reassignments(command->client, &command->arena, &ongoing, &failure) ||
         !find_now(command, &moves, &topics, &failure))
         return reassign_fail(command, &failure);
