@@ -19,6 +19,7 @@
 #include <time.h>
 
 #define ANSWER_MAX_BYTES (64 << 20)
+#define EARLIEST         (-2) /* the lowest time that there is */
 /* From this version on topics are named by id. */
 enum { FETCH_BY_ID = 13 };
 /* Any replica gives this one all that its log holds; from this version on it stands elsewhere. */
@@ -88,6 +89,16 @@ static void take_topics(struct command *command, const struct admin_topics *topi
 
 static bool find_offsets(struct command *command, struct failure *failure)
 {
+    if (command->count == 0)
+        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
+                           "No topics found. [topics-include] if specified, is either filtering "
+                           "out all topics or there is no topic.");
+    if (command->time < EARLIEST)
+        return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
+                           "The target time for partition %.*s-%d is %" PRId64
+                           ". The target time cannot be negative.",
+                           STR_FMT(command->items[0].topic), command->items[0].index,
+                           command->time);
     struct leader_item *items = ARENA_ARRAY(&command->arena, struct leader_item, command->count);
     for (size_t i = 0; i < command->count; i++)
         items[i] = (struct leader_item){.topic = command->items[i].topic,
@@ -366,6 +377,8 @@ static int verify(struct command *command)
         puts("verification process is started");
         fflush(stdout);
     }
+    /* From here on there is something to tell at the end. */
+    signals_open(&command->signals);
     int64_t report_ms = client_now_ms() + command->report_interval_ms;
     while (signals_take(&command->signals) == 0) {
         int64_t began_ms = client_now_ms();
@@ -401,6 +414,8 @@ static int run(struct tool *tool)
         options_long(options, "report-interval-ms", &command->report_interval_ms) != 0 ||
         options_long(options, "time", &command->time) != 0)
         return tool_fail_options(tool);
+    if (!tool_check_bootstrap(tool, brokers))
+        return 1;
     if (!topic_filter_of_regex(include, &command->filter, &failure)) {
         failure_set(&failure, KAFKA_ERROR_INVALID_REQUEST, "%s is an invalid regex", include);
         return tool_fail(tool, &failure);
@@ -408,7 +423,6 @@ static int run(struct tool *tool)
     client_config_init(&command->config, "replica-verification-tool");
     arena_init(&command->arena, 0);
     arena_init(&command->round, 0);
-    signals_open(&command->signals);
     int code = client_new(brokers, CLIENT_OF_BROKERS, &command->config, &command->client, &failure)
                    ? verify(command)
                    : tool_fail(tool, &failure);
@@ -423,7 +437,7 @@ static int run(struct tool *tool)
 
 int replica_verification_main(int argc, char **argv)
 {
-    struct command command = {0};
+    struct command command = {.signals = {.fd = -1}};
     return tool_main(&command.tool,
                      "Validate that all replicas for a set of topics have the same data.", specs,
                      TOOL_NEEDS_WORDS, argc, argv, run);

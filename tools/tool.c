@@ -82,6 +82,10 @@ bool tool_require(const struct tool *tool, const char *name)
 bool tool_check_bootstrap(const struct tool *tool, const char *bootstrap)
 {
     struct str rest = str_of(bootstrap), one;
+    if (str_trim(rest).len == 0) {
+        tool_usage(tool, "Error while validating the bootstrap address\n");
+        return false;
+    }
     while (!str_is_null(rest)) {
         struct endpoint endpoint;
         str_split(&rest, ',', &one);

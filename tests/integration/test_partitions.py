@@ -405,6 +405,13 @@ def verification(cluster):
         tool.send_signal(signal.SIGINT)
         text += tool.communicate(timeout=60)[0]
     check(tool.returncode == 130 and "unmatched" not in text, text)
+    with subprocess.Popen(  # nobody listens there: it tries for a minute, unless it is stopped
+        [cluster.tools, "kafka-replica-verification", "--broker-list", "127.0.0.1:1"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as tool:
+        time.sleep(0.5)
+        tool.send_signal(signal.SIGINT)
+        check(tool.wait(30) == -signal.SIGINT, f"it ended with {tool.returncode}")
     print(f"kafka-replica-verification: {last}")
 
 
