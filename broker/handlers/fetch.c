@@ -460,10 +460,10 @@ static void set_closest(struct fetch_op *op)
     struct str selector = server_config_text(node_config(op->request->shard->node),
                                              CONFIG_BROKER_REPLICA_SELECTOR_CLASS);
     params->listener = op->request->listener->name;
-    bool places = params->replica_id == -1 && params->version >= 11;
     params->any_replica =
-        places || (params->replica_id == DEBUGGING_REPLICA_ID && params->version >= 11);
-    if (places && str_eq_z(selector, RACK_AWARE_SELECTOR))
+        (params->replica_id == -1 || params->replica_id == DEBUGGING_REPLICA_ID) &&
+        params->version >= 11;
+    if (params->any_replica && str_eq_z(selector, RACK_AWARE_SELECTOR))
         params->rack = op->body->rack_id;
 }
 

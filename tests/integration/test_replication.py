@@ -494,6 +494,10 @@ def test_fetch_beside_session(cluster):
     end = forged["HighWatermark"]
     eventually("the leader knows that it has all", lambda: fetch_once(
         cluster, topic_id, end, leader, RackId=f"rack-{number}")["PreferredReadReplica"] == number)
+    debugging = {"ReplicaId": -2, "ReplicaEpoch": -1}  # a consumer, too: its rack counts as well
+    eventually("who debugs is sent there", lambda: fetch_once(
+        cluster, topic_id, end, leader, RackId=f"rack-{number}",
+        ReplicaState=debugging)["PreferredReadReplica"] == number)
 
 
 def test_damaged_leader(cluster):
