@@ -32,7 +32,7 @@ from test_controller_api import DATA, Connection, load_spec
 from test_quorum import Cluster
 
 SESSION_MS = 6000
-NOT_LEADER = 6
+NOT_LEADER, TOPIC_EXISTS = 6, 36
 REFUSED = re.compile(rf'"ErrorCode": {NOT_LEADER}\b')
 UNASSIGNED = "AAAAAAAAAAAAAAAAAAAAAA"  # no directory yet
 VOLATILE = ("PartitionEpoch",)
@@ -93,8 +93,15 @@ class Partitions(Cluster):
         }
         body = {"Topics": [topic], "timeoutMs": 60000, "validateOnly": False}
         answer = self.ask("CreateTopics", 7, body)["Topics"][0]
-        check(answer["ErrorCode"] == 0, f"{name} is not created: {answer}")
-        self.ids[name] = str(answer["TopicId"])
+        # What a controller did before it lost its place is asked for again by the broker.
+        check(answer["ErrorCode"] in (0, TOPIC_EXISTS), f"{name} is not created: {answer}")
+        self.ids[name] = eventually(f"{name} has an id", lambda: self.id_of(name))
+
+    def id_of(self, name):
+        """None where the broker that is asked has not heard of it."""
+        body = {"Topics": [{"Name": name}], "ResponsePartitionLimit": 1, "Cursor": None}
+        topic = self.ask("DescribeTopicPartitions", 0, body)["Topics"][0]
+        return str(topic["TopicId"]) if topic["ErrorCode"] == 0 else None
 
     def write(self, name, count):
         """To its first partition; its followers know the high watermark then."""
