@@ -45,6 +45,8 @@ typedef struct list_partition_reassignments_response_ongoing_partition_reassignm
 
 /* A topic has a name. */
 bool reassign_topic_name(const json_t *field, struct str *ret_name, struct failure *failure);
+/* Of two moves: topic, then partition. */
+int reassign_by_name(const void *a, const void *b);
 /* What a --reassignment-json-file says. Only what is to be executed has to make sense: otherwise
  * the last mention of a partition counts, and any list of replicas will do. */
 bool reassign_read_moves(struct reassign_command *command, const char *path, bool to_execute,

@@ -130,7 +130,7 @@ static bool read_move(struct reassign_command *command, const json_t *entry, boo
     return field == NULL || read_dirs(command, field, move, failure);
 }
 
-static int by_name(const void *a, const void *b)
+int reassign_by_name(const void *a, const void *b)
 {
     const struct reassign_move *x = a, *y = b;
     int order = str_cmp(x->topic, y->topic);
@@ -140,7 +140,7 @@ static int by_name(const void *a, const void *b)
 static int by_name_and_place(const void *a, const void *b)
 {
     const struct reassign_move *x = a, *y = b;
-    int order = by_name(x, y);
+    int order = reassign_by_name(x, y);
     return order != 0 ? order : (x->place > y->place) - (x->place < y->place);
 }
 
@@ -179,7 +179,7 @@ bool reassign_read_moves(struct reassign_command *command, const char *path, boo
     if (count > 0)
         qsort(moves, count, sizeof(*moves), by_name_and_place);
     for (i = 0; i < count; i++) {
-        bool repeated = kept > 0 && by_name(&moves[kept - 1], &moves[i]) == 0;
+        bool repeated = kept > 0 && reassign_by_name(&moves[kept - 1], &moves[i]) == 0;
         if (repeated && to_execute)
             return failure_set(failure, KAFKA_ERROR_INVALID_REQUEST,
                                "Partition reassignment contains duplicate topic partitions: "
@@ -308,7 +308,7 @@ static struct reassign_move *find_move(const struct reassign_moves *moves,
 {
     if (moves->count == 0)
         return NULL;
-    return bsearch(like, moves->items, moves->count, sizeof(*moves->items), by_name);
+    return bsearch(like, moves->items, moves->count, sizeof(*moves->items), reassign_by_name);
 }
 
 bool reassign_current(struct reassign_command *command, const struct reassign_moves *moves,
@@ -323,7 +323,7 @@ bool reassign_current(struct reassign_command *command, const struct reassign_mo
     struct reassign_moves all, current = {0};
     if (!reassign_topics_of(command, names, count, &all, failure))
         return false;
-    qsort(all.items, all.count, sizeof(*all.items), by_name);
+    qsort(all.items, all.count, sizeof(*all.items), reassign_by_name);
     current.items = ARENA_ARRAY(&command->arena, struct reassign_move, moves->count);
     for (size_t i = 0; i < moves->count; i++) {
         const struct reassign_move *found = find_move(&all, &moves->items[i]);

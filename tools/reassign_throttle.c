@@ -158,23 +158,63 @@ static int32_t brokers_of(struct reassign_command *command, const struct reassig
 }
 
 static bool throttle_brokers(struct reassign_command *command, const struct reassign_moves *moves,
-                             const struct reassign_moves *current, struct failure *failure)
+                             const struct reassign_moves *current, const struct setting *settings,
+                             size_t count, struct failure *failure)
 {
-    struct setting settings[3];
-    size_t count = 0;
     int32_t *ids, id_count = brokers_of(command, moves, current, &ids);
-    struct str rate = arena_printf(&command->arena, "%" PRId64, command->throttle);
-    if (command->throttle >= 0) {
-        settings[count++] = (struct setting){LEADER_RATE, rate};
-        settings[count++] = (struct setting){FOLLOWER_RATE, rate};
-    }
-    if (command->dir_throttle >= 0)
-        settings[count++] = (struct setting){
-            DIR_RATE, arena_printf(&command->arena, "%" PRId64, command->dir_throttle)};
     bool ok = true;
     for (int32_t i = 0; ok && i < id_count; i++)
         ok = alter_broker(command, ids[i], settings, count, failure);
     return ok;
+}
+
+/* With what goes on already beside the moves: its throttle is set anew, not taken away. */
+static void add_ongoing(struct reassign_command *command,
+                        const struct list_partition_reassignments_response *ongoing,
+                        struct reassign_moves *moves, struct reassign_moves *current)
+{
+    size_t room = moves->count, named = moves->count;
+    for (int32_t t = 0; t < ongoing->topics_count; t++)
+        room += (size_t)ongoing->topics[t].partitions_count;
+    struct reassign_move *to = ARENA_ARRAY(&command->arena, struct reassign_move, room);
+    struct reassign_move *from = ARENA_ARRAY(&command->arena, struct reassign_move, room);
+    size_t count = named;
+    memcpy(to, moves->items, named * sizeof(*to));
+    memcpy(from, current->items, named * sizeof(*from));
+    for (int32_t t = 0; t < ongoing->topics_count; t++) {
+        for (int32_t p = 0; p < ongoing->topics[t].partitions_count; p++) {
+            const reassign_ongoing *one = &ongoing->topics[t].partitions[p];
+            struct reassign_move move = {.topic = ongoing->topics[t].name,
+                                         .partition = one->partition_index,
+                                         .replicas = one->replicas,
+                                         .count = one->replicas_count};
+            if (bsearch(&move, moves->items, named, sizeof(move), reassign_by_name) == NULL)
+                to[count] = from[count] = move, count++;
+        }
+    }
+    qsort(to, count, sizeof(*to), reassign_by_name);
+    qsort(from, count, sizeof(*from), reassign_by_name);
+    *moves = (struct reassign_moves){to, count};
+    *current = (struct reassign_moves){from, count};
+}
+
+static bool set_rates(struct reassign_command *command, const struct reassign_moves *moves,
+                      const struct reassign_moves *current,
+                      const struct list_partition_reassignments_response *ongoing,
+                      struct failure *failure)
+{
+    struct reassign_moves all = *moves, now = *current;
+    add_ongoing(command, ongoing, &all, &now);
+    for (size_t i = 0, end; i < all.count; i = end) {
+        for (end = i + 1; end < all.count && str_eq(all.items[end].topic, all.items[i].topic);
+             end++)
+            continue;
+        if (!throttle_topic(command, &all, &now, ongoing, i, end, failure))
+            return false;
+    }
+    struct str rate = arena_printf(&command->arena, "%" PRId64, command->throttle);
+    const struct setting settings[] = {{LEADER_RATE, rate}, {FOLLOWER_RATE, rate}};
+    return throttle_brokers(command, &all, &now, settings, ARRAY_LEN(settings), failure);
 }
 
 bool reassign_set_throttles(struct reassign_command *command, const struct reassign_moves *moves,
@@ -182,16 +222,12 @@ bool reassign_set_throttles(struct reassign_command *command, const struct reass
                             const struct list_partition_reassignments_response *ongoing,
                             struct failure *failure)
 {
-    if (command->throttle < 0 && command->dir_throttle < 0)
-        return true;
-    for (size_t i = 0, end; command->throttle >= 0 && i < moves->count; i = end) {
-        for (end = i + 1;
-             end < moves->count && str_eq(moves->items[end].topic, moves->items[i].topic); end++)
-            continue;
-        if (!throttle_topic(command, moves, current, ongoing, i, end, failure))
-            return false;
-    }
-    if (!throttle_brokers(command, moves, current, failure))
+    if (command->throttle >= 0 && !set_rates(command, moves, current, ongoing, failure))
+        return false;
+    const struct setting dir_rate = {
+        DIR_RATE, arena_printf(&command->arena, "%" PRId64, command->dir_throttle)};
+    if (command->dir_throttle >= 0 &&
+        !throttle_brokers(command, moves, current, &dir_rate, 1, failure))
         return false;
     if (command->throttle >= 0 && !command->tool.json)
         printf("The inter-broker throttle limit was set to %" PRId64 " B/s\n", command->throttle);

@@ -75,7 +75,7 @@ static struct verdict judge(struct reassign_command *command, const struct reass
     const struct admin_partition *now = find_partition(topics, move);
     struct verdict verdict = {MOVE_OTHER, NULL, 0};
     if (ongoing != NULL) {
-        /* It goes on towards this when what is not to go is what was wanted. */
+        /* It goes on, towards what is not to go; whatever was wanted. */
         int32_t *target = ARENA_ARRAY(&command->arena, int32_t, ongoing->replicas_count);
         int32_t count = 0;
         for (int32_t i = 0; i < ongoing->replicas_count; i++) {
@@ -83,8 +83,7 @@ static struct verdict judge(struct reassign_command *command, const struct reass
                               ongoing->replicas[i]))
                 target[count++] = ongoing->replicas[i];
         }
-        if (same_ids(target, count, move->replicas, move->count))
-            verdict.state = MOVE_GOES_ON;
+        verdict.state = MOVE_GOES_ON;
         verdict.replicas = target;
         verdict.count = count;
         return verdict;

@@ -427,6 +427,38 @@ def verification(cluster):
     print(f"kafka-replica-verification: {last}")
 
 
+def throttled(cluster):
+    """What goes on stays throttled when --additional adds to it, and --verify says that it goes on
+    whatever it is asked for."""
+    cluster.create("slow", [[1], [2]])
+    producer = Producer({"bootstrap.servers": cluster.nodes[0].bootstrap, "acks": "all"})
+    for _ in range(4):
+        producer.produce("slow", bytes(900000), partition=0)
+        check(producer.flush(60) == 0, "records were not acknowledged")
+    path = os.path.join(cluster.nodes[0].folder, "moves.json")
+
+    def reassign(partition, replicas, *options):
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump({"version": 1, "partitions": [
+                {"topic": "slow", "partition": partition, "replicas": replicas}]}, f)
+        return subprocess.run(
+            [cluster.tools, "kafka-reassign-partitions", "--bootstrap-server",
+             cluster.nodes[0].bootstrap, "--reassignment-json-file", path, *options],
+            capture_output=True, text=True, check=True).stdout
+
+    reassign(0, [2], "--execute", "--throttle", "1")
+    said = reassign(0, [3], "--verify")
+    check("slow-0 is still in progress." in said, said)
+    reassign(1, [2, 3], "--execute", "--additional", "--throttle", "1")
+    body = {"Resources": [{"ResourceType": 2, "ResourceName": "slow", "ConfigurationKeys": None}]}
+    configs = {c["Name"]: c["Value"] for c in cluster.ask("DescribeConfigs", 4, body)[
+        "Results"][0]["Configs"]}
+    for kind, pairs in ("leader", "0:1,1:2"), ("follower", "0:2,1:3"):
+        value = configs[f"{kind}.replication.throttled.replicas"]
+        check(value == pairs, f"throttled {kind}s: {value}")
+    reassign(0, [2], "--cancel")
+
+
 def measure(cluster, times):
     took = {"the active controller": [], "another broker": []}
     for i in range(2 * times):
@@ -470,6 +502,7 @@ def main():
             a_frozen_node(cluster, controller=False)
             a_frozen_node(cluster, controller=True)
             verification(cluster)
+            throttled(cluster)
     return 0
 
 
