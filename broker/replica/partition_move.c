@@ -243,6 +243,8 @@ static struct follower_log log_of(const struct log *log)
 static bool has_parted(struct partition_move *move)
 {
     const struct log *log = move->p->log;
+    if (MUTATED(move->p->host->env->disk, COPY_NOT_CUT))
+        return false;
     struct follower_log copy = log_of(move->log);
     int32_t epoch = log_latest_epoch(move->log);
     struct log_epoch_end end = {.epoch = epoch, .end_offset = log_end_offset(log)};

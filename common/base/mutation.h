@@ -38,7 +38,9 @@
     X(ACK_BEFORE_ISR, "ack-before-isr", "the high watermark is the leader's end")                  \
     X(IGNORE_DURABLE_END, "ignore-durable-end", "followers count what they have not synced")       \
     X(DELETE_ALONE, "delete-alone", "DeleteRecords waits for no follower")                         \
-    X(ADOPT_DIRECTORY, "adopt-directory", "a topic takes over the log of one that had its name")
+    X(ADOPT_DIRECTORY, "adopt-directory", "a topic takes over the log of one that had its name")   \
+    X(COPY_NOT_SYNCED, "copy-not-synced", "a moved log takes its place before it is synced")       \
+    X(COPY_NOT_CUT, "copy-not-cut", "a copy in another directory is not cut with its log")
 
 enum mutation {
 #define MUTATION_ENUM(id, name, effect) MUTATION_##id,

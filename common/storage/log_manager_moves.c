@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/base/mem.h"
+#include "common/base/mutation.h"
 #include "common/storage/log_flush.h"
 #include "common/storage/log_internal.h"
 #include "common/storage/log_manager_internal.h"
@@ -170,13 +171,21 @@ static int checkpoint_if_room(struct log_manager *m, size_t dir)
     return rv == 0 || log_manager_disk_failed(rv) ? rv : 0;
 }
 
+static int sync_copy(struct log_manager *m, struct log *future, int64_t now_ms)
+{
+    if (!MUTATED(m->disk, COPY_NOT_SYNCED))
+        return log_flush_now(future, true, now_ms);
+    struct log_flush *flush = log_flush_begin(future, true, now_ms);
+    return flush != NULL ? log_flush_end(future, flush) : 0;
+}
+
 static int make_live(struct log_manager *m, struct managed_log *managed, struct log *future,
                      int64_t now_ms)
 {
     char *path;
     int rv = log_snapshot_retake(future);
     if (rv == 0)
-        rv = log_flush_now(future, true, now_ms);
+        rv = sync_copy(m, future, now_ms);
     if (rv != 0)
         log_dir_distrust(m->disk, m->dirs[managed->dir]->path);
     /* The recovery point comes first: a start that meets the log in its new place after a power cut

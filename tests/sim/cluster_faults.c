@@ -223,9 +223,13 @@ static void wipe(struct cluster_world *w)
     replica_watch_wiped(&w->replicas, at);
     sim_node_power_cut(w->members[at].app.node);
     struct sim_disk *disk = sim_node_disk(w->members[at].app.node);
-    if (cluster_draw(w, 0, 3) == 0)
+    int64_t dice = cluster_draw(w, 0, 3);
+    if (w->records.shifts && dice > 0)
+        sim_disk_wipe(disk, watched_dirs[1]);
+    /* Of two disks the one without the metadata, or both. */
+    if (dice == 0)
         wipe_log(disk);
-    else
+    else if (!w->records.shifts || dice > 1)
         sim_disk_wipe(disk, "/");
     later(w, 0, 3000, cluster_revive);
 }

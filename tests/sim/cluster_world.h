@@ -29,7 +29,7 @@ struct member {
     struct cluster_world *world;
     struct node_app_world app;
     struct nemesis nemesis;
-    char properties[1024], name[16];
+    char properties[1280], name[16];
     bool voter;
 };
 

@@ -129,16 +129,16 @@ void deletion_watch_log(const struct watched_partition *p)
 struct search {
     const struct replica_watch *watch;
     int at;
+    int logs[REPLICA_WATCH_PARTITIONS]; /* in all directories of that node */
     const char *found;
 };
 
-static const struct watched_partition *partition_of(const struct replica_watch *w, struct str topic,
-                                                    int32_t index)
+static int partition_of(const struct replica_watch *w, struct str topic, int32_t index)
 {
     for (int i = 0; i < w->partition_count; i++)
         if (w->partitions[i].index == index && str_eq_z(topic, w->partitions[i].topic))
-            return &w->partitions[i];
-    return NULL;
+            return i;
+    return -1;
 }
 
 static int look_at_name(void *ctx, const char *name)
@@ -147,25 +147,36 @@ static int look_at_name(void *ctx, const char *name)
     struct log_dir_name parsed;
     if (!log_dir_name_parse(name, &parsed))
         return 0;
-    const struct watched_partition *p = partition_of(search->watch, parsed.topic, parsed.partition);
-    if (!p || !p->churns)
+    int i = partition_of(search->watch, parsed.topic, parsed.partition);
+    if (i < 0)
         return 0;
-    if (parsed.kind == LOG_DIR_DELETE)
+    const struct watched_partition *p = &search->watch->partitions[i];
+    if (!p->churns && !search->watch->has_dirs)
+        return 0;
+    if (parsed.kind == LOG_DIR_DELETE && p->churns)
         search->found = "has the directory of a deleted topic";
-    else if (parsed.kind != LOG_DIR_STRAY && !(p->replicas >> search->at & 1))
+    if (parsed.kind == LOG_DIR_DELETE || parsed.kind == LOG_DIR_STRAY)
+        return 0;
+    if (!(p->replicas >> search->at & 1))
         search->found = "has a directory for a partition that it does not host";
+    else if (parsed.kind == LOG_DIR_FUTURE)
+        search->found = "has a copy that nobody asks for any more";
+    else if (++search->logs[i] > 1)
+        search->found = "has a partition in two directories";
     return 0;
 }
 
 const char *deletion_watch_leftovers(const struct replica_watch *w, int *ret_node)
 {
     struct search search = {.watch = w};
-    bool churns = false;
+    bool wanted = w->has_dirs;
     for (int i = 0; i < w->partition_count; i++)
-        churns |= w->partitions[i].churns;
-    for (; churns && !search.found && search.at < w->node_count; search.at++) {
+        wanted |= w->partitions[i].churns;
+    for (; wanted && !search.found && search.at < w->node_count; search.at++) {
         struct disk *disk = sim_disk_base(sim_node_disk(w->nodes[search.at]));
-        (void)disk->ops->list(disk, "/data", look_at_name, &search);
+        memset(search.logs, 0, sizeof(search.logs));
+        for (int i = 0; i < (w->has_dirs ? WATCHED_DIRS : 1); i++)
+            (void)disk->ops->list(disk, watched_dirs[i], look_at_name, &search);
     }
     *ret_node = search.at;
     return search.found;

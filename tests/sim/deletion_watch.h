@@ -36,7 +36,8 @@ void watched_partition_deleted(struct watched_partition *p, const struct deletio
 
 /* For whoever looks into a failure. */
 void deletion_watch_log(const struct watched_partition *p);
-/* NULL, or what is left on some disk that has to go; in *ret_node its number, from 1. */
+/* NULL, or what is left on some disk that has to go, of deleted topics or of moves between log
+ * directories; in *ret_node its number, from 1. */
 const char *deletion_watch_leftovers(const struct replica_watch *w, int *ret_node);
 
 #endif

@@ -15,6 +15,8 @@
 #define fail(l, format, ...)                                                                       \
     sim_fail((l)->sim, "%s: " format, sim_node_name((l)->node), __VA_ARGS__)
 
+const char *const watched_dirs[WATCHED_DIRS] = {"/data", "/data2"};
+
 void watched_log_release(struct watched_log *l)
 {
     free(l->batches);
@@ -23,14 +25,14 @@ void watched_log_release(struct watched_log *l)
 }
 
 /* Reads the batch that stands at that place; false: there is none. */
-static bool read_batch(const struct watched_log *l, int64_t segment, int64_t position,
-                       struct watched_batch *ret_batch)
+static bool read_batch_in(const struct watched_log *l, const char *directory, int64_t segment,
+                          int64_t position, struct watched_batch *ret_batch)
 {
     char path[128];
     uint8_t header[RECORD_BATCH_HEADER_SIZE];
     struct record_batch_header h;
     size_t size;
-    snprintf(path, sizeof(path), "%s/%020" PRId64 ".log", l->path, segment);
+    snprintf(path, sizeof(path), "%s/%020" PRId64 ".log", directory, segment);
     struct sim_disk *disk = sim_node_disk(l->node);
     if (sim_disk_peek(disk, path, header, sizeof(header), position) != sizeof(header) ||
         record_batch_peek_size(header, sizeof(header), INT32_MAX, &size) != 0)
@@ -52,6 +54,12 @@ static bool read_batch(const struct watched_log *l, int64_t segment, int64_t pos
     };
     free(bytes);
     return whole;
+}
+
+static bool read_batch(const struct watched_log *l, int64_t segment, int64_t position,
+                       struct watched_batch *ret_batch)
+{
+    return read_batch_in(l, l->path, segment, position, ret_batch);
 }
 
 bool watched_batch_same(const struct watched_batch *a, const struct watched_batch *b)
@@ -135,29 +143,100 @@ void watched_log_follow(struct watched_log *l, const struct log *log, size_t fir
     }
 }
 
+void watched_log_moved(struct watched_log *l, const struct log *log, size_t first,
+                       void (*found)(void *ctx, const struct watched_batch *b), void *ctx)
+{
+    struct watched_batch *before = l->batches;
+    size_t count = l->count;
+    l->batches = NULL;
+    l->count = l->capacity = 0;
+    watched_log_follow(l, log, first, found, ctx);
+    for (size_t i = 0; i < count && !sim_failure(l->sim); i++) {
+        const struct watched_batch *own =
+            watched_batch_find(l->batches, l->count, before[i].end - 1);
+        if (before[i].base >= log_start_offset(log) &&
+            !(own && watched_batch_same(own, &before[i])))
+            fail(l, "the batch at %" PRId64 " was not moved to %s", before[i].base, l->path);
+    }
+    free(before);
+}
+
 /* Whose it is stands in a file that is synced before anything else counts as synced. What has none
  * belongs to nobody (log_open.c). */
-static bool says_whose_it_is(const struct watched_log *l)
+static bool says_whose_it_is(const struct watched_log *l, const char *directory)
 {
     char path[128], text[PARTITION_METADATA_BYTES];
-    snprintf(path, sizeof(path), "%s/%s", l->path, FILE_PARTITION_METADATA);
+    snprintf(path, sizeof(path), "%s/%s", directory, FILE_PARTITION_METADATA);
     return sim_disk_peek(sim_node_disk(l->node), path, text, sizeof(text), 0) == sizeof(text);
 }
 
-void watched_log_verify(struct watched_log *l)
+/* How many batches still stand where they stood. */
+static size_t count_standing(const struct watched_log *l)
 {
     int64_t segment = -1, position = 0;
-    if (l->count > 0 && !says_whose_it_is(l))
-        l->count = 0;
+    if (l->count > 0 && !says_whose_it_is(l, l->path))
+        return 0;
     for (size_t i = 0; i < l->count; i++) {
         struct watched_batch b;
         if (l->batches[i].segment != segment)
             position = 0;
         segment = l->batches[i].segment;
-        if (!read_batch(l, segment, position, &b) || !watched_batch_same(&b, &l->batches[i])) {
-            l->count = i;
-            return;
-        }
+        if (!read_batch(l, segment, position, &b) || !watched_batch_same(&b, &l->batches[i]))
+            return i;
         position = b.next_position;
     }
+    return l->count;
+}
+
+/* The same batches as they stand in another directory, whose segments are not known: they begin
+ * with a batch, the first one also where the log starts. Returns how many end at or before the last
+ * one that is there. */
+static size_t find_elsewhere(const struct watched_log *l, const char *directory, int64_t start,
+                             struct watched_batch *ret_batches, size_t *ret_count)
+{
+    int64_t segment = -1, position = 0;
+    size_t reached = 0, count = 0;
+    if (!says_whose_it_is(l, directory))
+        return 0;
+    for (size_t i = 0; i < l->count; i++) {
+        struct watched_batch *b = &ret_batches[count];
+        bool found = segment >= 0 && read_batch_in(l, directory, segment, position, b) &&
+                     watched_batch_same(b, &l->batches[i]);
+        int64_t begins[] = {l->batches[i].base, start};
+        for (size_t k = 0; !found && k < ARRAY_LEN(begins); k++) {
+            found = read_batch_in(l, directory, begins[k], 0, b) &&
+                    watched_batch_same(b, &l->batches[i]);
+            segment = found ? begins[k] : segment;
+        }
+        if (!found && count > 0)
+            break;
+        if (!found)
+            continue;
+        position = b->next_position;
+        reached = i + 1;
+        count++;
+    }
+    *ret_count = count;
+    return reached;
+}
+
+void watched_log_verify(struct watched_log *l, int64_t start)
+{
+    size_t standing = count_standing(l);
+    const char *name = strrchr(l->path, '/');
+    for (int i = 0; i < WATCHED_DIRS && name && standing < l->count; i++) {
+        char directory[sizeof(l->path)];
+        size_t count = 0;
+        snprintf(directory, sizeof(directory), "%s%s", watched_dirs[i], name);
+        if (strcmp(directory, l->path) == 0)
+            continue;
+        struct watched_batch *batches = mem_calloc(l->count, sizeof(*batches));
+        if (find_elsewhere(l, directory, start, batches, &count) > standing) {
+            snprintf(l->path, sizeof(l->path), "%s", directory);
+            memcpy(l->batches, batches, count * sizeof(*batches));
+            l->count = standing = count;
+        }
+        free(batches);
+    }
+    l->count = standing;
 }

@@ -12,6 +12,10 @@
 
 struct log;
 
+/* The log.dirs of the nodes; most have the first one only. */
+#define WATCHED_DIRS 2
+extern const char *const watched_dirs[WATCHED_DIRS];
+
 struct watched_batch {
     int64_t base, end; /* offsets [base, end) */
     int32_t epoch;
@@ -37,8 +41,13 @@ void watched_log_release(struct watched_log *l);
  * nothing is known of it yet it begins with that segment. */
 void watched_log_follow(struct watched_log *l, const struct log *log, size_t first,
                         void (*found)(void *ctx, const struct watched_batch *b), void *ctx);
-/* Nobody has it open and the disk may have lost something: keeps what still stands there. */
-void watched_log_verify(struct watched_log *l);
+/* Likewise, of the log that took the place of the one before, in another directory, with all that
+ * this one had from its start on. */
+void watched_log_moved(struct watched_log *l, const struct log *log, size_t first,
+                       void (*found)(void *ctx, const struct watched_batch *b), void *ctx);
+/* Nobody has it open and the disk may have lost something: keeps what still stands there; or in the
+ * other directory, where that is more: a move may have come to its end in the moment before. */
+void watched_log_verify(struct watched_log *l, int64_t start);
 
 bool watched_batch_same(const struct watched_batch *a, const struct watched_batch *b);
 /* The batch that ends behind that offset and begins at or before it; NULL: there is none. */

@@ -39,5 +39,6 @@ void *record_writer_boot(struct env *env, void *ctx);
 void *record_reader_boot(struct env *env, void *ctx);
 void *record_mover_boot(struct env *env, void *ctx);
 void *record_churner_boot(struct env *env, void *ctx);
+void *record_shifter_boot(struct env *env, void *ctx);
 
 #endif

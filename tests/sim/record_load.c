@@ -11,8 +11,8 @@
 
 /* Of the answers to Metadata; the newer one names topics by their ids, too. */
 enum { PLAIN_METADATA = 9, METADATA_WITH_IDS = 12 };
-/* One seed of so many has a churner. */
-enum { CHURNING_SEEDS = 8 };
+/* One seed of so many has a churner, and one a shifter. */
+enum { CHURNING_SEEDS = 8, SHIFTING_SEEDS = 8 };
 
 /* --- Who leads --- */
 
@@ -180,6 +180,16 @@ bool record_load_has_churner(const struct sim *sim)
     return has_churner(sim, &own);
 }
 
+bool record_load_has_shifter(const struct sim *sim, int64_t *ret_speed)
+{
+    static const int64_t speeds[] = {0, 50000, 10000};
+    struct sim_random own;
+    sim_random_init(&own, sim_seed(sim) ^ UINT64_C(0x7368696674));
+    bool has = sim_random_below(&own, SHIFTING_SEEDS) == 0;
+    *ret_speed = speeds[sim_random_below(&own, ARRAY_LEN(speeds))];
+    return has;
+}
+
 void record_load_init(struct record_load *load, struct sim_random *random)
 {
     int32_t most = load->broker_count < 3 ? load->broker_count : 3;
@@ -201,6 +211,8 @@ void record_load_init(struct record_load *load, struct sim_random *random)
     /* From a stream of its own: all other seeds run as they did before there was a churner. */
     struct sim_random own;
     load->churns = has_churner(load->sim, &own);
+    int64_t speed;
+    load->shifts = load->watch->has_dirs = record_load_has_shifter(load->sim, &speed);
     if (load->churns)
         add_topic(load, &(struct record_topic){.name = "churn",
                                                .partitions =
@@ -229,6 +241,8 @@ void record_load_start(struct record_load *load)
         start_client(load, "mover", record_mover_boot);
     if (load->churns)
         start_client(load, "churner", record_churner_boot);
+    if (load->shifts)
+        start_client(load, "shifter", record_shifter_boot);
 }
 
 bool record_load_at_rest(const struct record_load *load)

@@ -7,6 +7,8 @@
  *   mover   moves replicas to other brokers and asks for preferred leaders, in half of the runs
  *   churner deletes a topic and makes it again under the same name, adds partitions to it, and
  *           deletes records of all topics; in every eighth seed
+ *   shifter moves replicas between the two log directories of their brokers; in every eighth seed,
+ *           beside a churner or without one
  * They find the leaders by Metadata of any broker. What they send and see goes to replica_watch.h.
  *
  * Processes that are never killed; the state is the world's.
@@ -47,6 +49,7 @@ struct record_load {
     int partition_count, topic_count;
     bool moves;                                /* there is a mover */
     bool churns;                               /* there is a churner */
+    bool shifts;                               /* there is a shifter */
     bool churner_rests;                        /* it has come to its end */
     bool quiet;                                /* nothing new: what was sent comes to its end */
     int unanswered[RECORD_LOAD_PARTITIONS];    /* batches */
@@ -56,6 +59,9 @@ struct record_load {
 
 /* The load of this seed deletes, too. */
 bool record_load_has_churner(const struct sim *sim);
+/* Its brokers have two log directories, and replicas are moved between them. *ret_speed: bytes a
+ * second that they copy; 0: as many as they can. */
+bool record_load_has_shifter(const struct sim *sim, int64_t *ret_speed);
 /* The brokers and the watch's nodes are there; `synced` of 0 to 2 topics sync first. */
 void record_load_init(struct record_load *load, struct sim_random *random);
 void record_load_start(struct record_load *load);

@@ -89,7 +89,7 @@ static void power_was_cut(struct replica_watch *w, int at)
     for (int i = 0; i < w->partition_count; i++) {
         struct watched_partition *p = &w->partitions[i];
         bool was_intact = is_intact(p, at);
-        watched_log_verify(&p->of[at].there);
+        watched_log_verify(&p->of[at].there, p->of[at].start);
         check_power_cut(p, at, was_intact);
         judge_promise(p, p->leader_epoch);
     }
@@ -341,6 +341,9 @@ static void look_at_replica(struct watched_partition *p, int at, const struct no
     struct watched_replica *r = &p->of[at];
     const struct log *log = open_log(part);
     bool opened = log && log != r->log;
+    bool moved = opened && r->away && strcmp(r->there.path, log_path(log)) != 0;
+    r->away = part && part->state == PARTITION_AWAY;
+    opened &= !moved;
     if (opened)
         open_replica(r, log);
     r->log = log;
@@ -354,14 +357,19 @@ static void look_at_replica(struct watched_partition *p, int at, const struct no
     p->isr_changed |= end < r->end || registered != r->registered;
     r->durable_end = log_durable_end_offset(log);
     r->registered = registered;
+    r->directory = part->log_directory;
     int32_t epoch_before = r->epoch;
     r->epoch = part->role.leader_epoch;
     if (led_epoch >= 0)
         p->leader_isr = mask_of(part->role.isr);
     /* What lies below the log start that was written down nobody reads: a power cut may have torn
      * it. */
-    if (end != r->end || log->segments[0]->base_offset != r->begin)
-        watched_log_follow(&r->there, log, log_segment_at(log, log_start_offset(log)), found, r);
+    size_t first = log_segment_at(log, log_start_offset(log));
+    if (moved)
+        watched_log_moved(&r->there, log, first, found, r);
+    else if (end != r->end || log->segments[0]->base_offset != r->begin)
+        watched_log_follow(&r->there, log, first, found, r);
+    p->watch->moved += moved;
     r->end = end;
     r->begin = log->segments[0]->base_offset;
     r->synced_from = MIN(r->synced_from, end);
@@ -400,6 +408,8 @@ static void take_partition(struct watched_partition *p, const struct image *imag
     for (int i = 0; i < REPLICA_WATCH_NODES; i++)
         p->preferred[i] =
             i < partition_replicas(part).count ? partition_replicas(part).ids[i] - 1 : -1;
+    for (int i = 0; i < partition_replicas(part).count; i++)
+        p->directories[p->preferred[i]] = partition_directories(part)[i];
     p->isr = mask_of(partition_isr(part));
     p->elr = mask_of(partition_elr(part));
     p->last_known = mask_of(partition_last_known_elr(part));
@@ -471,6 +481,8 @@ const char *replica_watch_unrest(const struct replica_watch *w,
             const struct watched_replica *r = &p->of[at];
             if (p->replicas >> at & 1 && (!r->log || r->end != end || r->high_watermark != end))
                 return "has replicas that lag";
+            if (w->has_dirs && p->replicas >> at & 1 && !uuid_eq(r->directory, p->directories[at]))
+                return "lies elsewhere than the metadata says";
             if (p->replicas >> at & 1 && p->same_starts && r->start != p->of[p->leader].start)
                 return "has replicas that start at different offsets";
         }

@@ -17,6 +17,10 @@
  * ends with wiped disks only. What is on the disks is looked at, not assumed, when the power goes.
  * Once the promise has ended the next leader decides what is committed, and it begins anew.
  *
+ * A replica may lie in either of two log directories (watched_dirs) and move to the other one. It
+ * is one replica, wherever its log is: a move takes nothing away and nothing back. After a power
+ * cut the one of two logs of that name counts which has more; the next start has to find it.
+ *
  * Belongs to the world; clients may call in from any process.
  */
 #ifndef KRAFTD_SIM_REPLICA_WATCH_H
@@ -38,6 +42,8 @@ struct watched_replica {
     struct watched_log there;
     int incarnation; /* of the process that has the partition */
     const struct partition *part;
+    bool away;             /* a worker had its log at the last look */
+    struct uuid directory; /* that its log lies in */
     /* Of the log that is open now; NULL: none is. */
     const struct log *log;
     int64_t end, durable_end, high_watermark;
@@ -61,8 +67,9 @@ struct watched_partition {
     int32_t leader, leader_epoch; /* leader: -1, or the number of the node from 0 */
     uint32_t replicas, isr, elr, last_known;
     int preferred[REPLICA_WATCH_NODES]; /* the replicas in order of preference; -1 behind */
-    uint32_t leader_isr;                /* as the leader itself had it last */
-    uint32_t wiped;                     /* lost their disk and have not got everything again */
+    struct uuid directories[REPLICA_WATCH_NODES]; /* where they lie, by number of the node */
+    uint32_t leader_isr;                          /* as the leader itself had it last */
+    uint32_t wiped; /* lost their disk and have not got everything again */
     struct watched_replica of[REPLICA_WATCH_NODES];
     struct watched_batch *committed;
     size_t count, capacity;
@@ -93,6 +100,8 @@ struct replica_watch {
     struct watched_partition partitions[REPLICA_WATCH_PARTITIONS];
     int64_t image_offset;
     int64_t committed, lost; /* batches */
+    int64_t moved;           /* replicas, to other log directories */
+    bool has_dirs;           /* the nodes have all of watched_dirs */
 };
 
 void replica_watch_begin(struct replica_watch *w, struct sim *sim,

@@ -11,6 +11,7 @@
 #include "tests/sim/subject.h"
 
 #include "broker/server/node_internal.h"
+#include "common/base/check.h"
 #include "common/base/disk.h"
 #include "common/base/mem.h"
 #include "metadata/image.h"
@@ -82,7 +83,6 @@ static void stop(void *ctx)
 }
 
 static const char common[] = "controller.listener.names=CONTROLLER\n"
-                             "log.dirs=/data\n"
                              "broker.session.timeout.ms=3000\n"
                              "broker.heartbeat.interval.ms=500\n"
                              "replica.lag.time.max.ms=4000\n"
@@ -96,6 +96,11 @@ static const char common[] = "controller.listener.names=CONTROLLER\n"
 /* Followers let go of what was deleted when they look at their logs for other reasons. */
 static const char quick_retention[] = "log.retention.check.interval.ms=1500\n"
                                       "log.initial.task.delay.ms=1000\n";
+
+/* Copies may take their time; with the bytes a second for %lld. */
+static const char two_dirs[] = "log.dirs=/data,/data2\n"
+                               "metadata.log.dir=/data\n";
+static const char copy_speed[] = "replica.alter.log.dirs.io.max.bytes.per.second=%lld\n";
 
 /* The roles of a node and what follows from them; its number for each %d. */
 static const char combined_roles[] =
@@ -114,7 +119,9 @@ static const char broker_role[] = "process.roles=broker\n"
 
 static void configure(struct member *m, int number, enum shape shape)
 {
-    char voters[128], roles[256];
+    char voters[128], roles[256], speed[80] = "";
+    int64_t bytes_per_second;
+    bool shifts = record_load_has_shifter(m->world->sim, &bytes_per_second);
     size_t len = 0;
     for (int i = 0; i < shapes[shape].voters; i++)
         len += (size_t)snprintf(voters + len, sizeof(voters) - len, "%s%d@n%d:9093", i ? "," : "",
@@ -125,10 +132,14 @@ static void configure(struct member *m, int number, enum shape shape)
         snprintf(roles, sizeof(roles), controller_role, number, number);
     else
         snprintf(roles, sizeof(roles), broker_role, number, number);
-    snprintf(m->properties, sizeof(m->properties),
-             "%scontroller.quorum.voters=%s\nbroker.rack=rack%d\n%s%s", roles, voters,
-             m->world->records.broker_count, common,
-             record_load_has_churner(m->world->sim) ? quick_retention : "");
+    if (shifts && bytes_per_second > 0)
+        snprintf(speed, sizeof(speed), copy_speed, (long long)bytes_per_second);
+    len = (size_t)snprintf(m->properties, sizeof(m->properties),
+                           "%scontroller.quorum.voters=%s\nbroker.rack=rack%d\n%s%s%s%s", roles,
+                           voters, m->world->records.broker_count,
+                           shifts ? two_dirs : "log.dirs=/data\n", common,
+                           record_load_has_churner(m->world->sim) ? quick_retention : "", speed);
+    CHECK(len < sizeof(m->properties));
 }
 
 static int32_t epoch_at(void *ctx, const struct sim_node *node)
@@ -164,6 +175,10 @@ static void make_member(struct cluster_world *w, int number, enum shape shape,
     sim_disk_set_writeback(sim_node_disk(m->app.node), 64);
     if (record_load_has_churner(w->sim))
         sim_disk_set_journaled(sim_node_disk(m->app.node));
+    int64_t speed;
+    bool shifts = record_load_has_shifter(w->sim, &speed);
+    if (shifts)
+        sim_disk_mount(sim_node_disk(m->app.node), watched_dirs[1]);
     m->nemesis = (struct nemesis){
         .sim = w->sim,
         .node = m->app.node,
@@ -173,6 +188,8 @@ static void make_member(struct cluster_world *w, int number, enum shape shape,
         .pause_ms = 2500 * w->count,
         .jump_ms = 3600000,
     };
+    if (shifts)
+        memcpy(m->nemesis.volumes, watched_dirs, sizeof(watched_dirs));
     for (int i = 0; i < NEMESIS_FAULT_COUNT; i++)
         m->nemesis.wanted[i] = true;
     quorum_watch_add(&w->watch, m->app.node);
@@ -380,10 +397,10 @@ static void run(struct subject_run *run)
         w->outages, (long long)w->watch.image_count, (long long)w->watch.images_compared,
         (long long)quorum_watch_committed_end(&w->watch));
     sim_log(run->sim, "records",
-            "%lld sent, %lld acknowledged, %lld committed, %lld lost, %lld deletions",
+            "%lld sent, %lld acknowledged, %lld committed, %lld lost, %lld deletions, %lld moved",
             (long long)w->records.sent, (long long)w->records.acknowledged,
             (long long)w->replicas.committed, (long long)w->replicas.lost,
-            (long long)w->records.records_deleted);
+            (long long)w->records.records_deleted, (long long)w->replicas.moved);
     sim_kill_all(run->sim);
     sim_observe(run->sim, NULL, NULL);
     replica_watch_release(&w->replicas);

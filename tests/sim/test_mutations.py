@@ -58,6 +58,7 @@ UNIT = [
     ("delete-alone", REPLICAS, "a_deletion_waits_for_the_others"),
     ("adopt-directory", "common.storage.test_log_manager",
      "another_topic_of_the_same_name_is_set_aside"),
+    ("copy-not-synced", "common.storage.test_log_manager_moves", "crash_at_any_call"),
 ]
 
 # switch, subject, seeds of which one has to fail
@@ -75,6 +76,8 @@ SIMULATED = [
     ("unflushed-leads", "cluster", "1-600"),
     ("delete-alone", "cluster", "1-60"),
     ("adopt-directory", "cluster", "1-60"),
+    ("copy-not-synced", "cluster", "1-60"),
+    ("copy-not-cut", "cluster", "1-60"),
 ]
 
 
