@@ -29,6 +29,7 @@ struct peer_session {
     int32_t broker; /* that reports over it; -1: none */
     int64_t broker_epoch;
     bool lost;
+    bool refused; /* it ends; nothing is said of what it sent besides */
 };
 
 struct peer_call {
@@ -174,7 +175,8 @@ static void handle(struct shard_call *shard_call)
     else if (call->header.key == QUORUM_WIRE_HELLO)
         greet(call, peers);
     else if (!peers || !quorum_peers_knows(peers, call->session_id))
-        call->refusal = "no hello came before it";
+        call->refusal = call->session_id == 0 ? "no hello came before it"
+                                              : "a later connection of that node took its place";
     else if (call->header.key != QUORUM_WIRE_CHECKPOINT)
         receive(call, peers);
     else {
@@ -222,10 +224,12 @@ static void handled(struct shard_call *shard_call)
         struct out_chunk chunk = {.buf = answer, .len = answer->size_bytes};
         connection_respond(call->slot, &chunk, 1);
     } else {
-        log_info(call->shard->loop->env->logger,
-                 "Closing the connection of %s: request %d of the quorum, %s",
-                 connection_peer(call->slot->connection)->host, (int)call->header.key,
-                 call->refusal);
+        if (!session->refused)
+            log_info(call->shard->loop->env->logger,
+                     "Closing the connection of %s: request %d of the quorum, %s",
+                     connection_peer(call->slot->connection)->host, (int)call->header.key,
+                     call->refusal);
+        session->refused = true;
         connection_fail(call->slot, "the request was refused");
     }
     bytebuf_release(&call->answer);

@@ -384,21 +384,21 @@ class Stranger:
     def __exit__(self, *_):
         self.socket.close()
 
-    def ask(self, key, body):
+    def ask(self, key, body, times=1):
         """The answer's body behind its header; None when the connection is closed instead."""
         frame = struct.pack(">hhih", key, 0, 7, 1) + b"x\0" + body + b"\0"
         try:
-            self.socket.sendall(struct.pack(">i", len(frame)) + frame)
+            self.socket.sendall((struct.pack(">i", len(frame)) + frame) * times)
             size = self.socket.recv(4, socket.MSG_WAITALL)
             answer = self.socket.recv(struct.unpack(">i", size)[0], socket.MSG_WAITALL)
             return answer[5:]
         except (OSError, struct.error):
             return None
 
-    def hello(self, cluster_id, node_id, directory):
+    def hello(self, cluster_id, node_id, directory, incarnation=None):
         """(error code, message)"""
         answer = self.ask(self.HELLO, compact(cluster_id) + struct.pack(">i", node_id) + directory
-                          + uuid.uuid4().bytes + struct.pack(">i", -1) + bytes(16)
+                          + (incarnation or uuid.uuid4().bytes) + struct.pack(">i", -1) + bytes(16)
                           + struct.pack(">h?", 0, True) + bytes([2]) + compact("CONTROLLER")
                           + compact("127.0.0.1") + struct.pack(">H", 9) + b"\0")
         code = struct.unpack(">h", answer[:2])[0]
@@ -445,6 +445,15 @@ def strangers(kraftd):
                                   (Stranger.APPEND_RESULT, result)):
                     check(stranger.error(key, body) in (0, None), "not even acknowledged")
                 stranger.error(Stranger.VOTE, vote[:5])
+            life, replaced = uuid.uuid4().bytes, "a later connection of that node took its place"
+            directory = uuid.uuid4().bytes
+            with Stranger(target) as stranger, Stranger(target) as later:
+                for one in (stranger, later):
+                    code, text = one.hello(cluster_id, 10, directory, life)
+                    check(code == 0, f"a node that connects again: {code} {text}")
+                check(stranger.ask(Stranger.VOTE, vote, times=9) is None, "two connections")
+                check(later.error(Stranger.VOTE, vote) == 0, "the later one is not heard")
+            check(target.log(100000).count(replaced) == 1, "not said once what took it")
         cluster.commit()
         cluster.all_agree()
         check(leader.leads() == epoch, "a stranger unseated the leader")
