@@ -164,6 +164,15 @@ static void snapshot_at(struct quorum_node *node, int64_t end_offset)
     node->snapshot_voters = voters ? quorum_voters_copy(voters) : NULL;
 }
 
+/* Who ceased to vote while it was written, took a checkpoint of the leader and votes again has a
+ * log that begins elsewhere: it need not have come as far yet. */
+static bool still_has(const struct quorum_node *node, uint64_t index)
+{
+    struct quorum_extent batch;
+    return !node->core || (index <= quorum_core_commit_index(node->core) &&
+                           quorum_core_find_batch(node->core, index, &batch) && batch.end == index);
+}
+
 static void snapshot_done(struct work *work)
 {
     struct quorum_node *node = CONTAINER_OF(work, struct quorum_node, snapshot_work);
@@ -173,7 +182,7 @@ static void snapshot_done(struct work *work)
     node->snapshot = NULL;
     quorum_voters_unref(node->snapshot_voters);
     node->snapshot_voters = NULL;
-    if (rv == 0 && newest_index(node) >= index)
+    if (rv == 0 && (newest_index(node) >= index || !still_has(node, index)))
         rv = -ESTALE;
     if (rv == 0 && node_alive(node)) {
         struct quorum_kept kept = {node->snapshot_id, node->snapshot_size,
