@@ -22,7 +22,8 @@ static void take(struct alter_request *alter, const void *response)
 {
     const struct alter_configs_response *decided = response;
     for (int32_t i = 0; i < decided->responses_count; i++)
-        alter_request_decided(alter, decided->responses[i].error_code,
+        alter_request_decided(alter, decided->responses[i].resource_type,
+                              decided->responses[i].resource_name, decided->responses[i].error_code,
                               decided->responses[i].error_message);
 }
 

@@ -13,35 +13,48 @@ int32_t alter_request_undecided(const struct alter_request *alter, const void *e
     return count;
 }
 
-static struct alter_resource *next_undecided(struct alter_request *alter)
+void alter_request_decided(struct alter_request *alter, int8_t type, struct str name, int16_t error,
+                           struct str message)
 {
-    while (alter->next < alter->count && alter->resources[alter->next].decided)
-        alter->next++;
-    return alter->next < alter->count ? &alter->resources[alter->next] : NULL;
-}
-
-void alter_request_decided(struct alter_request *alter, int16_t error, struct str message)
-{
-    struct alter_resource *resource = next_undecided(alter);
-    if (resource == NULL)
+    for (int32_t i = 0; i < alter->count; i++) {
+        int32_t at = (alter->next + i) % alter->count;
+        struct alter_resource *resource = &alter->resources[at];
+        if (resource->decided || resource->type != type || !str_eq(resource->name, name))
+            continue;
+        resource->decided = true;
+        resource->error = (enum kafka_error)error;
+        resource->message = message;
+        alter->next = at + 1;
         return;
-    resource->decided = true;
-    resource->error = (enum kafka_error)error;
-    resource->message = message;
+    }
 }
 
 static void reply(struct controller_call *call)
 {
     struct alter_request *alter = call->ctx;
-    if (call->error == KAFKA_ERROR_NONE)
-        alter->take(alter, call->response);
-    /* All of them, or what a controller of another mind has left out. */
+    /* Of all of them, or of what a controller of another mind has left out. */
     int16_t error =
         call->error == KAFKA_ERROR_NONE ? KAFKA_ERROR_UNKNOWN_SERVER_ERROR : call->error;
     struct str message = controller_call_message(call);
-    while (next_undecided(alter) != NULL)
-        alter_request_decided(alter, error, message);
+    if (call->error == KAFKA_ERROR_NONE)
+        alter->take(alter, call->response);
+    for (int32_t i = 0; i < alter->count; i++) {
+        struct alter_resource *resource = &alter->resources[i];
+        if (resource->decided)
+            continue;
+        resource->decided = true;
+        resource->error = (enum kafka_error)error;
+        resource->message = message;
+    }
     alter->respond(alter);
+}
+
+static bool all_decided(const struct alter_request *alter)
+{
+    for (int32_t i = 0; i < alter->count; i++)
+        if (!alter->resources[i].decided)
+            return false;
+    return true;
 }
 
 void alter_request_start(const struct alter_request *asked)
@@ -50,7 +63,7 @@ void alter_request_start(const struct alter_request *asked)
     struct alter_request *alter = ARENA_NEW(&request->arena, struct alter_request);
     *alter = *asked;
     alter_checks(request, alter->resources, alter->count, alter->incremental, alter->validate_only);
-    if (next_undecided(alter) == NULL) {
+    if (all_decided(alter)) {
         alter->respond(alter);
         return;
     }

@@ -18,10 +18,10 @@ struct alter_request {
     controller_decide_fn decide;
     /* The request with what the checks have left to the controller. */
     const void *(*undecided)(const struct alter_request *);
-    /* Tells alter_request_decided what the controller says, in its order. */
+    /* Tells alter_request_decided what the controller says. */
     void (*take)(struct alter_request *, const void *response);
     void (*respond)(const struct alter_request *);
-    int32_t next; /* where the controller's next decision may belong; begins at 0 */
+    int32_t next; /* where the controller's next decision is likely to belong; begins at 0 */
 };
 
 /* Takes a copy. */
@@ -31,7 +31,9 @@ void alter_request_start(const struct alter_request *alter);
  * returns how many there are. */
 int32_t alter_request_undecided(const struct alter_request *alter, const void *elements,
                                 size_t size_bytes, void *ret_elements);
-/* For take: what became of the next resource that is undecided. */
-void alter_request_decided(struct alter_request *alter, int16_t error, struct str message);
+/* For take: what became of a resource. Controllers answer in any order: Apache Kafka's keeps them
+ * in a hash map. */
+void alter_request_decided(struct alter_request *alter, int8_t type, struct str name, int16_t error,
+                           struct str message);
 
 #endif
