@@ -175,8 +175,10 @@ static void handle(struct shard_call *shard_call)
     else if (call->header.key == QUORUM_WIRE_HELLO)
         greet(call, peers);
     else if (!peers || !quorum_peers_knows(peers, call->session_id))
-        call->refusal = call->session_id == 0 ? "no hello came before it"
-                                              : "a later connection of that node took its place";
+        call->refusal = call->session_id == 0
+                            ? "no hello came before it"
+                            : "its session is over: the node connected again, or this "
+                              "one forgot it or ends";
     else if (call->header.key != QUORUM_WIRE_CHECKPOINT)
         receive(call, peers);
     else {

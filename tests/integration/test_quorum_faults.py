@@ -445,7 +445,7 @@ def strangers(kraftd):
                                   (Stranger.APPEND_RESULT, result)):
                     check(stranger.error(key, body) in (0, None), "not even acknowledged")
                 stranger.error(Stranger.VOTE, vote[:5])
-            life, replaced = uuid.uuid4().bytes, "a later connection of that node took its place"
+            life, replaced = uuid.uuid4().bytes, "its session is over: the node connected again"
             directory = uuid.uuid4().bytes
             with Stranger(target) as stranger, Stranger(target) as later:
                 for one in (stranger, later):
