@@ -111,13 +111,9 @@ static void epochs_are_what_the_batches_say(void **state)
     assert_int_equal(end.end_offset, 4);
 }
 
-/* Segments whose index is gone are read, and those behind them are not. The file has no epoch of
- * below the log start, which the power cut set back. */
-static void epochs_behind_what_is_read_stay(void **state)
+/* Three records each, in several segments. */
+static void write_three_epochs(struct fixture *f)
 {
-    static const char from_3[] = "0\n2\n2 3\n3 6\n";
-    struct simulated *s = *state;
-    struct fixture *f = &s->f;
     f->config.segment_bytes = 600;
     fixture_open(f, LOG_TRUST_CLEAN, 0);
     for (int i = 0; i < 9; i++) {
@@ -126,11 +122,26 @@ static void epochs_behind_what_is_read_stay(void **state)
     }
     assert_true(log_segment_count(f->log) > 3);
     assert_int_equal(log_flush_now(f->log, true, NOW_MS), 0);
-    die(s, true);
+}
+
+static void forget_the_first_epoch(struct fixture *f)
+{
+    static const char others[] = "0\n2\n2 3\n3 6\n";
     struct disk_file *file = fixture_open_file(f, "leader-epoch-checkpoint");
     assert_int_equal(f->disk->ops->truncate(file, 0), 0);
-    assert_int_equal(disk_pwrite(file, from_3, strlen(from_3), 0), 0);
+    assert_int_equal(disk_pwrite(file, others, strlen(others), 0), 0);
     disk_file_unref(file);
+}
+
+/* Segments whose index is gone are read, and those behind them are not. The file has no epoch of
+ * below the log start, which the power cut set back. */
+static void epochs_behind_what_is_read_stay(void **state)
+{
+    struct simulated *s = *state;
+    struct fixture *f = &s->f;
+    write_three_epochs(f);
+    die(s, true);
+    forget_the_first_epoch(f);
     assert_int_equal(f->disk->ops->unlink(f->disk, "/logs/topic-0/00000000000000000000.index"), 0);
     fixture_open(f, LOG_TRUST_NONE, 9);
     assert_int_equal(log_epoch_of(f->log, 4), 2);
@@ -140,21 +151,11 @@ static void epochs_behind_what_is_read_stay(void **state)
 /* Where every batch is read anyway, what they say stands in the file from the first one on. */
 static void epochs_are_read_from_all_batches(void **state)
 {
-    static const char from_3[] = "0\n2\n2 3\n3 6\n";
     struct simulated *s = *state;
     struct fixture *f = &s->f;
-    f->config.segment_bytes = 600;
-    fixture_open(f, LOG_TRUST_CLEAN, 0);
-    for (int i = 0; i < 9; i++) {
-        f->leader_epoch = 1 + i / 3;
-        fixture_append(f, 1, NOW_MS + i, 200);
-    }
-    assert_int_equal(log_flush_now(f->log, true, NOW_MS), 0);
+    write_three_epochs(f);
     die(s, false);
-    struct disk_file *file = fixture_open_file(f, "leader-epoch-checkpoint");
-    assert_int_equal(f->disk->ops->truncate(file, 0), 0);
-    assert_int_equal(disk_pwrite(file, from_3, strlen(from_3), 0), 0);
-    disk_file_unref(file);
+    forget_the_first_epoch(f);
     struct log_open_args args = fixture_args(f, LOG_TRUST_SAME_BOOT);
     args.check_all = true;
     assert_int_equal(log_open(&args, &f->log, NULL), 0);
